@@ -1,0 +1,40 @@
+# One word each; `make` alone lists them. Cargo always runs with --release: one profile, one target directory.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+# How many images `make demo` makes of each kind.
+N ?= 2000
+
+# An empty LIBTORCH would hide the one that .cargo/config.toml names.
+ifeq ($(LIBTORCH),)
+unexport LIBTORCH
+endif
+
+.PHONY: help setup build demo demo-train test lint fmt
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install what is missing: compiler, redis-server, Fashion-MNIST, libtorch
+	@infra/setup/system.sh
+	@infra/setup/libtorch.sh
+
+build: setup ## leave target/release/fidelis and target/release/fidelis-worker
+	@cargo build --release --workspace --bins
+
+demo: build ## generate and score images with two kinds of guidance (N=2000 of each; N=50000 is full size)
+	@infra/demo/demo.sh $(N)
+
+demo-train: build ## train the demo's nets and detector again, as their model card says
+	@infra/demo/train.sh
+
+test: build ## run every test
+	@infra/check/test.sh
+
+lint: setup ## check formatting, lints, file sizes, scripts and dependencies
+	@infra/check/lint.sh
+
+fmt: ## format the Rust sources
+	@cargo fmt --all

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# What the build, the tests and the demo need from the system: a C++ compiler, redis-server and the
+# Fashion-MNIST images. Installs what is missing from Debian; does nothing when all is there.
+#   FIDELIS_REDIS_SERVER   a redis-server binary to use instead of Debian's
+#   FIDELIS_FASHION_MNIST  a folder with the four *-ubyte.gz files instead of Debian's
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=infra/setup/lib.sh
+source infra/setup/lib.sh
+
+images=${FIDELIS_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
+
+has_compiler() { command -v cc >/dev/null && command -v c++ >/dev/null; }
+
+# The fleet starts its own redis-server: whether Debian's service runs does not matter, its binary does.
+has_redis() { command -v "${FIDELIS_REDIS_SERVER:-redis-server}" >/dev/null; }
+
+has_images() {
+  local split
+  for split in train t10k; do
+    [[ -s $images/$split-images-idx3-ubyte.gz && -s $images/$split-labels-idx1-ubyte.gz ]] || return 1
+  done
+}
+
+if [[ -n ${FIDELIS_REDIS_SERVER:-} ]] && ! has_redis; then
+  die "FIDELIS_REDIS_SERVER is \`$FIDELIS_REDIS_SERVER\`, which is not a program; correct it or unset it"
+fi
+if [[ -n ${FIDELIS_FASHION_MNIST:-} ]] && ! has_images; then
+  die "FIDELIS_FASHION_MNIST is \`$images\`, which lacks the four *-ubyte.gz files; correct it or unset it"
+fi
+
+packages=()
+has_compiler || packages+=(gcc g++ libc6-dev)
+has_redis || packages+=(redis-server)
+has_images || packages+=(dataset-fashion-mnist)
+if [[ ${#packages[@]} -gt 0 ]]; then
+  apt_install "${packages[@]}" || true
+fi
+
+missing=0
+has_compiler || { say "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found" && missing=1; }
+has_redis || { say "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary" && missing=1; }
+has_images || { say "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it" && missing=1; }
+[[ $missing -eq 0 ]] || die "set-up is incomplete: see above, then run it again"
+
+command -v cargo >/dev/null || say "no cargo yet: install Rust with rustup before building (rust-toolchain.toml names the version)"
