@@ -34,7 +34,7 @@ has_compiler || packages+=(gcc g++ libc6-dev)
 has_redis || packages+=(redis-server)
 has_images || packages+=(dataset-fashion-mnist)
 if [[ ${#packages[@]} -gt 0 ]]; then
-  apt_install "${packages[@]}" || true
+  apt_install "${packages[@]}" || say "looking whether what is needed is there all the same"
 fi
 
 missing=0
