@@ -1,1 +1,14 @@
+//! The contracts of fidelis: what a run is ([`spec`]), how it is cut ([`plan`]), how chunks travel ([`wire`], [`queue`]),
+//! where results lie ([`keys`]) and how things are named ([`ids`], [`kind`], [`exit`]). Scheduler and worker meet only here;
+//! nothing in this crate knows a command line or a tensor library.
 
+pub mod exit;
+pub mod ids;
+pub mod keys;
+pub mod kind;
+pub mod plan;
+pub mod seeds;
+pub mod spec;
+pub mod stats;
+mod text;
+pub mod wire;

@@ -1,0 +1,139 @@
+//! Every rule a spec must keep, each with the field's name in its message.
+
+use super::{DETECTORS, EngineKind, Labels, RunSpec, SamplerSpec, SpecError};
+use crate::{ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
+
+type Checked = Result<(), SpecError>;
+
+impl RunSpec {
+    /// Checks everything that can be known without opening a file.
+    ///
+    /// # Errors
+    /// [`SpecError::Field`] for the first rule that is broken.
+    pub fn validate(&self) -> Checked {
+        require(is_name(&self.name, MAX_NAME_LEN), "name", || {
+            format!(
+                "`{}` is no run name: use 1 to {MAX_NAME_LEN} of `a-z`, `0-9`, `-`, not starting with `-`",
+                self.name
+            )
+        })?;
+        self.seeds.check_ascending().map_err(|error| field("seeds", error.to_string()))?;
+        self.check_engine()?;
+        self.check_guidance()?;
+        self.sampler.validate()?;
+        self.check_detectors()?;
+        require(!self.kinds().is_empty(), "outputs", || {
+            "nothing to output: add a detector, or set `outputs.latents` or `outputs.images`".into()
+        })?;
+        require(self.chunk_size >= 1, "chunk_size", || "`0` is too small: use at least `1`".into())?;
+        require((1..=self.chunk_size).contains(&self.micro_batch), "micro_batch", || {
+            format!(
+                "`{}` is out of range: use `1` to the chunk_size, `{}`",
+                self.micro_batch, self.chunk_size
+            )
+        })?;
+        self.files().iter().try_for_each(|(name, file)| {
+            require(!file.path.is_empty(), name, || "the path is empty: name a file".into())
+        })
+    }
+
+    fn check_engine(&self) -> Checked {
+        match self.engine {
+            EngineKind::Edm2 => {
+                require(self.net.is_some(), "net", || "missing: the engine `edm2` needs a net file".into())?;
+                require(self.synthetic.is_none(), "synthetic", || {
+                    "belongs to another engine: remove it, or set `engine` to `synthetic`".into()
+                })
+            }
+            EngineKind::Synthetic => {
+                let unused = |name| format!("the engine `synthetic` has no nets: remove `{name}`");
+                require(self.net.is_none(), "net", || unused("net"))?;
+                require(self.gnet.is_none(), "gnet", || unused("gnet"))?;
+                let settings = self.synthetic.unwrap_or_default();
+                require(settings.feature_dim >= 1, "synthetic.feature_dim", || {
+                    "`0` is too small: use at least `1`".into()
+                })?;
+                match self.labels {
+                    Labels::Class(class) if class >= settings.label_dim => Err(field(
+                        "labels",
+                        format!("class `{class}` does not exist: there are `{}`, from 0", settings.label_dim),
+                    )),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn check_guidance(&self) -> Checked {
+        require(self.guidance.is_finite(), "guidance", || {
+            format!("`{}` is no finite number", self.guidance)
+        })?;
+        let guided = self.guidance != 1.0;
+        require(!guided || self.engine != EngineKind::Synthetic, "guidance", || {
+            "the engine `synthetic` has nothing to guide: remove it".into()
+        })?;
+        require(!guided || self.gnet.is_some(), "guidance", || {
+            format!("`{}` needs a guiding net: set `gnet`, or set guidance to `1`", self.guidance)
+        })?;
+        let Some((lo, hi)) = self.guidance_interval else { return Ok(()) };
+        require(lo.is_finite() && hi.is_finite() && lo >= 0.0 && lo < hi, "guidance_interval", || {
+            format!("`[{lo}, {hi}]` is no interval of noise levels: use `0 <= lo < hi`")
+        })
+    }
+
+    fn check_detectors(&self) -> Checked {
+        for (i, detector) in self.detectors.iter().enumerate() {
+            let (name, at) = (&detector.name, format!("detectors[{i}].name"));
+            let known = match self.engine {
+                EngineKind::Edm2 => DETECTORS.contains(&name.as_str()),
+                // The synthetic engine makes features for any name.
+                EngineKind::Synthetic => is_name(name, MAX_DETECTOR_LEN),
+            };
+            require(known, &at, || {
+                format!("unknown detector `{name}`: use one of `{}`", DETECTORS.join("`, `"))
+            })?;
+            let twice = self.detectors[..i].iter().any(|other| other.name == *name);
+            require(!twice, &at, || format!("`{name}` is listed twice: keep one"))?;
+            require(detector.held_out.is_none() || detector.reference.is_some(), &at, || {
+                format!("`{name}` has `held_out` but no `reference` to compare it with: add one")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl SamplerSpec {
+    /// Checks the sampler's settings; also for use without a spec.
+    ///
+    /// # Errors
+    /// [`SpecError::Field`] for the first rule that is broken.
+    pub fn validate(&self) -> Checked {
+        require(self.num_steps >= 2, "sampler.num_steps", || {
+            format!("`{}` is too small: use at least `2`", self.num_steps)
+        })?;
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let at_least_zero = |value: f64| value.is_finite() && value >= 0.0;
+        for (name, value, good) in [
+            ("sampler.sigma_min", self.sigma_min, positive(self.sigma_min)),
+            ("sampler.sigma_max", self.sigma_max, positive(self.sigma_max)),
+            ("sampler.rho", self.rho, positive(self.rho)),
+            ("sampler.S_churn", self.s_churn, at_least_zero(self.s_churn)),
+            ("sampler.S_min", self.s_min, at_least_zero(self.s_min)),
+            ("sampler.S_max", self.s_max, self.s_max >= self.s_min),
+            ("sampler.S_noise", self.s_noise, at_least_zero(self.s_noise)),
+        ] {
+            require(good, name, || format!("`{value}` is out of range"))?;
+        }
+        require(self.sigma_min < self.sigma_max, "sampler.sigma_min", || {
+            format!("`{}` is not below sigma_max, `{}`", self.sigma_min, self.sigma_max)
+        })
+    }
+}
+
+fn require(good: bool, name: &str, problem: impl FnOnce() -> String) -> Checked {
+    if good { Ok(()) } else { Err(field(name, problem())) }
+}
+
+fn field(name: &str, problem: String) -> SpecError {
+    SpecError::Field { field: name.to_owned(), problem }
+}
