@@ -1,0 +1,20 @@
+//! EDM2 networks on libtorch: guided sampling, encoders, detectors and training. Seeds in, plain buffers out.
+//!
+//! This crate knows no queue and no store. Everything that touches a device lies here.
+//!
+//! - [`net`]: the network and its preconditioning
+//! - [`noise`], [`sampler`], [`guidance`]: from a seed to a latent
+//! - [`encoder`]: between latents and pixels
+//! - [`detector`]: from pixels to features
+//! - [`checkpoint`]: nets in and out of files
+//! - [`data`], [`train`]: datasets, and the trainer of nets and of the demo's detector
+
+pub mod checkpoint;
+pub mod data;
+pub mod detector;
+pub mod encoder;
+pub mod guidance;
+pub mod net;
+pub mod noise;
+pub mod sampler;
+pub mod train;

@@ -1,0 +1,125 @@
+//! Safetensors files to and from torch tensors.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use tch::{Device, Kind, Tensor};
+
+/// Why a tensor file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TensorFileError {
+    #[error("cannot read `{path}`: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write `{path}`: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is not a whole safetensors file ({reason}): fetch or make it again")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("`{path}` holds `{tensor}` as {dtype}, which is not supported")]
+    Dtype { path: PathBuf, tensor: String, dtype: String },
+    #[error("`{path}` holds no tensor `{tensor}`")]
+    Missing { path: PathBuf, tensor: String },
+}
+
+/// The metadata and tensors of a safetensors file.
+#[derive(Debug, Default)]
+pub struct TensorFile {
+    pub metadata: BTreeMap<String, String>,
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+impl TensorFile {
+    /// Reads all tensors, in the file's types, on the CPU.
+    pub fn read(path: &Path) -> Result<Self, TensorFileError> {
+        let bytes =
+            fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
+        let damaged = |reason: String| TensorFileError::Damaged { path: path.to_owned(), reason };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let views = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in views.iter() {
+            let kind = kind_of(view.dtype()).ok_or_else(|| TensorFileError::Dtype {
+                path: path.to_owned(),
+                tensor: name.to_owned(),
+                dtype: format!("{:?}", view.dtype()),
+            })?;
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            let tensor =
+                Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|e| damaged(e.to_string()))?;
+            tensors.insert(name.to_owned(), tensor);
+        }
+        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        Ok(Self { metadata, tensors })
+    }
+
+    /// Writes beside the destination first and renames: the file appears whole or not at all. At most one
+    /// metadata key keeps the bytes reproducible.
+    pub fn write(&self, path: &Path) -> Result<(), TensorFileError> {
+        let failed = |source| TensorFileError::Write { path: path.to_owned(), source };
+        let stored: Vec<_> = self.tensors.iter().map(|(name, tensor)| (name, Stored::of(tensor))).collect();
+        let views = stored.iter().map(|(name, s)| (name.as_str(), s.view()));
+        let metadata: HashMap<_, _> = self.metadata.clone().into_iter().collect();
+        let metadata = (!metadata.is_empty()).then_some(metadata);
+        let bytes = serialize(views, metadata).map_err(|e| failed(std::io::Error::other(e.to_string())))?;
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".part-{}", std::process::id()));
+        fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|source| {
+            // Leaves nothing half-written behind; the first error is the one that matters.
+            fs::remove_file(&aside).ok();
+            failed(source)
+        })
+    }
+
+    /// The tensor `name` of the file that was read from `path`.
+    pub fn take(&mut self, path: &Path, name: &str) -> Result<Tensor, TensorFileError> {
+        self.tensors
+            .remove(name)
+            .ok_or_else(|| TensorFileError::Missing { path: path.to_owned(), tensor: name.to_owned() })
+    }
+}
+
+/// A tensor's bytes on the CPU.
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Stored {
+    fn of(tensor: &Tensor) -> Self {
+        let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+        let num_bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+        let mut bytes = vec![0; num_bytes];
+        tensor.copy_data_u8(&mut bytes, tensor.numel());
+        let shape = tensor.size().iter().map(|&n| n as usize).collect();
+        Self { dtype: dtype_of(tensor.kind()), shape, bytes }
+    }
+
+    fn view(&self) -> TensorView<'_> {
+        TensorView::new(self.dtype, self.shape.clone(), &self.bytes).expect("bytes were sized from the shape")
+    }
+}
+
+const KINDS: [(Dtype, Kind); 8] = [
+    (Dtype::F16, Kind::Half),
+    (Dtype::BF16, Kind::BFloat16),
+    (Dtype::F32, Kind::Float),
+    (Dtype::F64, Kind::Double),
+    (Dtype::U8, Kind::Uint8),
+    (Dtype::I32, Kind::Int),
+    (Dtype::I64, Kind::Int64),
+    (Dtype::BOOL, Kind::Bool),
+];
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    KINDS.iter().find(|(d, _)| *d == dtype).map(|(_, kind)| *kind)
+}
+
+fn dtype_of(kind: Kind) -> Dtype {
+    KINDS
+        .iter()
+        .find(|(_, k)| *k == kind)
+        .map(|(dtype, _)| *dtype)
+        .expect("our tensors are of the types above")
+}

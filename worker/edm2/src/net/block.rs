@@ -1,0 +1,149 @@
+//! One encoder or decoder block of the U-Net (EDM2, figure 21).
+
+use tch::{Kind, Tensor};
+
+use super::config::NetConfig;
+use super::mp_conv::MpConv;
+use super::ops::{Resample, mp_silu, mp_sum, normalize};
+use super::params::{NetError, Params};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    Enc,
+    Dec,
+}
+
+/// What sets one block apart from the others of the same net.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockShape {
+    pub in_channels: i64,
+    pub out_channels: i64,
+    pub flavor: Flavor,
+    pub resample: Resample,
+    pub attention: bool,
+}
+
+#[derive(Debug)]
+pub struct Block {
+    shape: BlockShape,
+    res_balance: f64,
+    clip_act: Option<f64>,
+    dropout: f64,
+    conv_res0: MpConv,
+    emb_linear: MpConv,
+    conv_res1: MpConv,
+    conv_skip: Option<MpConv>,
+    attention: Option<Attention>,
+}
+
+impl Block {
+    pub fn new(
+        params: &mut Params,
+        name: &str,
+        config: &NetConfig,
+        shape: BlockShape,
+    ) -> Result<Self, NetError> {
+        let BlockShape { in_channels, out_channels: out, .. } = shape;
+        let inner = if shape.flavor == Flavor::Enc { out } else { in_channels };
+        let skips = in_channels != out;
+        Ok(Self {
+            shape,
+            res_balance: config.res_balance,
+            clip_act: config.clip_act,
+            dropout: config.dropout,
+            conv_res0: MpConv::new(params, &format!("{name}.conv_res0"), &[out, inner, 3, 3])?,
+            emb_linear: MpConv::with_gain(
+                params,
+                &format!("{name}.emb_linear"),
+                &[out, config.emb_channels()],
+                &format!("{name}.emb_gain"),
+            )?,
+            conv_res1: MpConv::new(params, &format!("{name}.conv_res1"), &[out, out, 3, 3])?,
+            conv_skip: skips
+                .then(|| MpConv::new(params, &format!("{name}.conv_skip"), &[out, in_channels, 1, 1]))
+                .transpose()?,
+            attention: shape.attention.then(|| Attention::new(params, name, config, out)).transpose()?,
+        })
+    }
+
+    /// `x` `[N, in, H, W]` and `emb` `[N, emb]` (float32) to `[N, out, H', W']`; `train` applies dropout.
+    pub fn forward(&self, x: Tensor, emb: &Tensor, train: bool) -> Tensor {
+        let mut x = self.shape.resample.apply(x);
+        if self.shape.flavor == Flavor::Enc {
+            x = self.skip(x);
+            x = normalize(&x, &[1]);
+        }
+        let y = self.residual(&x, emb, train);
+        if self.shape.flavor == Flavor::Dec {
+            x = self.skip(x);
+        }
+        x = mp_sum(&x, &y, self.res_balance);
+        if let Some(attention) = &self.attention {
+            x = attention.forward(x);
+        }
+        match self.clip_act {
+            Some(clip) => x.clamp(-clip, clip),
+            None => x,
+        }
+    }
+
+    fn skip(&self, x: Tensor) -> Tensor {
+        self.conv_skip.as_ref().map_or_else(|| x.shallow_clone(), |conv| conv.forward(&x))
+    }
+
+    fn residual(&self, x: &Tensor, emb: &Tensor, train: bool) -> Tensor {
+        let y = self.conv_res0.forward(&mp_silu(x));
+        let c = (self.emb_linear.forward(emb) + 1.0).unsqueeze(-1).unsqueeze(-1).to_kind(y.kind());
+        let mut y = mp_silu(&(y * c));
+        if train && self.dropout > 0.0 {
+            y = y.dropout(self.dropout, true);
+        }
+        self.conv_res1.forward(&y)
+    }
+
+    /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
+    pub fn freeze(&mut self, kind: Kind) {
+        self.conv_res0.freeze(kind);
+        self.emb_linear.freeze(Kind::Float);
+        self.conv_res1.freeze(kind);
+        if let Some(conv) = &mut self.conv_skip {
+            conv.freeze(kind);
+        }
+        if let Some(attention) = &mut self.attention {
+            attention.qkv.freeze(kind);
+            attention.proj.freeze(kind);
+        }
+    }
+}
+
+/// Cosine self-attention over the positions of the image.
+#[derive(Debug)]
+struct Attention {
+    heads: i64,
+    balance: f64,
+    qkv: MpConv,
+    proj: MpConv,
+}
+
+impl Attention {
+    fn new(params: &mut Params, block: &str, config: &NetConfig, channels: i64) -> Result<Self, NetError> {
+        Ok(Self {
+            heads: channels / config.channels_per_head,
+            balance: config.attn_balance,
+            qkv: MpConv::new(params, &format!("{block}.attn_qkv"), &[channels * 3, channels, 1, 1])?,
+            proj: MpConv::new(params, &format!("{block}.attn_proj"), &[channels, channels, 1, 1])?,
+        })
+    }
+
+    fn forward(&self, x: Tensor) -> Tensor {
+        let (n, c, h, w) = x.size4().expect("a block's activations are NCHW");
+        let head_dim = c / self.heads;
+        // q, k and v are interleaved in the second-to-last axis, not three contiguous thirds.
+        let qkv = self.qkv.forward(&x).reshape([n, self.heads, head_dim, 3, h * w]);
+        let qkv = normalize(&qkv, &[2]);
+        let (q, k, v) = (qkv.select(3, 0), qkv.select(3, 1), qkv.select(3, 2));
+        let scores = q.transpose(2, 3).matmul(&k) / (head_dim as f64).sqrt();
+        let y = v.matmul(&scores.softmax(3, None::<Kind>).transpose(2, 3)).reshape([n, c, h, w]);
+        mp_sum(&x, &self.proj.forward(&y), self.balance)
+    }
+}

@@ -1,0 +1,94 @@
+//! Magnitude-preserving linear layer or convolution, and Fourier features.
+
+use tch::{Kind, Tensor};
+
+use super::ops::normalize;
+use super::params::{Init, NetError, Params};
+
+/// `normalize(weight)` over all but the first dimension: what forced weight normalization stores (EDM2, section 2.3).
+pub fn normalized(weight: &Tensor) -> Tensor {
+    let dims: Vec<i64> = (1..weight.dim() as i64).collect();
+    normalize(weight, &dims)
+}
+
+/// A layer without bias whose output has the magnitude of its input: linear for a 2-D weight, else a
+/// convolution with padding `k/2`.
+#[derive(Debug)]
+pub struct MpConv(Weight);
+
+#[derive(Debug)]
+enum Weight {
+    /// As stored, with the learned gain if the layer has one.
+    Stored { weight: Tensor, gain: Option<Tensor> },
+    /// As it acts, computed once for inference.
+    Acting(Tensor),
+}
+
+impl MpConv {
+    /// Asks `params` for `{name}.weight` of `shape` (out, in[, k, k]).
+    pub fn new(params: &mut Params, name: &str, shape: &[i64]) -> Result<Self, NetError> {
+        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?;
+        Ok(Self(Weight::Stored { weight, gain: None }))
+    }
+
+    /// As [`Self::new`], multiplied by the learned scalar `gain_name`, which starts at zero.
+    pub fn with_gain(
+        params: &mut Params,
+        name: &str,
+        shape: &[i64],
+        gain_name: &str,
+    ) -> Result<Self, NetError> {
+        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?;
+        let gain = Some(params.tensor(gain_name, &[], Init::Zero)?);
+        Ok(Self(Weight::Stored { weight, gain }))
+    }
+
+    /// Computes the acting weight in float32, keeps it as `kind` and lets go of the stored one.
+    pub fn freeze(&mut self, kind: Kind) {
+        self.0 = Weight::Acting(self.acting_weight().to_kind(kind));
+    }
+
+    fn acting_weight(&self) -> Tensor {
+        let (weight, gain) = match &self.0 {
+            Weight::Acting(weight) => return weight.shallow_clone(),
+            Weight::Stored { weight, gain } => (weight, gain),
+        };
+        let fan_in: i64 = weight.size()[1..].iter().product();
+        let weight = normalized(weight) / (fan_in as f64).sqrt();
+        match gain {
+            Some(gain) => weight * gain,
+            None => weight,
+        }
+    }
+
+    /// `[N, in]` to `[N, out]`, or `[N, in, H, W]` to `[N, out, H, W]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let weight = self.acting_weight().to_kind(x.kind());
+        if weight.dim() == 2 {
+            return x.matmul(&weight.tr());
+        }
+        let pad = weight.size()[3] / 2;
+        x.conv2d(&weight, None::<Tensor>, [1, 1], [pad, pad], [1, 1], 1)
+    }
+}
+
+/// Random Fourier features of a scalar per image.
+#[derive(Debug)]
+pub struct MpFourier {
+    freqs: Tensor,
+    phases: Tensor,
+}
+
+impl MpFourier {
+    pub fn new(params: &mut Params, name: &str, channels: i64) -> Result<Self, NetError> {
+        Ok(Self {
+            freqs: params.tensor(&format!("{name}.freqs"), &[channels], Init::Frequencies)?,
+            phases: params.tensor(&format!("{name}.phases"), &[channels], Init::Phases)?,
+        })
+    }
+
+    /// `[N]` to `[N, channels]`, in float32.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        (x.outer(&self.freqs) + &self.phases).cos() * std::f64::consts::SQRT_2
+    }
+}

@@ -1,0 +1,108 @@
+//! Preconditioning and uncertainty around the U-Net (EDM, arXiv 2206.00364, table 1; EDM2, section 3).
+
+use tch::{Device, Kind, Tensor};
+
+use super::config::NetConfig;
+use super::mp_conv::{MpConv, MpFourier};
+use super::params::{NetError, Params, StateDict};
+use super::unet::UNet;
+
+/// Number type of the U-Net's activations and weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    Fp32,
+    Bf16,
+    Fp16,
+}
+
+impl Precision {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Fp32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+            Self::Fp16 => Kind::Half,
+        }
+    }
+}
+
+/// The denoiser D(x; σ).
+#[derive(Debug)]
+pub struct Precond {
+    config: NetConfig,
+    kind: Kind,
+    device: Device,
+    unet: UNet,
+    logvar_fourier: MpFourier,
+    logvar_linear: MpConv,
+}
+
+impl Precond {
+    /// Builds the net from the tensors that `params` hands out, for training in float32.
+    pub fn new(params: &mut Params, config: &NetConfig, device: Device) -> Result<Self, NetError> {
+        config.check()?;
+        let unet = UNet::new(params, config)?;
+        let logvar_fourier = MpFourier::new(params, "logvar_fourier", config.logvar_channels)?;
+        let logvar_linear = MpConv::new(params, "logvar_linear", &[1, config.logvar_channels])?;
+        params.finish()?;
+        Ok(Self { config: config.clone(), kind: Kind::Float, device, unet, logvar_fourier, logvar_linear })
+    }
+
+    /// Loads a net for inference: weights are normalised once, in float32, and kept in `precision`.
+    ///
+    /// # Errors
+    /// A config that describes no net; a tensor that is missing, unknown, misshapen or not finite.
+    pub fn load(
+        state: &StateDict,
+        config: &NetConfig,
+        device: Device,
+        precision: Precision,
+    ) -> Result<Self, NetError> {
+        let _guard = tch::no_grad_guard();
+        let mut net = Self::new(&mut Params::stored(state, device), config, device)?;
+        net.kind = precision.kind();
+        net.unet.freeze(net.kind);
+        net.logvar_linear.freeze(Kind::Float);
+        Ok(net)
+    }
+
+    pub fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// D(x; σ): `x` `[N, C, H, W]` float32, `sigma` `[N]` float32 > 0, `labels` `[N]` int64 class indices
+    /// (ignored by an unconditional net; none is the zero vector) to `[N, C, H, W]` float32.
+    pub fn denoise(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>) -> Tensor {
+        self.forward(x, sigma, labels, false)
+    }
+
+    /// As [`Self::denoise`], with dropout when `train`.
+    pub fn forward(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
+        let sigma_data = self.config.sigma_data;
+        let sigma = sigma.reshape([-1, 1, 1, 1]);
+        let total: Tensor = sigma.square() + sigma_data * sigma_data;
+        let c_skip = (sigma_data * sigma_data) / &total;
+        let c_out = &sigma * sigma_data / total.sqrt();
+        let c_in = total.rsqrt();
+        let input = (c_in * x).to_kind(self.kind);
+        let out = self.unet.forward(&input, &c_noise(&sigma.flatten(0, -1)), labels, train);
+        c_skip * x + c_out * out.to_kind(Kind::Float)
+    }
+
+    /// Uncertainty u(σ), the logarithm of the variance of the loss: `[N]` to `[N]`.
+    pub fn logvar(&self, sigma: &Tensor) -> Tensor {
+        self.logvar_linear.forward(&self.logvar_fourier.forward(&c_noise(sigma))).flatten(0, -1)
+    }
+
+    /// Embedding of the noise level before the label is mixed in: `[N]` to `[N, emb]`.
+    pub fn embed_noise(&self, sigma: &Tensor) -> Tensor {
+        self.unet.embed_noise(&c_noise(sigma))
+    }
+}
+
+fn c_noise(sigma: &Tensor) -> Tensor {
+    sigma.log() / 4.0
+}

@@ -1,0 +1,176 @@
+//! The U-Net of EDM2 (arXiv 2312.02696, figure 21, config G).
+
+use tch::{Kind, Tensor};
+
+use super::block::{Block, BlockShape, Flavor};
+use super::config::NetConfig;
+use super::mp_conv::{MpConv, MpFourier};
+use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
+use super::params::{NetError, Params};
+
+#[derive(Debug)]
+pub struct UNet {
+    label_dim: i64,
+    label_balance: f64,
+    concat_balance: f64,
+    emb_fourier: MpFourier,
+    emb_noise: MpConv,
+    emb_label: Option<MpConv>,
+    conv_in: MpConv,
+    enc: Vec<Block>,
+    dec: Vec<DecStep>,
+    out_conv: MpConv,
+}
+
+#[derive(Debug)]
+struct DecStep {
+    block: Block,
+    takes_skip: bool,
+}
+
+impl UNet {
+    /// Builds the net whose tensors are named `unet.…` in `params`.
+    pub fn new(params: &mut Params, config: &NetConfig) -> Result<Self, NetError> {
+        let (noise, emb) = (config.noise_channels(), config.emb_channels());
+        let top = config.levels()[0];
+        let emb_fourier = MpFourier::new(params, "unet.emb_fourier", noise)?;
+        let emb_noise = MpConv::new(params, "unet.emb_noise", &[emb, noise])?;
+        let emb_label = (config.label_dim > 0)
+            .then(|| MpConv::new(params, "unet.emb_label", &[emb, config.label_dim]))
+            .transpose()?;
+        let conv_name = format!("unet.enc.{0}x{0}_conv", top.0);
+        // The extra input channel is the constant one.
+        let conv_in = MpConv::new(params, &conv_name, &[top.1, config.img_channels + 1, 3, 3])?;
+        let (enc, skips) = encoder(params, config)?;
+        let dec = decoder(params, config, skips)?;
+        let out_shape = [config.img_channels, top.1, 3, 3];
+        let out_conv = MpConv::with_gain(params, "unet.out_conv", &out_shape, "unet.out_gain")?;
+        Ok(Self {
+            label_dim: config.label_dim,
+            label_balance: config.label_balance,
+            concat_balance: config.concat_balance,
+            emb_fourier,
+            emb_noise,
+            emb_label,
+            conv_in,
+            enc,
+            dec,
+            out_conv,
+        })
+    }
+
+    /// `x` `[N, C, H, W]` in the net's type, `c_noise` `[N]` and `labels` `[N]` class indices to `[N, C, H, W]`.
+    /// No labels means the zero vector for a conditional net.
+    pub fn forward(&self, x: &Tensor, c_noise: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
+        let emb = self.embed(c_noise, labels);
+        let ones = x.narrow(1, 0, 1).ones_like();
+        let mut x = self.conv_in.forward(&Tensor::cat(&[x, &ones], 1));
+        let mut skips = vec![x.shallow_clone()];
+        for block in &self.enc {
+            x = block.forward(x, &emb, train);
+            skips.push(x.shallow_clone());
+        }
+        for step in &self.dec {
+            if step.takes_skip {
+                let skip = skips.pop().expect("the decoder takes as many skips as the encoder leaves");
+                x = mp_cat(&x, &skip, self.concat_balance);
+            }
+            x = step.block.forward(x, &emb, train);
+        }
+        self.out_conv.forward(&x)
+    }
+
+    /// Embedding of the noise level alone, before the label is mixed in: `[N]` to `[N, emb]`.
+    pub fn embed_noise(&self, c_noise: &Tensor) -> Tensor {
+        self.emb_noise.forward(&self.emb_fourier.forward(c_noise))
+    }
+
+    fn embed(&self, c_noise: &Tensor, labels: Option<&Tensor>) -> Tensor {
+        let mut emb = self.embed_noise(c_noise);
+        if let Some(emb_label) = &self.emb_label {
+            let one_hot = match labels {
+                Some(labels) => labels.one_hot(self.label_dim).to_kind(Kind::Float),
+                None => Tensor::zeros([c_noise.size()[0], self.label_dim], (Kind::Float, c_noise.device())),
+            };
+            let label = emb_label.forward(&(one_hot * (self.label_dim as f64).sqrt()));
+            emb = mp_sum(&emb, &label, self.label_balance);
+        }
+        mp_silu(&emb)
+    }
+
+    /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
+    pub fn freeze(&mut self, kind: Kind) {
+        self.emb_noise.freeze(Kind::Float);
+        if let Some(emb_label) = &mut self.emb_label {
+            emb_label.freeze(Kind::Float);
+        }
+        self.conv_in.freeze(kind);
+        self.enc.iter_mut().for_each(|block| block.freeze(kind));
+        self.dec.iter_mut().for_each(|step| step.block.freeze(kind));
+        self.out_conv.freeze(kind);
+    }
+}
+
+/// The encoder's blocks, and the channels of every skip it leaves (the input convolution's first).
+fn encoder(params: &mut Params, config: &NetConfig) -> Result<(Vec<Block>, Vec<i64>), NetError> {
+    let levels = config.levels();
+    let mut channels = levels[0].1;
+    let mut skips = vec![channels];
+    let mut blocks = Vec::new();
+    for (depth, &(res, width)) in levels.iter().enumerate() {
+        let mut shape = BlockShape {
+            in_channels: channels,
+            out_channels: channels,
+            flavor: Flavor::Enc,
+            resample: Resample::Down,
+            attention: false,
+        };
+        if depth > 0 {
+            blocks.push(Block::new(params, &format!("unet.enc.{res}x{res}_down"), config, shape)?);
+            skips.push(channels);
+        }
+        shape.resample = Resample::Keep;
+        shape.attention = config.attn_resolutions.contains(&res);
+        for i in 0..config.num_blocks {
+            shape = BlockShape { in_channels: channels, out_channels: width, ..shape };
+            blocks.push(Block::new(params, &format!("unet.enc.{res}x{res}_block{i}"), config, shape)?);
+            channels = width;
+            skips.push(channels);
+        }
+    }
+    Ok((blocks, skips))
+}
+
+/// The decoder's steps, from the lowest level; `skips` are consumed from the end.
+fn decoder(params: &mut Params, config: &NetConfig, mut skips: Vec<i64>) -> Result<Vec<DecStep>, NetError> {
+    let levels = config.levels();
+    let mut channels = levels[levels.len() - 1].1;
+    let mut steps = Vec::new();
+    for (depth, &(res, width)) in levels.iter().enumerate().rev() {
+        let keep = BlockShape {
+            in_channels: channels,
+            out_channels: channels,
+            flavor: Flavor::Dec,
+            resample: Resample::Keep,
+            attention: false,
+        };
+        let entries: &[(&str, BlockShape)] = if depth == levels.len() - 1 {
+            &[("in0", BlockShape { attention: true, ..keep }), ("in1", keep)]
+        } else {
+            &[("up", BlockShape { resample: Resample::Up, ..keep })]
+        };
+        for (suffix, shape) in entries {
+            let block = Block::new(params, &format!("unet.dec.{res}x{res}_{suffix}"), config, *shape)?;
+            steps.push(DecStep { block, takes_skip: false });
+        }
+        for i in 0..=config.num_blocks {
+            let skip = skips.pop().expect("the encoder leaves one skip for each decoder block");
+            let attention = config.attn_resolutions.contains(&res);
+            let shape = BlockShape { in_channels: channels + skip, out_channels: width, attention, ..keep };
+            let block = Block::new(params, &format!("unet.dec.{res}x{res}_block{i}"), config, shape)?;
+            steps.push(DecStep { block, takes_skip: true });
+            channels = width;
+        }
+    }
+    Ok(steps)
+}
