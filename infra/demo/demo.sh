@@ -9,5 +9,5 @@ if ! [[ $images =~ ^[1-9][0-9]*$ ]]; then
   echo "demo: N is \`$images\`: make it a number of images, such as N=2000" >&2
   exit 2
 fi
-exec "${CARGO_TARGET_DIR:-target}/release/fidelis" local demo/unguided.toml demo/guided.toml \
+exec "${CARGO_TARGET_DIR:-target}"/release/fidelis local demo/unguided.toml demo/guided.toml \
   --seeds "0-$((images - 1))" --out out/demo

@@ -70,11 +70,14 @@ fetch_wheels() {
     platform+=(--platform "${tag}_x86_64")
   done
   say "fetching libtorch $version (0.5 GB)"
-  # Any Python may ask for the wheels of 3.11: their C++ libraries are the same. pip's scratch files stay here too.
-  TMPDIR=$staging "$python" -m pip download -qq --progress-bar off --disable-pip-version-check --no-cache-dir \
-    --no-deps --require-hashes --requirement "$requirements" --dest "$staging/wheels" \
-    --only-binary=:all: --implementation cp --python-version 3.11 "${platform[@]}" >&2 ||
-    die "pip could not fetch libtorch $version (its words are above): check the network and run this again, or set LIBTORCH to one you have"
+  # Any Python may ask for the wheels of 3.11: their C++ libraries are the same.
+  if ! TMPDIR=$staging "$python" -m pip download --quiet --progress-bar off --disable-pip-version-check \
+    --no-cache-dir --no-deps --require-hashes --requirement "$requirements" --dest "$staging/wheels" \
+    --only-binary=:all: --implementation cp --python-version 3.11 "${platform[@]}" >"$staging/pip.log" 2>&1; then
+    grep -v '^WARNING: Retrying' "$staging/pip.log" | sed 's/^/  /' >&2 || true
+    say "pip could not fetch libtorch $version (its words are above)"
+    die "check the network and run this again, or set LIBTORCH to a libtorch $version"
+  fi
 }
 
 unpack_wheels() {

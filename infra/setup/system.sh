@@ -38,9 +38,15 @@ if [[ ${#packages[@]} -gt 0 ]]; then
 fi
 
 missing=0
-has_compiler || { say "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found" && missing=1; }
-has_redis || { say "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary" && missing=1; }
-has_images || { say "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it" && missing=1; }
+lacking() {
+  say "$*"
+  missing=1
+}
+has_compiler || lacking "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found"
+has_redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
+has_images ||
+  lacking "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it"
 [[ $missing -eq 0 ]] || die "set-up is incomplete: see above, then run it again"
 
-command -v cargo >/dev/null || say "no cargo yet: install Rust with rustup before building (rust-toolchain.toml names the version)"
+command -v cargo >/dev/null ||
+  say "no cargo yet: install Rust with rustup before building (rust-toolchain.toml names the version)"
