@@ -1,0 +1,123 @@
+//! Backoff with full jitter: the one retry policy, for errors that say of themselves that a retry may help.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// An error that knows whether trying the same again may help.
+pub trait Retryable {
+    /// True for what passes by itself: lost connections, throttling, a server's own faults.
+    fn is_retryable(&self) -> bool;
+}
+
+/// Waits of random length below a bound that doubles: `base`, 2·`base`, … up to `cap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Bound of the first wait.
+    pub base: Duration,
+    /// Bound that no wait exceeds.
+    pub cap: Duration,
+    /// Tries in all, the first included; 0 counts as 1.
+    pub max_attempts: u32,
+}
+
+impl Default for Backoff {
+    /// Six tries; about 1.6 s of waiting on average, never more than 3.1 s.
+    fn default() -> Self {
+        Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(5), max_attempts: 6 }
+    }
+}
+
+impl Backoff {
+    /// The bound of the wait after failure number `failures` (from 1).
+    pub fn bound(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
+    }
+
+    /// A wait drawn uniformly from zero to [`Backoff::bound`]: a fleet that failed together does not return together.
+    pub fn delay(&self, failures: u32) -> Duration {
+        self.bound(failures).mul_f64(unit_random())
+    }
+
+    /// Calls `operation` until it succeeds, fails for good, or has used up its attempts; gives the last result.
+    ///
+    /// # Errors
+    /// The operation's own last error.
+    pub async fn run<T, E: Retryable>(
+        &self,
+        mut operation: impl AsyncFnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut failures = 0;
+        loop {
+            match operation().await {
+                Err(error) if error.is_retryable() => {
+                    failures += 1;
+                    if failures >= self.max_attempts {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(self.delay(failures)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+/// A number in [0, 1). The standard library's randomly keyed hasher is random enough to spread waits.
+fn unit_random() -> f64 {
+    let bits = RandomState::new().hash_one(0_u8) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Fault(bool);
+
+    impl Retryable for Fault {
+        fn is_retryable(&self) -> bool {
+            self.0
+        }
+    }
+
+    const QUICK: Backoff =
+        Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(2), max_attempts: 4 };
+
+    async fn tries_until(success_at: u32, retryable: bool) -> (Result<(), Fault>, u32) {
+        let mut tries = 0;
+        let result = QUICK
+            .run(async || {
+                tries += 1;
+                if tries == success_at { Ok(()) } else { Err(Fault(retryable)) }
+            })
+            .await;
+        (result, tries)
+    }
+
+    #[tokio::test]
+    async fn retries_until_it_works() {
+        assert_eq!(tries_until(3, true).await, (Ok(()), 3));
+    }
+
+    #[tokio::test]
+    async fn gives_the_last_error_after_max_attempts() {
+        assert_eq!(tries_until(9, true).await, (Err(Fault(true)), 4));
+    }
+
+    #[tokio::test]
+    async fn never_repeats_what_cannot_help() {
+        assert_eq!(tries_until(9, false).await, (Err(Fault(false)), 1));
+    }
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_vary() {
+        let backoff = Backoff::default();
+        let bounds = [1, 2, 3, 6, 7, 8, 4_000_000_000].map(|n| backoff.bound(n).as_millis());
+        assert_eq!(bounds, [100, 200, 400, 3200, 5000, 5000, 5000]);
+        let delays = [(); 32].map(|()| backoff.delay(7));
+        assert!(delays.iter().all(|delay| *delay < backoff.cap));
+        assert!(delays.iter().any(|delay| *delay != delays[0]), "no jitter: {delays:?}");
+    }
+}

@@ -1,0 +1,159 @@
+use std::sync::atomic::Ordering;
+
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use bytes::Bytes;
+
+use super::error::Request;
+use super::{Store, StoreError};
+use crate::ids::Digest;
+
+/// The metadata entry (`x-amz-meta-sha256`) that lets a loser compare without reading the object.
+const SHA256: &str = "sha256";
+
+/// How [`Store::create`] succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The object was not there before.
+    New,
+    /// The same bytes were there: another's, or our own of an earlier try.
+    Same,
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Relative to the store's prefix, as given to the other operations.
+    pub key: String,
+    pub num_bytes: u64,
+}
+
+impl Store {
+    /// Writes an object that must not exist yet; never overwrites (I4).
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the key holds other bytes; else what kept the store from answering.
+    pub async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        let ours = Digest::of(&bytes);
+        self.backoff.run(async || self.try_create(key, &bytes, ours).await).await
+    }
+
+    async fn try_create(&self, key: &str, bytes: &Bytes, ours: Digest) -> Result<Created, StoreError> {
+        let put = self.put(key, bytes, "application/octet-stream").metadata(SHA256, ours.to_string());
+        if !self.create_only.load(Ordering::Relaxed) {
+            if let Some(theirs) = self.stored_digest(key).await? {
+                return compare(key, ours, theirs);
+            }
+            put.send().await.map_err(|error| self.request("create", key).failed(&error))?;
+            return Ok(Created::New);
+        }
+        match put.if_none_match("*").send().await {
+            Ok(_) => Ok(Created::New),
+            Err(error) if status_of(&error) == Some(412) => match self.stored_digest(key).await? {
+                Some(theirs) => compare(key, ours, theirs),
+                // Deleted since, or not visible yet.
+                None => Err(StoreError::Contended { key: key.to_owned() }),
+            },
+            Err(error) if status_of(&error) == Some(409) => {
+                Err(StoreError::Contended { key: key.to_owned() })
+            }
+            Err(error) => Err(self.request("create", key).failed(&error)),
+        }
+    }
+
+    /// Writes a derived object, over an older one if there is one.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn replace(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
+        let sha256 = Digest::of(&bytes).to_string();
+        self.backoff
+            .run(async || {
+                let put = self.put(key, &bytes, content_type).metadata(SHA256, &sha256);
+                put.send().await.map_err(|error| self.request("write", key).failed(&error))?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The whole object, or `None` when there is none.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.backoff.run(async || self.try_get(key).await).await
+    }
+
+    async fn try_get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let request = self.request("read", key);
+        match self.client.get_object().bucket(self.bucket()).key(self.full_key(key)).send().await {
+            Ok(answer) => match answer.body.collect().await {
+                Ok(body) => Ok(Some(body.into_bytes())),
+                Err(error) => Err(request.broke_off(&error)),
+            },
+            Err(SdkError::ServiceError(answer)) if answer.err().is_no_such_key() => Ok(None),
+            Err(error) => Err(request.failed(&error)),
+        }
+    }
+
+    /// Every object whose key begins with `prefix`, sorted by key; as many pages as it takes.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
+        let (mut objects, mut token) = (Vec::new(), None);
+        loop {
+            let page = self.backoff.run(async || {
+                let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
+                let page = page.set_continuation_token(token.clone()).send().await;
+                page.map_err(|error| self.request("list", prefix).failed(&error))
+            });
+            let page = page.await?;
+            objects.extend(page.contents().iter().filter_map(|object| {
+                let key = object.key()?.strip_prefix(&self.location.prefix)?.to_owned();
+                Some(ObjectInfo { key, num_bytes: object.size()?.try_into().ok()? })
+            }));
+            token = page.next_continuation_token().map(str::to_owned);
+            if token.is_none() {
+                objects.sort_by(|a, b| a.key.cmp(&b.key));
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// The sha256 of what lies at a key: from its metadata, else from its bytes.
+    async fn stored_digest(&self, key: &str) -> Result<Option<Digest>, StoreError> {
+        match self.client.head_object().bucket(self.bucket()).key(self.full_key(key)).send().await {
+            Ok(head) => {
+                let noted = head.metadata().and_then(|entries| entries.get(SHA256)?.parse().ok());
+                match noted {
+                    Some(digest) => Ok(Some(digest)),
+                    None => Ok(self.try_get(key).await?.map(|bytes| Digest::of(&bytes))),
+                }
+            }
+            Err(error) if status_of(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.request("compare", key).failed(&error)),
+        }
+    }
+
+    pub(super) fn put(&self, key: &str, bytes: &Bytes, content_type: &str) -> PutObjectFluentBuilder {
+        let put = self.client.put_object().bucket(self.bucket()).key(self.full_key(key));
+        put.content_type(content_type).body(bytes.clone().into())
+    }
+
+    pub(super) fn request<'a>(&'a self, action: &'static str, key: &'a str) -> Request<'a> {
+        Request { store: self, action, key }
+    }
+}
+
+fn compare(key: &str, ours: Digest, theirs: Digest) -> Result<Created, StoreError> {
+    if ours == theirs {
+        Ok(Created::Same)
+    } else {
+        Err(StoreError::Conflict { key: key.to_owned(), ours, theirs })
+    }
+}
+
+pub(super) fn status_of<E>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> Option<u16> {
+    Some(error.raw_response()?.status().as_u16())
+}
