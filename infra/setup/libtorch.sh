@@ -74,7 +74,7 @@ fetch_wheels() {
   if ! TMPDIR=$staging "$python" -m pip download --quiet --progress-bar off --disable-pip-version-check \
     --no-cache-dir --no-deps --require-hashes --requirement "$requirements" --dest "$staging/wheels" \
     --only-binary=:all: --implementation cp --python-version 3.11 "${platform[@]}" >"$staging/pip.log" 2>&1; then
-    grep -v '^WARNING: Retrying' "$staging/pip.log" | sed 's/^/  /' >&2 || true
+    grep -v '^WARNING: Retrying' "$staging/pip.log" | tail -n 8 | sed 's/^/  /' >&2 || true
     say "pip could not fetch libtorch $version (its words are above)"
     die "check the network and run this again, or set LIBTORCH to a libtorch $version"
   fi
