@@ -1,0 +1,78 @@
+//! Statistics as `.npz`: `mu` float64 [D], `sigma` float64 [D, D] (EDM, pytorch-fid and ADM read these) and
+//! `num_images` int64, which the others leave out.
+
+use std::io::{Cursor, Read, Write};
+
+use fidelis_shared::stats::Statistics;
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::{FormatError, MAX_DIM, npy};
+
+/// What `np.savez` writes, uncompressed; equal statistics give equal bytes.
+///
+/// # Errors
+/// [`FormatError::Damaged`] when mu and sigma do not fit together.
+pub fn encode(statistics: &Statistics) -> Result<Vec<u8>, FormatError> {
+    let Statistics { mu, sigma, num_images } = statistics;
+    if sigma.len() != mu.len() * mu.len() {
+        return Err(damaged(format!("mu of `{}` and sigma of `{}` values", mu.len(), sigma.len())));
+    }
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .unix_permissions(0o644);
+    let arrays = [
+        ("mu.npy", npy::encode_f64(&[mu.len()], mu)),
+        ("sigma.npy", npy::encode_f64(&[mu.len(), mu.len()], sigma)),
+        ("num_images.npy", npy::encode_i64(i64::try_from(*num_images).unwrap_or(i64::MAX))),
+    ];
+    for (name, bytes) in arrays {
+        archive.start_file(name, options).map_err(unreadable)?;
+        archive.write_all(&bytes)?;
+    }
+    Ok(archive.finish().map_err(unreadable)?.into_inner())
+}
+
+/// Reads statistics out of a whole `.npz` file. `num_images` is 0 where the file does not say.
+pub fn decode(bytes: &[u8]) -> Result<Statistics, FormatError> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
+    let missing = |name| FormatError::Missing { name, hint: "statistics are `mu` and `sigma`" };
+    let mu = array(&mut archive, "mu.npy", MAX_DIM as u64)?.ok_or_else(|| missing("mu"))?;
+    let [dim] = mu.shape[..] else { return Err(damaged(format!("mu of shape `{:?}`", mu.shape))) };
+    let sigma =
+        array(&mut archive, "sigma.npy", (MAX_DIM * MAX_DIM) as u64)?.ok_or_else(|| missing("sigma"))?;
+    if sigma.shape != [dim, dim] || dim == 0 {
+        return Err(damaged(format!("mu of shape `{:?}` and sigma of shape `{:?}`", mu.shape, sigma.shape)));
+    }
+    if mu.values.iter().chain(&sigma.values).any(|x| !x.is_finite()) {
+        return Err(damaged("an infinity or a NaN among its values"));
+    }
+    let num_images = match array(&mut archive, "num_images.npy", 1)? {
+        Some(count) => count.values.first().map_or(0, |&n| n.max(0.0) as u64),
+        None => 0,
+    };
+    Ok(Statistics { mu: mu.values, sigma: sigma.values, num_images })
+}
+
+fn array<R: Read + std::io::Seek>(
+    archive: &mut ZipArchive<R>,
+    name: &str,
+    max_values: u64,
+) -> Result<Option<npy::Array>, FormatError> {
+    match archive.by_name(name) {
+        Ok(mut file) => npy::decode(&mut file, max_values).map(Some),
+        Err(ZipError::FileNotFound) => Ok(None),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+fn unreadable(error: ZipError) -> FormatError {
+    damaged(error.to_string().to_lowercase())
+}
+
+fn damaged(detail: impl Into<String>) -> FormatError {
+    FormatError::Damaged { expected: "`.npz` statistics", detail: detail.into() }
+}

@@ -1,0 +1,111 @@
+//! The Fréchet distance between two Gaussians, without a general matrix square root.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par, Side};
+use fidelis_shared::stats::Statistics;
+
+use super::factor::Factor;
+
+/// A distance, and what had to be done to get it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frechet {
+    /// ‖mu₁−mu₂‖² + tr(sigma₁) + tr(sigma₂) − 2·tr((sigma₁ sigma₂)^½).
+    pub value: f64,
+    /// Σ|λ| over the negative eigenvalues of sigma₁ sigma₂, which rounding made and which count as 0.
+    pub clipped_mass: f64,
+    /// The first argument has no more images than features, or a covariance of less than full rank.
+    pub rank_deficient: bool,
+}
+
+/// Why two sets of statistics have no distance.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrechetError {
+    /// The two were made by different detectors.
+    #[error("features of `{ours}` and of `{theirs}` dimensions: both sides need the same detector")]
+    Dimensions {
+        /// Width of the first.
+        ours: usize,
+        /// Width of the second.
+        theirs: usize,
+    },
+    /// mu and sigma do not make a Gaussian.
+    #[error("these statistics are not a mean and a covariance: {0}; write them again")]
+    NotGaussian(&'static str),
+    /// The eigenvalue iteration gave up; never seen with finite input.
+    #[error("the eigenvalues of the covariance did not converge: check the features for absurd magnitudes")]
+    NoConvergence,
+}
+
+/// Statistics checked and factored, ready to be compared any number of times.
+#[derive(Clone, Debug)]
+pub struct Gaussian {
+    mu: Vec<f64>,
+    sigma: Mat<f64>,
+    trace: f64,
+    factor: Factor,
+    num_images: u64,
+}
+
+impl Gaussian {
+    /// Checks the shapes ([D], [D, D]), finiteness and symmetry, and factors sigma. `num_images` 0 means unknown.
+    pub fn new(statistics: &Statistics) -> Result<Self, FrechetError> {
+        let Statistics { mu, sigma, num_images } = statistics;
+        let dim = mu.len();
+        if dim == 0 || sigma.len() != dim * dim {
+            return Err(FrechetError::NotGaussian("the shapes of mu and sigma do not fit"));
+        }
+        if !mu.iter().chain(sigma).all(|x| x.is_finite()) {
+            return Err(FrechetError::NotGaussian("they hold an infinity or a NaN"));
+        }
+        let sigma = MatRef::from_row_major_slice(sigma, dim, dim).to_owned();
+        let largest = (0..dim).fold(0.0_f64, |most, i| most.max(sigma[(i, i)]));
+        if (0..dim).any(|i| sigma[(i, i)] < 0.0) {
+            return Err(FrechetError::NotGaussian("a variance is negative"));
+        }
+        if (0..dim).any(|j| (0..j).any(|i| (sigma[(i, j)] - sigma[(j, i)]).abs() > 1e-6 * largest)) {
+            return Err(FrechetError::NotGaussian("sigma is not symmetric"));
+        }
+        let factor = Factor::new(sigma.as_ref(), *num_images)?;
+        let trace = (0..dim).map(|i| sigma[(i, i)]).sum();
+        Ok(Self { mu: mu.clone(), sigma, trace, factor, num_images: *num_images })
+    }
+
+    /// Features per image.
+    pub fn dim(&self) -> usize {
+        self.mu.len()
+    }
+
+    /// The distance to `reference`; equal both ways to rounding.
+    pub fn distance(&self, reference: &Self) -> Result<Frechet, FrechetError> {
+        if self.dim() != reference.dim() {
+            return Err(FrechetError::Dimensions { ours: self.dim(), theirs: reference.dim() });
+        }
+        let mean_term: f64 = self.mu.iter().zip(&reference.mu).map(|(a, b)| (a - b) * (a - b)).sum();
+        // Factoring the side of lower rank leaves no zero eigenvalues, whose rounding the root would magnify.
+        let (factored, other) = match self.factor.rank() < reference.factor.rank() {
+            true => (self, reference),
+            false => (reference, self),
+        };
+        let (root_trace, clipped_mass) = trace_of_root(&factored.factor, other.sigma.as_ref())?;
+        let few = (1..=self.dim() as u64).contains(&self.num_images);
+        Ok(Frechet {
+            value: mean_term + self.trace + reference.trace - 2.0 * root_trace,
+            clipped_mass,
+            rank_deficient: few || !self.factor.is_full(),
+        })
+    }
+}
+
+/// tr((A Aᵀ sigma)^½) from the eigenvalues of the symmetric Aᵀ sigma A, and the mass of those clipped at 0.
+fn trace_of_root(factor: &Factor, sigma: MatRef<'_, f64>) -> Result<(f64, f64), FrechetError> {
+    let a = factor.matrix();
+    let mut sigma_a = Mat::zeros(a.nrows(), a.ncols());
+    matmul(sigma_a.as_mut(), Accum::Replace, sigma, a, 1.0, Par::Seq);
+    let mut product = Mat::zeros(a.ncols(), a.ncols());
+    matmul(product.as_mut(), Accum::Replace, a.transpose(), sigma_a.as_ref(), 1.0, Par::Seq);
+    let eigenvalues =
+        product.self_adjoint_eigenvalues(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
+    let root_trace = eigenvalues.iter().map(|&l| l.max(0.0).sqrt()).sum();
+    let clipped_mass = eigenvalues.iter().map(|&l| (-l).max(0.0)).sum();
+    Ok((root_trace, clipped_mass))
+}

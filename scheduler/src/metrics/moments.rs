@@ -1,0 +1,143 @@
+//! Count, mean and scatter of feature rows, and Chan's rule for merging two of them.
+
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, Mat, MatRef, Par};
+use fidelis_shared::stats::Statistics;
+
+/// Moments of `count` rows of `dim` features. Merging is not associative in the last bits: whoever wants equal bits
+/// (I3) merges the same parts in the same order, whatever threads computed them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    count: u64,
+    mean: Vec<f64>,
+    /// Σ(f−mean)(f−mean)ᵀ, [dim, dim]; only the lower triangle is kept up to date.
+    scatter: Mat<f64>,
+}
+
+/// Why there are no moments or statistics of some rows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MomentsError {
+    /// Rows (numbered within the slice given) that hold an infinity or a NaN.
+    #[error("non-finite features in {} rows, the first is row `{}`", rows.len(), rows[0])]
+    NonFinite {
+        /// Ascending row numbers; never empty.
+        rows: Vec<usize>,
+    },
+    /// The slice does not divide into rows of `dim` features, or there are none.
+    #[error("`{len}` values are not one or more rows of `{dim}` features")]
+    Shape {
+        /// Number of values given.
+        len: usize,
+        /// Features per row.
+        dim: usize,
+    },
+    /// A covariance needs two images.
+    #[error("`{count}` image has no covariance: evaluate at least 2")]
+    TooFew {
+        /// Number of images there are.
+        count: u64,
+    },
+}
+
+impl Moments {
+    /// Moments of `values`, float32 [n, dim] row-major, n ≥ 1. Runs on the calling thread alone.
+    pub fn of(values: &[f32], dim: usize) -> Result<Self, MomentsError> {
+        if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
+            return Err(MomentsError::Shape { len: values.len(), dim });
+        }
+        let rows: Vec<usize> = non_finite_rows(values, dim);
+        if !rows.is_empty() {
+            return Err(MomentsError::NonFinite { rows });
+        }
+        let count = values.len() / dim;
+        let mut mean = vec![0.0; dim];
+        for row in values.chunks_exact(dim) {
+            mean.iter_mut().zip(row).for_each(|(sum, &f)| *sum += f64::from(f));
+        }
+        mean.iter_mut().for_each(|sum| *sum /= count as f64);
+
+        let mut centred = Vec::with_capacity(values.len());
+        for row in values.chunks_exact(dim) {
+            centred.extend(row.iter().zip(&mean).map(|(&f, m)| f64::from(f) - m));
+        }
+        // Row-major [n, dim] is column-major [dim, n]: each row of features is a column here.
+        let x = MatRef::from_column_major_slice(&centred, dim, count);
+        let mut scatter = Mat::zeros(dim, dim);
+        matmul(
+            scatter.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Replace,
+            x,
+            BlockStructure::Rectangular,
+            x.transpose(),
+            BlockStructure::Rectangular,
+            1.0,
+            Par::Seq,
+        );
+        Ok(Self { count: count as u64, mean, scatter })
+    }
+
+    /// Adds the rows of `other` behind one's own (Chan, Golub and LeVeque's pairwise update).
+    ///
+    /// # Panics
+    /// When the two have different numbers of features.
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!(self.dim(), other.dim(), "moments of different feature widths");
+        let (ours, theirs) = (self.count as f64, other.count as f64);
+        let total = ours + theirs;
+        let delta: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(b, a)| b - a).collect();
+        for (mean, d) in self.mean.iter_mut().zip(&delta) {
+            *mean += d * (theirs / total);
+        }
+        let weight = ours * theirs / total;
+        for (j, &delta_j) in delta.iter().enumerate() {
+            let column = &mut self.scatter.col_as_slice_mut(j)[j..];
+            let added = &other.scatter.col_as_slice(j)[j..];
+            let scale = weight * delta_j;
+            for ((sum, b), d) in column.iter_mut().zip(added).zip(&delta[j..]) {
+                *sum += b + d * scale;
+            }
+        }
+        self.count += other.count;
+    }
+
+    /// The parts merged in the order given; `None` of nothing.
+    pub fn merged<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut parts = parts.into_iter();
+        let mut total = parts.next()?.clone();
+        parts.for_each(|part| total.merge(part));
+        Some(total)
+    }
+
+    /// Number of rows.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Features per row.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// mu and the unbiased sigma (divided by n − 1).
+    pub fn statistics(&self) -> Result<Statistics, MomentsError> {
+        if self.count < 2 {
+            return Err(MomentsError::TooFew { count: self.count });
+        }
+        let (dim, divisor) = (self.dim(), (self.count - 1) as f64);
+        let mut sigma = vec![0.0; dim * dim];
+        for j in 0..dim {
+            for i in j..dim {
+                let covariance = self.scatter[(i, j)] / divisor;
+                sigma[i * dim + j] = covariance;
+                sigma[j * dim + i] = covariance;
+            }
+        }
+        Ok(Statistics { mu: self.mean.clone(), sigma, num_images: self.count })
+    }
+}
+
+fn non_finite_rows(values: &[f32], dim: usize) -> Vec<usize> {
+    let rows = values.chunks_exact(dim).enumerate();
+    rows.filter(|(_, row)| row.iter().any(|f| !f.is_finite())).map(|(i, _)| i).collect()
+}
