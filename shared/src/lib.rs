@@ -2,13 +2,18 @@
 //! where results lie ([`keys`]) and how things are named ([`ids`], [`kind`], [`exit`]). Scheduler and worker meet only here;
 //! nothing in this crate knows a command line or a tensor library.
 
+pub mod events;
 pub mod exit;
 pub mod ids;
 pub mod keys;
 pub mod kind;
+pub mod payload;
 pub mod plan;
+pub mod queue;
+pub mod retry;
 pub mod seeds;
 pub mod spec;
 pub mod stats;
+pub mod store;
 mod text;
 pub mod wire;

@@ -1,0 +1,183 @@
+//! Taking chunks.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use redis::cmd;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Queue, QueueSettings,
+    error::QueueError,
+    leases::{Burial, Leases},
+    link::Link,
+    record::DeadChunk,
+    scripts,
+};
+use crate::{
+    ids::{ChunkIndex, PoolId, RunId},
+    keys,
+    wire::ChunkTask,
+};
+
+/// A waiting consumer looks this often for what others left behind: expired leases, chunks given back, new pools.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A chunk in our hands, until its lease runs out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The message's id in its stream.
+    pub id: String,
+    /// The pool it came from.
+    pub pool: PoolId,
+    /// What to make.
+    pub task: ChunkTask,
+    /// How often it was handed out, this time included.
+    pub deliveries: u64,
+}
+
+impl Claim {
+    pub(super) fn stream(&self) -> String {
+        keys::redis_stream(&self.pool)
+    }
+
+    pub(super) fn burial<'a>(&'a self, stream: &'a str, message: &'a [u8]) -> Burial<'a> {
+        Burial { stream, id: &self.id, message, of: Some((self.task.run.clone(), self.task.chunk)) }
+    }
+}
+
+/// One taker of chunks.
+#[derive(Debug)]
+pub struct Consumer {
+    link: Arc<Link>,
+    /// A connection of its own: a blocking read holds up everything behind it.
+    waiting: Link,
+    leases: Leases,
+    settings: QueueSettings,
+    preferred: Option<PoolId>,
+}
+
+/// What the `take` script returns of a message: place of its stream, id, fields, deliveries, last owner.
+type Taken = (usize, String, HashMap<String, Vec<u8>>, u64, String);
+
+impl Consumer {
+    pub(super) fn new(queue: &Queue, name: &str) -> Self {
+        Self {
+            link: queue.link.clone(),
+            waiting: queue.link.sibling(),
+            leases: Leases::new(queue.link.clone(), name, queue.settings.max_deliveries),
+            settings: queue.settings,
+            preferred: None,
+        }
+    }
+
+    /// The handle on what this consumer claims.
+    pub fn leases(&self) -> Leases {
+        self.leases.clone()
+    }
+
+    /// Takes the next chunk, waiting up to `block` for one. The most urgent pool goes first, among equals the one
+    /// of the last claim; in a pool, what others dropped goes before what is new. Dead and damaged messages are
+    /// buried on the way. Survives a flushed Redis.
+    ///
+    /// Dropping the future while it waits loses nothing.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`].
+    pub async fn claim(&mut self, block: Duration) -> Result<Option<Claim>, QueueError> {
+        let deadline = Instant::now() + block;
+        loop {
+            let pools = self.pools().await?;
+            let streams: Vec<String> = pools.iter().map(keys::redis_stream).collect();
+            let (taken, last_ids) = self.take(&streams).await?;
+            if let Some(taken) = taken {
+                match self.admit(&pools, taken).await? {
+                    Some(claim) => {
+                        self.preferred = Some(claim.pool.clone());
+                        return Ok(Some(claim));
+                    }
+                    None => continue,
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.wait(&streams, &last_ids, left.min(LOOK_AGAIN)).await?;
+        }
+    }
+
+    async fn pools(&self) -> Result<Vec<PoolId>, QueueError> {
+        let mut ask = cmd("ZRANGE");
+        ask.arg(keys::REDIS_POOLS).arg(0).arg(-1);
+        let names: Vec<String> = self.link.query("list pools", &ask).await?;
+        let mut pools: Vec<PoolId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let preferred = self.preferred.as_ref();
+        pools.sort_by_key(|pool| (std::cmp::Reverse(pool.priority()), Some(pool) != preferred));
+        Ok(pools)
+    }
+
+    async fn take(&self, streams: &[String]) -> Result<(Option<Taken>, Vec<String>), QueueError> {
+        if streams.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let mut call = scripts::TAKE.prepare_invoke();
+        for stream in streams {
+            call.key(stream);
+        }
+        let lease_ms = self.settings.lease.as_millis().max(1) as u64;
+        call.arg(keys::REDIS_GROUP).arg(self.leases.consumer()).arg(lease_ms);
+        self.link.script("claim a chunk", &call).await
+    }
+
+    /// Waits until a message is added behind `last_ids`, at most `time`. A plain XREAD takes nothing, so it may
+    /// be dropped at any moment.
+    async fn wait(&self, streams: &[String], last_ids: &[String], time: Duration) -> Result<(), QueueError> {
+        if streams.is_empty() {
+            sleep(time.min(LOOK_AGAIN / 5)).await;
+            return Ok(());
+        }
+        let mut read = cmd("XREAD");
+        read.arg("COUNT").arg(1).arg("BLOCK").arg(time.as_millis().max(1) as u64);
+        read.arg("STREAMS").arg(streams).arg(last_ids);
+        self.waiting.query::<redis::Value>("wait for chunks", &read).await.map(drop)
+    }
+
+    /// Reads a message; `None` when it had to be buried.
+    async fn admit(&self, pools: &[PoolId], taken: Taken) -> Result<Option<Claim>, QueueError> {
+        let (place, id, fields, deliveries, last_owner) = taken;
+        let Some(pool) = place.checked_sub(1).and_then(|place| pools.get(place)) else {
+            let problem = format!("message `{id}` of no known pool");
+            return Err(QueueError::Record { url: self.link.url().to_owned(), problem });
+        };
+        let stream = keys::redis_stream(pool);
+        let message = fields.get("task").map_or(&[][..], Vec::as_slice);
+        let (of, cause) = match ChunkTask::decode(message) {
+            Ok(task) if deliveries <= u64::from(self.settings.max_deliveries) => {
+                return Ok(Some(Claim { id, pool: pool.clone(), task, deliveries }));
+            }
+            Ok(task) => {
+                (Some((task.run, task.chunk)), format!("died `{}` times in workers' hands", deliveries - 1))
+            }
+            Err(error) => (plain_name(&fields), error.to_string()),
+        };
+        let chunk = of.as_ref().map_or(0, |(_, chunk)| *chunk);
+        tracing::warn!(stream, id, chunk, worker = last_owner, cause, "message buried");
+        let record = DeadChunk {
+            chunk,
+            cause,
+            worker: last_owner,
+            device: String::new(),
+            deliveries: deliveries.min(u64::from(self.settings.max_deliveries)),
+            log: Vec::new(),
+        };
+        self.leases.bury(&Burial { stream: &stream, id: &id, message, of }, &record).await?;
+        Ok(None)
+    }
+}
+
+/// Which chunk a message is about, from the plain fields beside the encoded task: a run whose message is damaged
+/// must still end.
+fn plain_name(fields: &HashMap<String, Vec<u8>>) -> Option<(RunId, ChunkIndex)> {
+    let text = |name| std::str::from_utf8(fields.get(name)?).ok();
+    Some((text("run")?.parse().ok()?, text("chunk")?.parse().ok()?))
+}

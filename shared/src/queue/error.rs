@@ -1,0 +1,108 @@
+use redis::{ErrorKind, RedisError};
+
+use crate::retry::Retryable;
+
+/// Server error codes that go away by themselves or when an operator acts.
+const PASSING: &[&str] =
+    &["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "OOM", "MISCONF", "NOREPLICAS"];
+
+/// Why a queue operation failed. Messages name the server without its password.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Not the url of a Redis server.
+    #[error("redis url `{url}` is not understood ({problem}): use `redis://`, `rediss://` or `unix://`")]
+    Url {
+        /// The url, secrets removed.
+        url: String,
+        /// What the parser said.
+        problem: String,
+    },
+    /// No connection could be made.
+    #[error("cannot reach redis at `{url}` ({source}): check that it runs and that the url is right")]
+    Unreachable {
+        /// The url, secrets removed.
+        url: String,
+        /// The cause.
+        source: RedisError,
+    },
+    /// The server wants other credentials.
+    #[error("redis at `{url}` refused the login ({source}): check user and password in the url")]
+    Login {
+        /// The url, secrets removed.
+        url: String,
+        /// The cause.
+        source: RedisError,
+    },
+    /// The server may evict keys, so it could drop queued chunks.
+    #[error(
+        "redis at `{url}` has maxmemory-policy `{policy}` and may drop queued chunks: \
+         run `redis-cli config set maxmemory-policy noeviction`"
+    )]
+    Eviction {
+        /// The url, secrets removed.
+        url: String,
+        /// The policy found.
+        policy: String,
+    },
+    /// An operation failed on the way or at the server.
+    #[error("redis at `{url}` failed to {operation}: {source}")]
+    Redis {
+        /// The url, secrets removed.
+        url: String,
+        /// What was tried, as "renew a lease".
+        operation: &'static str,
+        /// The cause.
+        source: RedisError,
+    },
+    /// A record in Redis was not written by this version.
+    #[error(
+        "redis at `{url}` holds a record of another version ({problem}): use one version throughout the fleet"
+    )]
+    Record {
+        /// The url, secrets removed.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl QueueError {
+    /// True when the same call may succeed later, without anybody changing the configuration.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Redis { source, .. } => is_passing(source),
+            Self::Url { .. } | Self::Login { .. } | Self::Eviction { .. } | Self::Record { .. } => false,
+        }
+    }
+
+    pub(super) fn connecting(url: &str, source: RedisError) -> Self {
+        let url = url.to_owned();
+        let refused = matches!(source.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+        if refused || source.kind() == ErrorKind::AuthenticationFailed {
+            Self::Login { url, source }
+        } else if source.kind() == ErrorKind::InvalidClientConfig {
+            Self::Url { url, problem: source.to_string() }
+        } else {
+            Self::Unreachable { url, source }
+        }
+    }
+}
+
+impl Retryable for QueueError {
+    fn is_retryable(&self) -> bool {
+        Self::is_retryable(self)
+    }
+}
+
+pub(super) fn is_passing(error: &RedisError) -> bool {
+    is_broken(error) || error.code().is_some_and(|code| PASSING.contains(&code))
+}
+
+/// True when the connection is no longer to be trusted.
+pub(super) fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_unrecoverable_error()
+}

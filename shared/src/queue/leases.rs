@@ -1,0 +1,158 @@
+//! What a worker does with a chunk in its hands.
+
+use std::sync::Arc;
+
+use redis::ScriptInvocation;
+
+use super::{
+    consumer::Claim,
+    error::QueueError,
+    link::Link,
+    record::{DeadChunk, MAX_DEAD_LETTERS},
+    scripts,
+};
+use crate::{
+    ids::{ChunkIndex, RunId},
+    keys,
+};
+
+/// A chunk's own failure, as the worker saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One line.
+    pub cause: String,
+    /// The device it was tried on.
+    pub device: String,
+    /// The last log lines about it.
+    pub log: Vec<String>,
+}
+
+/// What became of a failed chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It will be tried again, by whoever comes first.
+    Retry,
+    /// It is dead, with its cause kept.
+    Dead,
+}
+
+/// A consumer's hold on its claims. Cheap to clone, for use from other tasks than the one that claims.
+#[derive(Debug, Clone)]
+pub struct Leases {
+    link: Arc<Link>,
+    consumer: Arc<str>,
+    max_deliveries: u32,
+}
+
+/// A message to be given up.
+pub(super) struct Burial<'a> {
+    pub(super) stream: &'a str,
+    pub(super) id: &'a str,
+    pub(super) message: &'a [u8],
+    /// `None` when the message does not tell.
+    pub(super) of: Option<(RunId, ChunkIndex)>,
+}
+
+impl Leases {
+    pub(super) fn new(link: Arc<Link>, consumer: &str, max_deliveries: u32) -> Self {
+        Self { link, consumer: consumer.into(), max_deliveries }
+    }
+
+    /// The consumer's name.
+    pub fn consumer(&self) -> &str {
+        &self.consumer
+    }
+
+    /// Starts the lease anew. False: the chunk is no longer ours, stop working on it.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; the lease runs on meanwhile.
+    pub async fn renew(&self, claim: &Claim) -> Result<bool, QueueError> {
+        let mut call = scripts::RENEW.prepare_invoke();
+        self.address(&mut call, &claim.stream(), &claim.id);
+        self.link.script("renew a lease", &call).await
+    }
+
+    /// Acknowledges a chunk that the store has. False: somebody did so before, or Redis lost the message.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; safe to repeat.
+    pub async fn complete(&self, claim: &Claim, num_images: u64) -> Result<bool, QueueError> {
+        let run = &claim.task.run;
+        let mut call = scripts::COMPLETE.prepare_invoke();
+        call.key(claim.stream()).key(keys::redis_run(run)).key(keys::redis_queued(run));
+        call.key(keys::redis_done(run)).key(keys::redis_dead_chunks(run));
+        call.arg(keys::REDIS_GROUP).arg(&claim.id).arg(claim.task.chunk).arg(num_images);
+        self.link.script("complete a chunk", &call).await
+    }
+
+    /// Reports a failure of the chunk's own fault. The delivery counts; the last one allowed makes the chunk dead.
+    /// A chunk that is no longer ours is left to its new holder: `Retry`.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts too.
+    pub async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<Verdict, QueueError> {
+        if claim.deliveries < u64::from(self.max_deliveries) {
+            self.release(claim, claim.deliveries).await?;
+            return Ok(Verdict::Retry);
+        }
+        let dead = self.give_up(claim, failure).await?;
+        Ok(if dead { Verdict::Dead } else { Verdict::Retry })
+    }
+
+    /// Makes a chunk dead at once: for a failure that trying again would only repeat. False: it was no longer ours.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts.
+    pub async fn give_up(&self, claim: &Claim, failure: &Failure) -> Result<bool, QueueError> {
+        let record = DeadChunk {
+            chunk: claim.task.chunk,
+            cause: failure.cause.clone(),
+            worker: self.consumer.to_string(),
+            device: failure.device.clone(),
+            deliveries: claim.deliveries,
+            log: failure.log.clone(),
+        };
+        self.bury(&claim.burial(&claim.stream(), &claim.task.encode()), &record).await
+    }
+
+    /// Gives a chunk back at once, as if it had never been taken: eviction and the like are nobody's fault (I8).
+    /// False: it was no longer ours.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts.
+    pub async fn hand_back(&self, claim: &Claim) -> Result<bool, QueueError> {
+        self.release(claim, claim.deliveries.saturating_sub(1)).await
+    }
+
+    async fn release(&self, claim: &Claim, deliveries: u64) -> Result<bool, QueueError> {
+        let mut call = scripts::RELEASE.prepare_invoke();
+        self.address(&mut call, &claim.stream(), &claim.id);
+        call.arg(deliveries);
+        self.link.script("give a chunk back", &call).await
+    }
+
+    /// Moves a message in our hands to the dead letters. False: it was no longer ours.
+    pub(super) async fn bury(&self, burial: &Burial<'_>, record: &DeadChunk) -> Result<bool, QueueError> {
+        let mut call = scripts::BURY.prepare_invoke();
+        self.address(&mut call, burial.stream, burial.id);
+        call.key(keys::REDIS_DEAD);
+        // Serialising plain data with string keys cannot fail.
+        let json = serde_json::to_string(record).unwrap_or_default();
+        call.arg(MAX_DEAD_LETTERS).arg(json).arg(burial.message);
+        match &burial.of {
+            Some((run, chunk)) => {
+                call.key(keys::redis_queued(run)).key(keys::redis_dead_chunks(run));
+                call.arg(run.as_str()).arg(*chunk);
+            }
+            None => {
+                call.arg("").arg("");
+            }
+        }
+        self.link.script("bury a chunk", &call).await
+    }
+
+    fn address(&self, call: &mut ScriptInvocation<'_>, stream: &str, id: &str) {
+        call.key(stream).arg(keys::REDIS_GROUP).arg(&*self.consumer).arg(id);
+    }
+}

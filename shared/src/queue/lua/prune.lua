@@ -1,0 +1,8 @@
+-- KEYS pools, stream
+-- ARGV pool
+-- Removes a pool that has nothing waiting and nothing in anybody's hands.
+if redis.call('XLEN', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[2])
+  redis.call('ZREM', KEYS[1], ARGV[1])
+end
+return 1

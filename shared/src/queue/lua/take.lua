@@ -1,0 +1,52 @@
+-- KEYS streams, most urgent first
+-- ARGV group, consumer, lease_ms
+-- Claims one message: in each stream first what idled past the lease, then what is new.
+-- Returns {{place of the stream, id, fields, deliveries, last owner}, {}}, or {false, last id of each stream}.
+local group, consumer, lease_ms = ARGV[1], ARGV[2], ARGV[3]
+
+local function idle(stream)
+  local found = redis.pcall('XPENDING', stream, group, 'IDLE', lease_ms, '-', '+', 1)
+  if found.err and string.find(found.err, 'NOGROUP', 1, true) then
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+    return {}
+  end
+  return found
+end
+
+local function last_id(stream)
+  local info = redis.call('XINFO', 'STREAM', stream)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      return info[i + 1]
+    end
+  end
+  return '0-0'
+end
+
+for place, stream in ipairs(KEYS) do
+  local found = idle(stream)
+  if found.err then
+    return found
+  end
+  while #found > 0 do
+    local id, owner, deliveries = found[1][1], found[1][2], found[1][4]
+    local claimed = redis.call('XCLAIM', stream, group, consumer, lease_ms, id)
+    if claimed[1] then
+      return {{place, id, claimed[1][2], deliveries + 1, owner}, {}}
+    end
+    -- Pending, but no longer in the stream.
+    redis.call('XACK', stream, group, id)
+    found = idle(stream)
+  end
+  local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', stream, '>')
+  if new then
+    local entry = new[1][2][1]
+    return {{place, entry[1], entry[2], 1, consumer}, {}}
+  end
+end
+
+local ids = {}
+for place, stream in ipairs(KEYS) do
+  ids[place] = last_id(stream)
+end
+return {false, ids}

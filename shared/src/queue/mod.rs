@@ -1,0 +1,164 @@
+//! The queue: Redis Streams with one consumer group. It holds what is still missing, and may be lost at any time.
+//!
+//! A chunk is *queued* from [`Queue::enqueue`] until it is completed or dead. In between it is in the stream of its
+//! pool, and in at most one worker's hands for as long as that worker renews its lease. Only Redis's clock is used.
+
+mod admin;
+mod consumer;
+mod error;
+mod leases;
+mod link;
+mod record;
+mod scripts;
+
+use std::{sync::Arc, time::Duration};
+
+use redis::cmd;
+
+pub use admin::Progress;
+pub use consumer::{Claim, Consumer};
+pub use error::QueueError;
+pub use leases::{Failure, Leases, Verdict};
+pub use record::DeadChunk;
+
+use crate::{
+    ids::{ChunkIndex, Digest, PoolId, RunId},
+    keys,
+    plan::Plan,
+    spec::RunSpec,
+    wire::ChunkTask,
+};
+use link::Link;
+
+/// Chunks per enqueue script: short enough that renewals get in between.
+const ENQUEUE_BATCH: usize = 500;
+
+/// How patient the queue is with workers; all processes of a fleet use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// A chunk whose lease was not renewed for this long is given to somebody else. Does not depend on how long
+    /// a chunk takes.
+    pub lease: Duration,
+    /// How often a chunk is handed out before it is dead.
+    pub max_deliveries: u32,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(30), max_deliveries: 3 }
+    }
+}
+
+/// A run as the queue sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedRun {
+    /// The run.
+    pub run: RunId,
+    /// Whose workers should take it.
+    pub pool: PoolId,
+    /// Digest of its canonical spec.
+    pub spec_digest: Digest,
+    /// Chunks of the whole run, stored ones included.
+    pub num_chunks: u32,
+    /// Images of the whole run.
+    pub num_images: u64,
+}
+
+impl QueuedRun {
+    /// The run of a resolved spec.
+    pub fn new(spec: &RunSpec) -> Self {
+        let plan = Plan::new(spec);
+        Self {
+            run: spec.run_id(),
+            pool: spec.pool(),
+            spec_digest: spec.digest(),
+            num_chunks: plan.num_chunks(),
+            num_images: plan.num_images(),
+        }
+    }
+}
+
+/// A Redis server. Cheap to clone; reconnects by itself, so after a retryable error the same call may be made again.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    link: Arc<Link>,
+    settings: QueueSettings,
+}
+
+impl Queue {
+    /// Connects to `redis://`, `rediss://` or `unix://`, and checks that the server answers within 5 s and never
+    /// evicts keys.
+    ///
+    /// # Errors
+    /// Every [`QueueError`] but `Record`.
+    pub async fn connect(url: &str, settings: QueueSettings) -> Result<Self, QueueError> {
+        let link = Link::new(url)?;
+        let _: String = link.query("answer a ping", &cmd("PING")).await?;
+        check_eviction(&link).await?;
+        Ok(Self { link: Arc::new(link), settings })
+    }
+
+    /// The server's url, secrets removed.
+    pub fn url(&self) -> &str {
+        self.link.url()
+    }
+
+    /// The settings given to [`connect`](Self::connect).
+    pub fn settings(&self) -> QueueSettings {
+        self.settings
+    }
+
+    /// Queues chunks of a run. A chunk that is queued already stays as it is; a dead one gets another chance.
+    /// Returns how many were added. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; chunks before the failing batch are queued.
+    pub async fn enqueue(&self, run: &QueuedRun, chunks: &[ChunkIndex]) -> Result<u64, QueueError> {
+        let mut added = 0;
+        for batch in chunks.chunks(ENQUEUE_BATCH) {
+            let mut call = scripts::ENQUEUE.prepare_invoke();
+            call.key(keys::redis_stream(&run.pool)).key(keys::REDIS_POOLS).key(keys::redis_run(&run.run));
+            call.key(keys::redis_queued(&run.run)).key(keys::redis_dead_chunks(&run.run));
+            call.arg(keys::REDIS_GROUP).arg(run.pool.as_str()).arg(run.pool.priority());
+            call.arg(run.num_chunks).arg(run.num_images).arg(run.run.as_str());
+            for &chunk in batch {
+                let task = ChunkTask { run: run.run.clone(), chunk, spec_digest: run.spec_digest };
+                call.arg(chunk).arg(task.encode());
+            }
+            added += self.link.script::<u64>("enqueue chunks", &call).await?;
+        }
+        Ok(added)
+    }
+
+    /// A consumer with its own connection for waiting. The name must be unique per process start.
+    pub fn consumer(&self, name: &str) -> Consumer {
+        Consumer::new(self, name)
+    }
+}
+
+async fn check_eviction(link: &Link) -> Result<(), QueueError> {
+    let mut ask = cmd("CONFIG");
+    ask.arg("GET").arg("maxmemory-policy");
+    match link.query::<Vec<String>>("read its configuration", &ask).await {
+        Ok(reply) => match reply.get(1).map(String::as_str) {
+            Some("noeviction") => Ok(()),
+            Some(policy) => {
+                Err(QueueError::Eviction { url: link.url().to_owned(), policy: policy.to_owned() })
+            }
+            None => Ok(unchecked(link, "no answer")),
+        },
+        // Managed servers and narrow ACL users keep CONFIG to themselves.
+        Err(QueueError::Redis { source, .. }) if !error::is_passing(&source) => {
+            Ok(unchecked(link, &source.to_string()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn unchecked(link: &Link, reason: &str) {
+    tracing::warn!(
+        url = link.url(),
+        reason,
+        "cannot read maxmemory-policy: make sure that it is `noeviction`"
+    );
+}
