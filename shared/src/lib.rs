@@ -4,12 +4,15 @@
 
 pub mod events;
 pub mod exit;
+pub mod failure;
 pub mod ids;
 pub mod keys;
 pub mod kind;
+pub mod manifest;
 pub mod payload;
 pub mod plan;
 pub mod queue;
+pub mod receipt;
 pub mod retry;
 pub mod seeds;
 pub mod spec;

@@ -1,0 +1,182 @@
+//! The manifest: what readers of a run trust. Building it is the check of I1.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit;
+use crate::ids::{ChunkIndex, Digest, RunId};
+use crate::kind::Kind;
+use crate::plan::Plan;
+use crate::receipt::Receipt;
+use crate::seeds::Seeds;
+use crate::spec::RunSpec;
+
+/// The version that this build writes and reads.
+pub const VERSION: u32 = 1;
+
+/// Every chunk of a complete run, in the plan's order. JSON, under `keys::manifest`.
+///
+/// A function of what was stored alone: it holds no times, and is the same for any number of workers but for the
+/// receipts' digests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub version: u32,
+    pub run: RunId,
+    pub spec_digest: Digest,
+    pub num_images: u64,
+    pub chunks: Vec<ManifestEntry>,
+}
+
+/// One chunk of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestEntry {
+    pub chunk: ChunkIndex,
+    pub seeds: Seeds,
+    /// Of the receipt's bytes as stored.
+    pub receipt_sha256: Digest,
+    /// The sha256 of each object.
+    pub objects: BTreeMap<Kind, Digest>,
+}
+
+/// A receipt as read from the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredReceipt {
+    pub receipt: Receipt,
+    /// Of its bytes.
+    pub sha256: Digest,
+}
+
+/// What a complete run consists of.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    pub run: RunId,
+    pub spec_digest: Digest,
+    pub plan: Plan,
+    pub kinds: Vec<Kind>,
+}
+
+impl Expected {
+    /// What a resolved spec asks for.
+    pub fn of(spec: &RunSpec) -> Self {
+        Expected { run: spec.run_id(), spec_digest: spec.digest(), plan: Plan::new(spec), kinds: spec.kinds() }
+    }
+}
+
+impl Manifest {
+    /// The manifest of a run, from its receipts in any order; names each seed of the plan exactly once (I1).
+    ///
+    /// # Errors
+    /// [`ManifestError::Incomplete`] when chunks are missing; else what contradicts the plan.
+    pub fn build(expected: &Expected, receipts: &[StoredReceipt]) -> Result<Self, ManifestError> {
+        let mut by_chunk = BTreeMap::new();
+        for stored in receipts {
+            if by_chunk.insert(stored.receipt.chunk, stored).is_some() {
+                return Err(ManifestError::Twice { chunk: stored.receipt.chunk });
+            }
+        }
+        let (mut chunks, mut missing) = (Vec::new(), Vec::new());
+        for planned in expected.plan.chunks() {
+            match by_chunk.remove(&planned.index) {
+                Some(stored) => chunks.push(entry(expected, &planned.seeds, stored)?),
+                None => missing.push(planned.index),
+            }
+        }
+        if let Some(&chunk) = by_chunk.keys().next() {
+            return Err(ManifestError::Beyond { chunk, num_chunks: expected.plan.num_chunks() });
+        }
+        if !missing.is_empty() {
+            return Err(ManifestError::Incomplete { missing, num_chunks: expected.plan.num_chunks() });
+        }
+        Ok(Manifest {
+            version: VERSION,
+            run: expected.run.clone(),
+            spec_digest: expected.spec_digest,
+            num_images: chunks.iter().map(|entry| entry.seeds.len()).sum(),
+            chunks,
+        })
+    }
+
+    /// The bytes to store: JSON in a fixed order.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut text = serde_json::json!(self).to_string();
+        text.push('\n');
+        text.into_bytes()
+    }
+
+    /// Reads what [`Manifest::to_json`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are no manifest of this version.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let manifest: Manifest = serde_json::from_slice(bytes)?;
+        match manifest.version {
+            VERSION => Ok(manifest),
+            version => Err(ManifestError::Version { version }),
+        }
+    }
+}
+
+/// The entry of one receipt, after checking it against the plan.
+fn entry(expected: &Expected, seeds: &Seeds, stored: &StoredReceipt) -> Result<ManifestEntry, ManifestError> {
+    let receipt = &stored.receipt;
+    let contradicts = |what| Err(ManifestError::Contradiction { chunk: receipt.chunk, what });
+    if receipt.run != expected.run || receipt.spec_digest != expected.spec_digest {
+        return contradicts("it is of another run or spec".to_owned());
+    }
+    if receipt.seeds != *seeds {
+        return contradicts(format!("it names the seeds `{}` where the plan has `{seeds}`", receipt.seeds));
+    }
+    let mut kinds: Vec<&Kind> = expected.kinds.iter().collect();
+    kinds.sort();
+    if !receipt.objects.keys().eq(kinds.iter().copied()) {
+        let names = |kinds: &mut dyn Iterator<Item = &Kind>| kinds.map(Kind::to_string).collect::<Vec<_>>().join(", ");
+        let (found, asked) = (names(&mut receipt.objects.keys()), names(&mut kinds.into_iter()));
+        return contradicts(format!("it holds `{found}` where the spec asks for `{asked}`"));
+    }
+    for (kind, object) in &receipt.objects {
+        if object.shape.first().map(|rows| *rows as u64) != Some(seeds.len()) {
+            return contradicts(format!("its `{kind}` has shape {:?} for {} seeds", object.shape, seeds.len()));
+        }
+    }
+    Ok(ManifestEntry {
+        chunk: receipt.chunk,
+        seeds: seeds.clone(),
+        receipt_sha256: stored.sha256,
+        objects: receipt.objects.iter().map(|(kind, object)| (kind.clone(), object.sha256)).collect(),
+    })
+}
+
+/// Why receipts do not make a complete run.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("{} of {num_chunks} chunks have no receipt, the first is chunk `{}`: submit the run again to make them", missing.len(), missing.first().copied().unwrap_or_default())]
+    Incomplete { missing: Vec<ChunkIndex>, num_chunks: ChunkIndex },
+    #[error("two receipts for chunk `{chunk}`: something else writes to this run")]
+    Twice { chunk: ChunkIndex },
+    #[error("a receipt for chunk `{chunk}` where the plan has `{num_chunks}` chunks: something else writes to this run")]
+    Beyond { chunk: ChunkIndex, num_chunks: ChunkIndex },
+    #[error("the receipt of chunk `{chunk}` contradicts the plan: {what}; delete it and submit the run again")]
+    Contradiction { chunk: ChunkIndex, what: String },
+    #[error("not a manifest: {0}; reduce the run again")]
+    Format(#[from] serde_json::Error),
+    #[error("manifest of version `{version}` where this build reads `{VERSION}`: use the build that made the run")]
+    Version { version: u32 },
+}
+
+impl ManifestError {
+    /// True when the run is merely not finished.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Incomplete { .. })
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        if self.is_retryable() { exit::INCOMPLETE } else { exit::INTEGRITY }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use super::*;
+use crate::receipt::tests::sample;
+use proptest::prelude::*;
+
+fn expected(seeds: &str, chunk_size: u32) -> Expected {
+    let receipt = sample();
+    Expected {
+        run: receipt.run,
+        spec_digest: receipt.spec_digest,
+        plan: Plan::of_seeds(seeds.parse().unwrap(), chunk_size),
+        kinds: receipt.objects.into_keys().collect(),
+    }
+}
+
+/// The receipts that honest workers would leave.
+fn receipts(expected: &Expected) -> Vec<StoredReceipt> {
+    let stored = expected.plan.chunks().map(|chunk| {
+        let mut receipt = Receipt { chunk: chunk.index, seeds: chunk.seeds.clone(), ..sample() };
+        receipt.objects.values_mut().for_each(|object| object.shape[0] = chunk.seeds.len() as usize);
+        StoredReceipt { sha256: Digest::of(&receipt.to_json().unwrap()), receipt }
+    });
+    stored.collect()
+}
+
+fn refusal(change: impl FnOnce(&mut Vec<StoredReceipt>)) -> ManifestError {
+    let expected = expected("0-7", 3);
+    let mut receipts = receipts(&expected);
+    change(&mut receipts);
+    Manifest::build(&expected, &receipts).unwrap_err()
+}
+
+#[test]
+fn an_unfinished_run_is_incomplete_and_says_where() {
+    let error = refusal(|receipts| drop(receipts.drain(1..)));
+    assert_eq!(
+        error.to_string(),
+        "2 of 3 chunks have no receipt, the first is chunk `1`: submit the run again to make them"
+    );
+    assert_eq!((error.is_retryable(), error.exit_code()), (true, exit::INCOMPLETE));
+}
+
+#[test]
+fn receipts_that_contradict_the_plan_are_integrity_failures() {
+    let features: Kind = "features-fashion-cnn".parse().unwrap();
+    let cases = [
+        refusal(|receipts| receipts.push(receipts[0].clone())),
+        refusal(|receipts| receipts[1].receipt.chunk = 9),
+        refusal(|receipts| receipts[1].receipt.spec_digest = Digest([9; 32])),
+        refusal(|receipts| receipts[1].receipt.seeds = "3-4,6".parse().unwrap()),
+        refusal(|receipts| drop(receipts[1].receipt.objects.remove(&features))),
+        refusal(|receipts| {
+            let object = receipts[1].receipt.objects[&features].clone();
+            receipts[1].receipt.objects.insert(Kind::Images, object);
+        }),
+        refusal(|receipts| receipts[1].receipt.objects.values_mut().for_each(|object| object.shape[0] = 2)),
+    ];
+    let expected = [
+        "two receipts for chunk `0`",
+        "a receipt for chunk `9` where the plan has `3` chunks",
+        "it is of another run or spec",
+        "it names the seeds `3-4,6` where the plan has `3-5`",
+        "it holds `` where the spec asks for `features-fashion-cnn`",
+        "it holds `images, features-fashion-cnn` where the spec asks for `features-fashion-cnn`",
+        "its `features-fashion-cnn` has shape [2, 128] for 3 seeds",
+    ];
+    for (error, words) in cases.iter().zip(expected) {
+        assert!(error.to_string().contains(words), "`{error}` lacks `{words}`");
+        assert_eq!((error.is_retryable(), error.exit_code()), (false, exit::INTEGRITY));
+    }
+}
+
+#[test]
+fn bytes_come_back_and_other_versions_are_refused() {
+    let expected = expected("0-7", 3);
+    let manifest = Manifest::build(&expected, &receipts(&expected)).unwrap();
+    assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
+    let newer = Manifest { version: 2, ..manifest };
+    assert!(matches!(Manifest::from_json(&newer.to_json()), Err(ManifestError::Version { version: 2 })));
+    assert!(matches!(Manifest::from_json(b"{}"), Err(ManifestError::Format(_))));
+}
+
+proptest! {
+    /// I1 and I3: each seed once, and the same manifest for any order of arrival.
+    #[test]
+    fn each_seed_once_in_any_order(num in 1_u64..200, size in 1_u32..40, order in any::<u64>()) {
+        let expected = expected(&format!("0-{}", num - 1), size);
+        let mut receipts = receipts(&expected);
+        let manifest = Manifest::build(&expected, &receipts).unwrap();
+        let seeds: Vec<u64> = manifest.chunks.iter().flat_map(|entry| entry.seeds.to_vec()).collect();
+        prop_assert_eq!(seeds, (0..num).collect::<Vec<u64>>());
+        prop_assert_eq!(manifest.num_images, num);
+        let turn = (order % receipts.len() as u64) as usize;
+        receipts.rotate_left(turn);
+        receipts.reverse();
+        prop_assert_eq!(Manifest::build(&expected, &receipts).unwrap(), manifest);
+    }
+}
