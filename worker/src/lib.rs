@@ -1,1 +1,4 @@
+//! The worker of fidelis: owns one device; claims a chunk, samples, decodes, extracts features, stores, acknowledges.
 
+pub mod cli;
+pub mod interrupt;

@@ -7,11 +7,13 @@
 //! - [`encoder`]: between latents and pixels
 //! - [`detector`]: from pixels to features
 //! - [`checkpoint`]: nets in and out of files
+//! - [`device`]: devices by name
 //! - [`data`], [`train`]: datasets, and the trainer of nets and of the demo's detector
 
 pub mod checkpoint;
 pub mod data;
 pub mod detector;
+pub mod device;
 pub mod encoder;
 pub mod guidance;
 pub mod net;

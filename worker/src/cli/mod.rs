@@ -1,0 +1,38 @@
+//! The command line of `fidelis-worker`.
+
+mod failure;
+mod train;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+/// Samples with guided EDM2 pairs, one device per process.
+#[derive(Debug, Parser)]
+#[command(name = "fidelis-worker", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a net or the demo's detector
+    Train(train::TrainArgs),
+}
+
+impl Cli {
+    /// Runs the command; the exit code on success is not always 0 (an interrupted run, for one).
+    pub async fn run(self) -> Result<u8, Failure> {
+        match self.command {
+            Command::Train(args) => blocking(move || train::train(&args)).await,
+        }
+    }
+}
+
+/// Device work must not hold up the runtime that watches for signals.
+async fn blocking(
+    work: impl FnOnce() -> Result<u8, Failure> + Send + 'static,
+) -> Result<u8, Failure> {
+    tokio::task::spawn_blocking(work).await?
+}

@@ -1,0 +1,185 @@
+//! `fidelis-worker train`: nets and the demo's detector.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use fidelis_edm2::checkpoint::TensorFile;
+use fidelis_edm2::data::ImageSet;
+use fidelis_edm2::device;
+use fidelis_edm2::train::detector::DetectorTrainer;
+use fidelis_edm2::train::{Recipe, Trainer};
+use fidelis_shared::exit;
+
+use super::failure::Failure;
+use crate::interrupt::Interrupt;
+
+const SAVE_EVERY: Duration = Duration::from_secs(120);
+const LOG_EVERY_STEPS: u64 = 50;
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Train an EDM2 net; goes on where an earlier call on the same folder stopped
+    Net(NetArgs),
+    /// Train the demo's detector, a classifier whose inner layer gives the features
+    Detector(DetectorArgs),
+}
+
+#[derive(Debug, Args)]
+struct NetArgs {
+    /// Recipe (.toml)
+    recipe: PathBuf,
+    /// Images to train on: …-images-idx3-ubyte[.gz] with its labels beside it, or .safetensors
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder for net.safetensors, loss.csv and the resumable state
+    #[arg(long)]
+    out: PathBuf,
+    /// Threads; the bits of the result depend on their number
+    #[arg(long, default_value_t = 2)]
+    threads: i32,
+    /// cpu or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+#[derive(Debug, Args)]
+struct DetectorArgs {
+    /// Labelled images to train on
+    #[arg(long)]
+    data: PathBuf,
+    /// Labelled images to measure the accuracy on
+    #[arg(long)]
+    test: PathBuf,
+    /// Where the weights go (.safetensors)
+    #[arg(long)]
+    out: PathBuf,
+    #[arg(long, default_value_t = 5)]
+    epochs: u64,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads; the bits of the result depend on their number
+    #[arg(long, default_value_t = 2)]
+    threads: i32,
+}
+
+/// Runs until done or interrupted; interrupted training is saved and resumable.
+pub fn train(args: &TrainArgs) -> Result<u8, Failure> {
+    match &args.what {
+        What::Net(args) => train_net(args),
+        What::Detector(args) => train_detector(args),
+    }
+}
+
+fn train_net(args: &NetArgs) -> Result<u8, Failure> {
+    let interrupt = Interrupt::watch()?;
+    device::set_threads(args.threads);
+    let recipe = Recipe::read(&args.recipe)?;
+    let (steps, batch) = (recipe.steps, recipe.batch);
+    let images = ImageSet::read(&args.data)?;
+    let device = device::parse(&args.device)?;
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
+    let state = args.out.join("state.safetensors");
+    let mut trainer = if state.exists() {
+        Trainer::resume(recipe, images, device, &state)?
+    } else {
+        Trainer::new(recipe, images, device)?
+    };
+    let mut log = LossLog::open(&args.out.join("loss.csv"), trainer.step())?;
+    let (start, first_step) = (Instant::now(), trainer.step());
+    let mut saved = Instant::now();
+    while !trainer.is_done() && interrupt.signal().is_none() {
+        let loss = trainer.advance();
+        if log.add(trainer.step(), loss)? {
+            let rate = (trainer.step() - first_step) as f64 / start.elapsed().as_secs_f64();
+            let left = (steps - trainer.step()) as f64 / rate;
+            eprintln!(
+                "step {}/{steps} · {} images · loss {:.4} · {rate:.2} steps/s · {:.0} s left",
+                trainer.step(),
+                trainer.step() * batch,
+                log.last,
+                left
+            );
+        }
+        if saved.elapsed() > SAVE_EVERY {
+            trainer.save(&state)?;
+            trainer.snapshot(0).write(&args.out.join("net.safetensors"))?;
+            saved = Instant::now();
+        }
+    }
+    trainer.save(&state)?;
+    trainer.snapshot(0).write(&args.out.join("net.safetensors"))?;
+    eprintln!("{} steps in {:.0} s", trainer.step() - first_step, start.elapsed().as_secs_f64());
+    Ok(interrupt.signal().filter(|_| !trainer.is_done()).unwrap_or(exit::DONE))
+}
+
+/// `loss.csv`: the mean loss of every [`LOG_EVERY_STEPS`] steps.
+struct LossLog {
+    file: fs::File,
+    sum: f64,
+    count: u64,
+    last: f64,
+}
+
+impl LossLog {
+    /// Opens the log to go on after `step`; lines of steps that will be taken again are dropped.
+    fn open(path: &Path, step: u64) -> anyhow::Result<Self> {
+        let named = || format!("cannot write `{}`", path.display());
+        let old = if step > 0 { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
+        let is_past = |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);
+        let kept: Vec<&str> = old.lines().filter(is_past).collect();
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(true).open(path).with_context(named)?;
+        writeln!(file, "step,loss").with_context(named)?;
+        for line in kept {
+            writeln!(file, "{line}").with_context(named)?;
+        }
+        Ok(Self { file, sum: 0.0, count: 0, last: f64::NAN })
+    }
+
+    /// Takes one step's loss; true when a line was written.
+    fn add(&mut self, step: u64, loss: f64) -> anyhow::Result<bool> {
+        self.sum += loss;
+        self.count += 1;
+        if step % LOG_EVERY_STEPS != 0 {
+            return Ok(false);
+        }
+        self.last = self.sum / self.count as f64;
+        (self.sum, self.count) = (0.0, 0);
+        writeln!(self.file, "{step},{:.5}", self.last).context("cannot write the loss log")?;
+        Ok(true)
+    }
+}
+
+fn train_detector(args: &DetectorArgs) -> Result<u8, Failure> {
+    let interrupt = Interrupt::watch()?;
+    device::set_threads(args.threads);
+    let test = ImageSet::read(&args.test)?;
+    let mut trainer = DetectorTrainer::new(args.seed, args.epochs, ImageSet::read(&args.data)?)
+        .with_context(|| format!("the images of `{}` come without labels", args.data.display()))?;
+    let (start, steps, mut step) = (Instant::now(), trainer.steps(), 0u64);
+    while let Some(loss) = trainer.advance() {
+        if let Some(code) = interrupt.signal() {
+            return Ok(code);
+        }
+        step += 1;
+        if step % 100 == 0 {
+            eprintln!("step {step}/{steps} · cross-entropy {loss:.4} · {:.0} s", start.elapsed().as_secs_f64());
+        }
+    }
+    let accuracy = trainer
+        .accuracy(&test)
+        .with_context(|| format!("the images of `{}` come without labels", args.test.display()))?;
+    TensorFile { tensors: trainer.weights(), ..TensorFile::default() }.write(&args.out)?;
+    println!("test accuracy {:.2} %, {:.0} s", accuracy * 100.0, start.elapsed().as_secs_f64());
+    Ok(exit::DONE)
+}

@@ -1,0 +1,35 @@
+//! SIGINT and SIGTERM as a question that a busy loop may ask.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use anyhow::Context;
+use fidelis_shared::exit;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Remembers the first signal that came.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicU8>);
+
+impl Interrupt {
+    /// Starts to watch; needs a tokio runtime around it.
+    pub fn watch() -> anyhow::Result<Self> {
+        let mut int = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+        let mut term = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+        let seen = Self::default();
+        let told = seen.0.clone();
+        tokio::spawn(async move {
+            let code = tokio::select! {
+                _ = int.recv() => exit::INTERRUPTED,
+                _ = term.recv() => exit::TERMINATED,
+            };
+            told.store(code, Ordering::Relaxed);
+        });
+        Ok(seen)
+    }
+
+    /// The exit code of the signal that came, if one did.
+    pub fn signal(&self) -> Option<u8> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&code| code != exit::DONE)
+    }
+}
