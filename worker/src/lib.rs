@@ -1,4 +1,8 @@
 //! The worker of fidelis: owns one device; claims a chunk, samples, decodes, extracts features, stores, acknowledges.
 
 pub mod cli;
+pub mod engine;
 pub mod interrupt;
+pub mod lease;
+pub mod logs;
+pub mod run;

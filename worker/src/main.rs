@@ -3,17 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use fidelis_worker::cli::Cli;
-use tracing_subscriber::EnvFilter;
+use fidelis_worker::{cli::Cli, logs};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("FIDELIS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    logs::init();
     match Cli::parse().run().await {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("error: {:#}", failure.error);
+            eprintln!("fidelis-worker: {failure}");
             ExitCode::from(failure.code)
         }
     }

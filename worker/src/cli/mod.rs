@@ -1,6 +1,7 @@
 //! The command line of `fidelis-worker`.
 
 mod failure;
+pub mod run;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +18,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve a fleet: claim chunks, make them, store them
+    Run(run::RunArgs),
     /// Train a net or the demo's detector
     Train(train::TrainArgs),
 }
@@ -25,6 +28,7 @@ impl Cli {
     /// Runs the command; the exit code on success is not always 0 (an interrupted run, for one).
     pub async fn run(self) -> Result<u8, Failure> {
         match self.command {
+            Command::Run(args) => run::run(args).await,
             Command::Train(args) => blocking(move || train::train(&args)).await,
         }
     }

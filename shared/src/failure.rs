@@ -1,0 +1,76 @@
+//! How commands end when they cannot do what they were asked: one line and an exit code, the same in every binary.
+
+use std::error::Error;
+
+use crate::{
+    exit, manifest::ManifestError, payload::PayloadError, queue::QueueError, receipt::ReceiptError,
+    spec::SpecError, store::StoreError,
+};
+
+/// The exit code that one of this crate's errors asks for; `None` for any other error.
+pub fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
+    macro_rules! ask {
+        ($($kind:ty),+) => {
+            $(if let Some(error) = error.downcast_ref::<$kind>() {
+                return Some(error.exit_code());
+            })+
+        };
+    }
+    ask!(StoreError, PayloadError, ReceiptError, ManifestError);
+    match error.downcast_ref::<QueueError>() {
+        Some(QueueError::Url { .. }) => Some(exit::USAGE),
+        Some(_) => Some(exit::INFRASTRUCTURE),
+        None => error.is::<SpecError>().then_some(exit::USAGE),
+    }
+}
+
+/// An error and its causes in one line, without the causes that the text already names.
+pub fn one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read `x`: {source}")]
+    struct Outer {
+        source: Inner,
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("damaged\n at byte 3")]
+    struct Inner;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("no result")]
+    struct Quiet(#[source] Outer);
+
+    #[test]
+    fn each_cause_stands_once_and_in_one_line() {
+        assert_eq!(one_line(&Outer { source: Inner }), "cannot read `x`: damaged at byte 3");
+        assert_eq!(
+            one_line(&Quiet(Outer { source: Inner })),
+            "no result: cannot read `x`: damaged at byte 3"
+        );
+    }
+
+    #[test]
+    fn the_caller_learns_what_to_do_next() {
+        let store = StoreError::Contended { key: "k".into() };
+        assert_eq!(exit_code_of(&store), Some(exit::INFRASTRUCTURE));
+        let queue = QueueError::Url { url: "x".into(), problem: "y".into() };
+        assert_eq!(exit_code_of(&queue), Some(exit::USAGE));
+        assert_eq!(exit_code_of(&Inner), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! `fidelis-worker run`: serve a fleet until told to stop.
+
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    process,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Args;
+use fidelis_shared::{
+    exit,
+    queue::{Queue, QueueSettings},
+    store::{Store, StoreConfig},
+};
+
+use super::Failure;
+use crate::{
+    engine::EngineOptions,
+    run::{Device, Parts, Stop, Worker, WorkerSettings},
+};
+
+/// Where the work is, and what it is done with.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Redis server, as redis://host:6379, rediss://user:password@host or unix:///path
+    #[arg(long, value_name = "URL", env = "FIDELIS_REDIS", hide_env_values = true)]
+    redis: String,
+    /// Store, as s3://bucket/prefix
+    #[arg(long, value_name = "URL", env = "FIDELIS_STORE")]
+    store: String,
+    /// Another S3 server than AWS, as http://host:port
+    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
+    s3_endpoint: Option<String>,
+    /// cpu or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Micro-batches computed side by side; changes the speed and never the result
+    #[arg(long, value_name = "N")]
+    lanes: Option<usize>,
+    /// A chunk not renewed for this long goes to another worker; the same throughout a fleet
+    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(100..))]
+    lease_ms: u64,
+    /// Attempts at a chunk before it is dead; the same throughout a fleet
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    max_attempts: u32,
+    /// After the first SIGTERM or SIGINT, finish the chunk if that takes no longer than this
+    #[arg(long, value_name = "S", default_value_t = 20)]
+    grace_s: u64,
+    /// This worker's name in receipts and logs; by default the host's name and the process id
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// Serves until told to stop; the exit code is then the signal's, 130 or 143.
+///
+/// # Errors
+/// Redis or the store cannot be reached or used at the start.
+pub async fn run(args: RunArgs) -> Result<u8, Failure> {
+    let stop = Stop::on_signals().context("cannot watch for signals")?;
+    let lease = Duration::from_millis(args.lease_ms);
+    let queue = Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;
+    let config = StoreConfig { url: args.store, endpoint: args.s3_endpoint, ..StoreConfig::default() };
+    let store = Store::connect(config).await?;
+    store.probe().await?;
+    let options = EngineOptions { device: args.device.clone(), lanes: args.lanes };
+    let device = Device::start(options).map_err(|error| Failure::new(exit::INFRASTRUCTURE, error))?;
+    let name = args.name.unwrap_or_else(default_name);
+    tracing::info!(worker = name, device = args.device, redis = queue.url(), store = store.url_of(""), "ready");
+    let settings = WorkerSettings {
+        name: name.clone(),
+        device: args.device,
+        lease,
+        grace: Duration::from_secs(args.grace_s),
+    };
+    let consumer = queue.consumer(&format!("{name}-{:08x}", RandomState::new().hash_one(0) as u32));
+    Ok(Worker::new(settings, Parts { store, consumer, device, stop }).run().await?)
+}
+
+fn default_name() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "worker" } else { host.trim() };
+    format!("{host}-{}", process::id())
+}

@@ -1,0 +1,153 @@
+//! The EDM2 pair on libtorch, behind the seam of [`Engine`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fidelis_edm2::device;
+use fidelis_edm2::encoder::Encoder;
+use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
+use fidelis_edm2::net;
+use fidelis_edm2::sampler::{Sampler, State};
+use fidelis_shared::ids::Digest;
+use fidelis_shared::kind::Kind;
+use fidelis_shared::payload::Tensor;
+use fidelis_shared::spec::{EncoderKind, FileRef, Labels, Precision, RunSpec, SamplerSpec, StateDtype};
+
+use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions};
+
+/// Keeps the nets of the last spec loaded: the next chunk most likely wants them again.
+#[derive(Debug)]
+pub struct Edm2Engine {
+    options: EngineOptions,
+    loaded: Option<(Recipe, Generator)>,
+}
+
+impl Edm2Engine {
+    pub fn new(options: &EngineOptions) -> Self {
+        Self { options: options.clone(), loaded: None }
+    }
+
+    fn load(&mut self, spec: &RunSpec) -> Result<&mut Generator, EngineError> {
+        let recipe = recipe(spec)?;
+        // The borrow checker does not see through an early return of the loaded one.
+        if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
+            // Lets go of the old nets first: two pairs may not fit the device.
+            self.loaded = None;
+            check_files(spec)?;
+            let device = device::parse(&self.options.device).map_err(|e| EngineError::Unfit(e.to_string()))?;
+            let lanes = self.options.lanes.unwrap_or_else(default_lanes);
+            self.loaded = Some((recipe.clone(), Generator::load(&recipe, device, lanes).map_err(classed)?));
+        }
+        let (_, generator) = self.loaded.as_mut().expect("it was loaded above");
+        Ok(generator)
+    }
+}
+
+impl Engine for Edm2Engine {
+    fn device(&self) -> String {
+        self.options.device.clone()
+    }
+
+    fn generate(
+        &mut self,
+        spec: &RunSpec,
+        seeds: &[u64],
+        cancel: &CancelFlag,
+    ) -> Result<ChunkOutput, EngineError> {
+        let generated = self.load(spec)?.generate(seeds, &|| cancel.is_set()).map_err(classed)?;
+        Ok(chunk_output(generated))
+    }
+}
+
+fn default_lanes() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What the spec says, in the terms of the crate that does it.
+fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
+    let net = spec.net.as_ref().ok_or_else(|| EngineError::Unfit("the spec names no `net`".to_owned()))?;
+    let path = |file: &FileRef| PathBuf::from(&file.path);
+    Ok(Recipe {
+        net: path(net),
+        gnet: spec.gnet.as_ref().map(path),
+        guidance: spec.guidance,
+        interval: spec.guidance_interval,
+        sampler: sampler(&spec.sampler),
+        class: match spec.labels {
+            Labels::Random => None,
+            Labels::Class(class) => Some(i64::from(class)),
+        },
+        precision: match spec.precision {
+            Precision::Fp32 => net::Precision::Fp32,
+            Precision::Bf16 => net::Precision::Bf16,
+            Precision::Fp16 => net::Precision::Fp16,
+        },
+        encoder: spec.encoder.map(|encoder| match encoder {
+            EncoderKind::Rgb => Encoder::Rgb,
+            EncoderKind::SpaceToDepth => Encoder::SpaceToDepth,
+        }),
+        micro_batch: spec.micro_batch as usize,
+        latents: spec.outputs.latents,
+        images: spec.outputs.images,
+        detectors: spec.detectors.iter().map(|d| (d.name.clone(), path(&d.weights))).collect(),
+    })
+}
+
+fn sampler(spec: &SamplerSpec) -> Sampler {
+    Sampler {
+        num_steps: spec.num_steps as usize,
+        sigma_min: spec.sigma_min,
+        sigma_max: spec.sigma_max,
+        rho: spec.rho,
+        s_churn: spec.s_churn,
+        s_min: spec.s_min,
+        s_max: spec.s_max,
+        s_noise: spec.s_noise,
+        state: match spec.state {
+            StateDtype::Fp32 => State::Fp32,
+            StateDtype::Fp64 => State::Fp64,
+        },
+    }
+}
+
+/// The files must be the ones that the run was submitted with: another net would give another result in silence.
+fn check_files(spec: &RunSpec) -> Result<(), EngineError> {
+    let weights = spec.detectors.iter().map(|d| ("weights", Some(&d.weights)));
+    let files = [("net", spec.net.as_ref()), ("gnet", spec.gnet.as_ref())].into_iter().chain(weights);
+    for (field, file) in files {
+        let Some(FileRef { path, sha256: Some(expected), .. }) = file else { continue };
+        let found = Digest::of_file(path.as_ref()).map_err(|e| {
+            EngineError::Unfit(format!("cannot read the `{field}` of the spec, `{path}`, on this worker: {e}"))
+        })?;
+        if found != *expected {
+            return Err(EngineError::Unfit(format!(
+                "the `{field}` of the spec, `{path}`, has sha256 `{found}` on this worker, not `{expected}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn classed(error: GenerateError) -> EngineError {
+    match error {
+        GenerateError::Stopped => EngineError::Cancelled,
+        GenerateError::OutOfMemory(_) => EngineError::Environment(error.to_string()),
+        _ if error.is_unfit() => EngineError::Unfit(error.to_string()),
+        _ => EngineError::Fault(error.to_string()),
+    }
+}
+
+fn chunk_output(generated: Generated) -> ChunkOutput {
+    let mut tensors = BTreeMap::new();
+    if let Some(Buffer { shape, data }) = generated.latents {
+        tensors.insert(Kind::Latents, Tensor::from_f32("latents", &shape, &data));
+    }
+    if let Some(Buffer { shape, data }) = generated.images {
+        tensors.insert(Kind::Images, Tensor::from_u8("images", &shape, data));
+    }
+    for (detector, Buffer { shape, data }) in generated.features {
+        tensors.insert(Kind::Features(detector), Tensor::from_f32("features", &shape, &data));
+    }
+    let noise = Tensor::from_f32("noise", &generated.noise.shape, &generated.noise.data);
+    ChunkOutput { labels: generated.labels, tensors, noise_sha256: Digest::of(&noise.data) }
+}

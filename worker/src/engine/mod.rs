@@ -1,0 +1,98 @@
+//! What makes images: seeds in, plain buffers out. An engine knows no Redis, no S3 and no queue.
+
+mod cancel;
+mod edm2;
+pub mod synthetic;
+
+use std::collections::BTreeMap;
+
+use fidelis_shared::{
+    ids::Digest,
+    kind::Kind,
+    payload::Tensor,
+    spec::{EngineKind, RunSpec},
+};
+
+pub use cancel::{CancelFlag, Reason};
+use edm2::Edm2Engine;
+use synthetic::SyntheticEngine;
+
+/// The device an engine is to use, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Micro-batches computed side by side; `None` leaves it to the engine. Never changes a bit of the output (D2).
+    pub lanes: Option<usize>,
+}
+
+/// Makes the images of a list of seeds.
+pub trait Engine: Send {
+    /// The device as receipts name it.
+    fn device(&self) -> String;
+
+    /// Makes every kind of output that `spec` asks for, one row per seed, in the seeds' order. What a seed gives
+    /// depends on the spec and the seed alone (D1).
+    ///
+    /// # Errors
+    /// See [`EngineError`]. `cancel` is looked at many times per second of work.
+    fn generate(&mut self, spec: &RunSpec, seeds: &[u64], cancel: &CancelFlag)
+    -> Result<ChunkOutput, EngineError>;
+}
+
+/// What an engine made of n seeds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkOutput {
+    /// The class of each image, or [`fidelis_shared::payload::NO_LABEL`]; `[n]`.
+    pub labels: Vec<i64>,
+    /// One tensor of n rows for each of [`RunSpec::kinds`].
+    pub tensors: BTreeMap<Kind, Tensor>,
+    /// sha256 of the initial noise, as little-endian f32 `[n, C, H, W]`.
+    pub noise_sha256: Digest,
+}
+
+/// Why an engine made nothing, classed by whose fault it is (I8).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The cancel flag was raised.
+    #[error("cancelled")]
+    Cancelled,
+    /// The chunk's own fault: trying it again is worth a few attempts.
+    #[error("{0}")]
+    Fault(String),
+    /// Nobody's fault, as a device out of memory: counts for nothing.
+    #[error("{0}")]
+    Environment(String),
+    /// This worker cannot run the spec, whatever the seeds.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl EngineError {
+    /// True when the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Fault(_) | Self::Environment(_))
+    }
+}
+
+/// Every engine of this build, for one device.
+#[derive(Debug)]
+pub struct Engines {
+    edm2: Edm2Engine,
+    synthetic: SyntheticEngine,
+}
+
+impl Engines {
+    /// The engines of a device; nets are loaded when a spec first asks for them.
+    pub fn new(options: &EngineOptions) -> Self {
+        Self { edm2: Edm2Engine::new(options), synthetic: SyntheticEngine::new(options) }
+    }
+
+    /// The engine that a spec names.
+    pub fn get(&mut self, kind: EngineKind) -> &mut dyn Engine {
+        match kind {
+            EngineKind::Edm2 => &mut self.edm2,
+            EngineKind::Synthetic => &mut self.synthetic,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! An engine without nets: a cheap, exact function of the seed, for trying the fleet itself.
+
+use std::{
+    collections::BTreeMap,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use fidelis_shared::{
+    ids::Digest,
+    kind::Kind,
+    payload::{NO_LABEL, Tensor},
+    spec::{Labels, RunSpec, SyntheticSpec},
+};
+
+use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions};
+
+/// How often the cancel flag is looked at.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// C, H, W of the latents, which are also the noise.
+const LATENT_SHAPE: [usize; 3] = [1, 4, 4];
+const LATENT_LEN: u64 = 16;
+
+/// The streams that a seed's numbers are drawn from.
+const NOISE_STREAM: u64 = 0;
+const LABEL_STREAM: u64 = 1;
+const FEATURE_STREAM: u64 = 2;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct SyntheticEngine {
+    device: String,
+}
+
+impl SyntheticEngine {
+    /// Computes on the CPU, whatever the device is called.
+    pub fn new(options: &EngineOptions) -> Self {
+        Self { device: options.device.clone() }
+    }
+}
+
+impl Engine for SyntheticEngine {
+    fn device(&self) -> String {
+        self.device.clone()
+    }
+
+    fn generate(
+        &mut self,
+        spec: &RunSpec,
+        seeds: &[u64],
+        cancel: &CancelFlag,
+    ) -> Result<ChunkOutput, EngineError> {
+        let settings = spec.synthetic.unwrap_or_default();
+        take_time(settings, seeds.len(), cancel)?;
+        let noise: Vec<f32> = seeds
+            .iter()
+            .flat_map(|&seed| (0..LATENT_LEN).map(move |i| normal(seed, NOISE_STREAM, i)))
+            .collect();
+        let noise_bytes: Vec<u8> = noise.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let mut tensors = BTreeMap::new();
+        for kind in spec.kinds() {
+            let tensor = match &kind {
+                Kind::Latents => Tensor::from_f32("latents", &image_shape(seeds), &noise),
+                Kind::Images => Tensor::from_u8("images", &image_shape(seeds), pixels(&noise)),
+                Kind::Features(_) => features(seeds, settings.feature_dim),
+            };
+            tensors.insert(kind, tensor);
+        }
+        let labels = seeds.iter().map(|&seed| label(seed, spec.labels, settings.label_dim)).collect();
+        Ok(ChunkOutput { labels, tensors, noise_sha256: Digest::of(&noise_bytes) })
+    }
+}
+
+fn take_time(settings: SyntheticSpec, num_images: usize, cancel: &CancelFlag) -> Result<(), EngineError> {
+    let total = Duration::from_millis(u64::from(settings.millis_per_image) * num_images as u64);
+    let start = Instant::now();
+    loop {
+        if cancel.is_set() {
+            return Err(EngineError::Cancelled);
+        }
+        let left = total.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        sleep(left.min(SLICE));
+    }
+}
+
+fn image_shape(seeds: &[u64]) -> [usize; 4] {
+    let [channels, height, width] = LATENT_SHAPE;
+    [seeds.len(), channels, height, width]
+}
+
+fn pixels(noise: &[f32]) -> Vec<u8> {
+    noise.iter().map(|value| (value * 32.0 + 128.0).clamp(0.0, 255.0) as u8).collect()
+}
+
+fn features(seeds: &[u64], dim: u32) -> Tensor {
+    let values: Vec<f32> = seeds
+        .iter()
+        .flat_map(|&seed| (0..u64::from(dim)).map(move |i| normal(seed, FEATURE_STREAM, i)))
+        .collect();
+    Tensor::from_f32("features", &[seeds.len(), dim as usize], &values)
+}
+
+fn label(seed: u64, labels: Labels, label_dim: u32) -> i64 {
+    match labels {
+        _ if label_dim == 0 => NO_LABEL,
+        Labels::Class(class) => i64::from(class),
+        Labels::Random => (hash(seed, LABEL_STREAM, 0) % u64::from(label_dim)) as i64,
+    }
+}
+
+/// Nearly normal, of mean 0 and variance 1: twelve uniform numbers less six. Exact sums, so the same on any machine.
+fn normal(seed: u64, stream: u64, index: u64) -> f32 {
+    let sum: u64 = (0..3)
+        .map(|part| hash(seed, stream, 3 * index + part))
+        .map(|word| (0..4).map(|i| word >> (16 * i) & 0xffff).sum::<u64>())
+        .sum();
+    (sum as f64 / 65536.0 - 6.0) as f32
+}
+
+/// SplitMix64's finaliser over the three words.
+fn hash(seed: u64, stream: u64, index: u64) -> u64 {
+    [stream, index].into_iter().fold(mix(seed), |state, word| mix(state ^ word))
+}
+
+fn mix(state: u64) -> u64 {
+    let mut z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(extra: &str) -> RunSpec {
+        let text = format!("name = \"s\"\nengine = \"synthetic\"\nseeds = \"0-9\"\n{extra}");
+        RunSpec::from_toml(&text, "test").unwrap()
+    }
+
+    fn generate(spec: &RunSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {
+        let options = EngineOptions { device: "cpu".into(), lanes: None };
+        SyntheticEngine::new(&options).generate(spec, seeds, &CancelFlag::new())
+    }
+
+    /// D1: the row of a seed does not know its neighbours.
+    #[test]
+    fn a_seed_alone_gives_the_same_row() {
+        let spec = spec(
+            "outputs = { latents = true, images = true }\ndetectors = [{ name = \"x\", weights = \"w\" }]",
+        );
+        let (all, one) = (generate(&spec, &[3, 4, 5]).unwrap(), generate(&spec, &[4]).unwrap());
+        assert_eq!(all.labels[1], one.labels[0]);
+        for kind in spec.kinds() {
+            let (all, one) = (&all.tensors[&kind].data, &one.tensors[&kind].data);
+            assert_eq!(all[one.len()..2 * one.len()], one[..], "{kind}");
+        }
+    }
+
+    #[test]
+    fn features_look_normal() {
+        let seeds: Vec<u64> = (0..2000).collect();
+        let values = features(&seeds, 8).to_f32().unwrap();
+        let n = values.len() as f64;
+        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.03, "mean {mean}, variance {variance}");
+    }
+
+    #[test]
+    fn a_raised_flag_ends_a_long_chunk() {
+        let spec = spec("outputs = { latents = true }\nsynthetic = { millis_per_image = 60000 }");
+        let flag = CancelFlag::new();
+        flag.cancel(super::super::Reason::Lost);
+        let options = EngineOptions { device: "cpu".into(), lanes: None };
+        let result = SyntheticEngine::new(&options).generate(&spec, &[1], &flag);
+        assert_eq!(result, Err(EngineError::Cancelled));
+    }
+}

@@ -1,0 +1,142 @@
+//! Bringing a chunk into the store: data first, the receipt last.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fidelis_shared::{
+    ids::Digest,
+    keys,
+    kind::Kind,
+    payload::ChunkObject,
+    plan::Chunk,
+    queue::Claim,
+    receipt::{self, Receipt, StoredObject},
+    retry::Backoff,
+    spec::RunSpec,
+    store::{Created, Store, StoreError},
+};
+use tokio::{select, time::Instant, time::sleep};
+
+use super::{device::Made, setback::Setback};
+use crate::engine::CancelFlag;
+
+/// A chunk as it is brought into the store.
+#[derive(Debug)]
+pub struct Commit<'a> {
+    /// Where to.
+    pub store: &'a Store,
+    /// The run's spec.
+    pub spec: &'a RunSpec,
+    /// The delivery it was made for.
+    pub claim: &'a Claim,
+    /// What was to be made.
+    pub chunk: &'a Chunk,
+    /// Whose work it is, as receipts name it.
+    pub worker: &'a str,
+    /// When the claim came.
+    pub start: Instant,
+    /// Ends waiting for a store that does not answer.
+    pub cancel: &'a CancelFlag,
+}
+
+impl Commit<'_> {
+    /// True when the store has the receipt of this very chunk: somebody finished it and could not say so.
+    ///
+    /// # Errors
+    /// [`Setback::Hopeless`] for a receipt of something else; what kept the store from answering.
+    pub async fn is_stored(&self) -> Result<bool, Setback> {
+        let found = self.persevere(async || self.store.get(&self.receipt_key()).await).await?;
+        let Some(bytes) = found else { return Ok(false) };
+        let receipt = Receipt::from_json(&bytes)?;
+        if receipt.spec_digest != self.claim.task.spec_digest || receipt.seeds != self.chunk.seeds {
+            let key = self.receipt_key();
+            return Err(Setback::Hopeless(format!("`{key}` is not of this run's plan: something else writes here")));
+        }
+        Ok(true)
+    }
+
+    /// Stores every object and then the receipt. Bytes that are there already are as good as ours (I4).
+    ///
+    /// # Errors
+    /// [`Setback::Hopeless`] when the store has other bytes: nondeterminism, with both digests.
+    pub async fn store(&self, made: Made) -> Result<(), Setback> {
+        let seeds = self.chunk.seeds.to_vec();
+        let (labels, mut tensors) = (made.output.labels, made.output.tensors);
+        let mut objects = BTreeMap::new();
+        for kind in self.spec.kinds() {
+            let data = tensors.remove(&kind);
+            let data = data.ok_or_else(|| Setback::Fault(format!("the engine made no `{kind}`")))?;
+            let object = ChunkObject { seeds: seeds.clone(), labels: labels.clone(), data };
+            let stored = self.put(&kind, &object).await?;
+            objects.insert(kind, stored);
+        }
+        self.put_receipt(&Receipt {
+            version: receipt::VERSION,
+            run: self.claim.task.run.clone(),
+            chunk: self.chunk.index,
+            spec_digest: self.claim.task.spec_digest,
+            seeds: self.chunk.seeds.clone(),
+            objects,
+            noise_sha256: made.output.noise_sha256,
+            device: made.device,
+            worker: self.worker.to_owned(),
+            micro_batch: self.spec.micro_batch,
+            seconds: self.start.elapsed().as_secs_f64(),
+            attempt: self.claim.deliveries,
+        })
+        .await
+    }
+
+    async fn put(&self, kind: &Kind, object: &ChunkObject) -> Result<StoredObject, Setback> {
+        let bytes = Bytes::from(object.encode(kind)?);
+        let stored = StoredObject {
+            sha256: Digest::of(&bytes),
+            num_bytes: bytes.len() as u64,
+            dtype: object.data.dtype,
+            shape: object.data.shape.clone(),
+        };
+        self.create(&keys::chunk(&self.claim.task.run, kind, self.chunk.index), bytes).await?;
+        Ok(stored)
+    }
+
+    /// Two workers' receipts differ in names and times; they agree when they name the same objects.
+    async fn put_receipt(&self, ours: &Receipt) -> Result<(), Setback> {
+        let key = self.receipt_key();
+        let conflict = match self.create(&key, Bytes::from(ours.to_json()?)).await {
+            Err(conflict @ Setback::Hopeless(_)) => conflict,
+            other => return other.map(drop),
+        };
+        let theirs = self.persevere(async || self.store.get(&key).await).await?;
+        match theirs.as_deref().map(Receipt::from_json).transpose()? {
+            Some(theirs) if theirs.objects == ours.objects && theirs.seeds == ours.seeds => Ok(()),
+            _ => Err(conflict),
+        }
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, Setback> {
+        self.persevere(async || self.store.create(key, bytes.clone()).await).await
+    }
+
+    /// Tries until the store answers: what was computed is not thrown away for an outage. Ends when the chunk is
+    /// in other hands, or we have to stop.
+    async fn persevere<T>(&self, mut operation: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, Setback> {
+        let (backoff, mut failures) = (Backoff::default(), 0);
+        loop {
+            match operation().await {
+                Err(error) if error.is_retryable() => {
+                    failures += 1;
+                    tracing::warn!("{error}; trying again");
+                    select! {
+                        reason = self.cancel.raised() => return Err(Setback::cancelled(Some(reason))),
+                        () = sleep(backoff.bound(failures + 3)) => {}
+                    }
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    fn receipt_key(&self) -> String {
+        keys::receipt(&self.claim.task.run, self.chunk.index)
+    }
+}

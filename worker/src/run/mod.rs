@@ -1,0 +1,238 @@
+//! The worker's loop: claim, make, store, acknowledge, one chunk at a time.
+//!
+//! A chunk is not claimed before the one in hand is stored, so a worker that dies wastes at most one (I7).
+
+mod commit;
+mod device;
+mod pace;
+mod setback;
+mod specs;
+mod stop;
+
+use std::{pin::pin, time::Duration};
+
+use fidelis_shared::{
+    queue::{Claim, Consumer, Failure, Leases, QueueError, Verdict},
+    retry::Backoff,
+    store::Store,
+};
+use tokio::{
+    select,
+    time::{Instant, sleep, timeout},
+};
+use tracing::Instrument;
+
+pub use device::Device;
+pub use setback::Setback;
+pub use stop::{Stop, Stopper};
+
+use crate::{
+    engine::{CancelFlag, Reason},
+    lease::Lease,
+    logs,
+};
+use commit::Commit;
+use device::Job;
+use pace::Pace;
+use specs::Specs;
+
+/// How long one look at the queue waits for a chunk: a worker without work notices a signal within this time.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a last word to Redis may take after the second signal.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// Waits after setbacks that are nobody's fault.
+const SETBACK: Backoff =
+    Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(30), max_attempts: u32::MAX };
+
+/// Who a worker is and how patient it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerSettings {
+    /// As receipts name it; the same after a restart.
+    pub name: String,
+    /// The device as the command line names it.
+    pub device: String,
+    /// Lease of a chunk; renewed three times as often.
+    pub lease: Duration,
+    /// How long a chunk may go on after the first signal.
+    pub grace: Duration,
+}
+
+/// What a worker works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where results go.
+    pub store: Store,
+    /// Where chunks come from; its name is unique per process start.
+    pub consumer: Consumer,
+    /// What makes images.
+    pub device: Device,
+    /// When to stop.
+    pub stop: Stop,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker {
+    settings: WorkerSettings,
+    parts: Parts,
+    leases: Leases,
+    specs: Specs,
+    pace: Pace,
+}
+
+/// A chunk that the store has.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    num_images: u64,
+    /// False when an earlier attempt's receipt was found.
+    computed: bool,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    pub fn new(settings: WorkerSettings, parts: Parts) -> Self {
+        let leases = parts.consumer.leases();
+        Self { settings, parts, leases, specs: Specs::default(), pace: Pace::default() }
+    }
+
+    /// Works until told to stop; gives the exit code of the signal. Outages of Redis and the store are waited out.
+    ///
+    /// # Errors
+    /// What Redis refuses and will go on refusing.
+    pub async fn run(mut self) -> Result<u8, QueueError> {
+        let stop = self.parts.stop.clone();
+        let mut setbacks = 0;
+        while !stop.is_requested() {
+            let smooth = match self.parts.consumer.claim(LOOK).await {
+                Ok(None) => true,
+                Ok(Some(claim)) => {
+                    let (chunk, attempt) = (claim.task.chunk, claim.deliveries);
+                    let span = tracing::info_span!("chunk", run = %claim.task.run, chunk, attempt);
+                    self.handle(&claim).instrument(span).await
+                }
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!("{error}; trying again");
+                    false
+                }
+                Err(error) => return Err(error),
+            };
+            setbacks = if smooth { 0 } else { setbacks + 1 };
+            if setbacks > 0 {
+                select! {
+                    () = sleep(SETBACK.delay(setbacks)) => {}
+                    () = stop.requested() => {}
+                }
+            }
+        }
+        Ok(stop.exit_code())
+    }
+
+    /// Does what can be done about a chunk; false when it is wise to wait before the next.
+    async fn handle(&mut self, claim: &Claim) -> bool {
+        let cancel = CancelFlag::new();
+        let result = if self.parts.stop.is_requested() {
+            Err(Setback::Stopped)
+        } else {
+            let every = self.settings.lease / 3;
+            let _lease = Lease::keep(self.leases.clone(), claim.clone(), every, cancel.clone());
+            self.make_unless_stopped(claim, &cancel).await
+        };
+        let smooth = !matches!(result, Err(Setback::Environment(_)));
+        let settled = self.settle(claim, result);
+        let told = if self.parts.stop.is_demanded() {
+            timeout(LAST_WORD, settled).await.unwrap_or(Ok(()))
+        } else {
+            settled.await
+        };
+        if let Err(error) = told {
+            tracing::warn!("{error}; the lease will run out");
+        }
+        smooth
+    }
+
+    /// Makes a chunk. After the first signal it goes on only if it can end within the grace time.
+    async fn make_unless_stopped(&mut self, claim: &Claim, cancel: &CancelFlag) -> Result<Done, Setback> {
+        let (stop, start) = (self.parts.stop.clone(), Instant::now());
+        let (expected, grace) = (self.pace.expected(&claim.task), self.settings.grace);
+        let mut work = pin!(self.make(claim, cancel, start));
+        select! {
+            result = &mut work => return result,
+            () = stop.requested() => {}
+        }
+        let left = expected.map(|expected| expected.saturating_sub(start.elapsed()));
+        let patience = if left.is_none_or(|left| left <= grace) { grace } else { Duration::ZERO };
+        tracing::info!(patience_s = patience.as_secs_f64(), "told to stop");
+        select! {
+            result = &mut work => return result,
+            () = sleep(patience) => {}
+            () = stop.demanded() => {}
+        }
+        cancel.cancel(Reason::Stopped);
+        select! {
+            result = work => result,
+            () = stop.demanded() => Err(Setback::Stopped),
+        }
+    }
+
+    async fn make(&mut self, claim: &Claim, cancel: &CancelFlag, start: Instant) -> Result<Done, Setback> {
+        let run = self.specs.get(&self.parts.store, &claim.task).await?;
+        let chunk = run.plan.chunk(claim.task.chunk).ok_or_else(|| {
+            Setback::Hopeless(format!("the plan has `{}` chunks only", run.plan.num_chunks()))
+        })?;
+        let commit = Commit {
+            store: &self.parts.store,
+            spec: &run.spec,
+            claim,
+            chunk: &chunk,
+            worker: &self.settings.name,
+            start,
+            cancel,
+        };
+        let num_images = chunk.seeds.len();
+        if commit.is_stored().await? {
+            return Ok(Done { num_images, computed: false });
+        }
+        let job = Job { spec: run.spec.clone(), seeds: chunk.seeds.to_vec(), cancel: cancel.clone() };
+        let made = self.parts.device.make(job).await;
+        let made = made.map_err(|error| Setback::of_engine(error, cancel.reason()))?;
+        commit.store(made).await?;
+        self.pace.note(&claim.task, start.elapsed());
+        tracing::info!(images = num_images, seconds = start.elapsed().as_secs_f64(), "stored");
+        Ok(Done { num_images, computed: true })
+    }
+
+    /// Tells Redis how it went.
+    async fn settle(&self, claim: &Claim, result: Result<Done, Setback>) -> Result<(), QueueError> {
+        let (leases, backoff) = (&self.leases, Backoff::default());
+        match result {
+            Ok(done) => {
+                if !done.computed {
+                    tracing::info!("stored by an earlier attempt");
+                }
+                backoff.run(async || leases.complete(claim, done.num_images).await).await?;
+            }
+            Err(Setback::Lost) => tracing::warn!("the lease was lost: leaving the chunk to others"),
+            Err(setback @ (Setback::Stopped | Setback::Environment(_))) => {
+                tracing::warn!("handed back: {setback}");
+                backoff.run(async || leases.hand_back(claim).await).await?;
+            }
+            Err(Setback::Fault(cause)) => {
+                tracing::error!("failed: {cause}");
+                let failure = self.failure(cause);
+                if backoff.run(async || leases.fail(claim, &failure).await).await? == Verdict::Dead {
+                    tracing::error!("dead after `{}` attempts", claim.deliveries);
+                }
+            }
+            Err(Setback::Hopeless(cause)) => {
+                tracing::error!("dead at once: {cause}");
+                let failure = self.failure(cause);
+                backoff.run(async || leases.give_up(claim, &failure).await).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn failure(&self, cause: String) -> Failure {
+        Failure { cause, device: self.settings.device.clone(), log: logs::tail() }
+    }
+}

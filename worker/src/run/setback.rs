@@ -1,0 +1,75 @@
+//! Why a chunk was not finished, classed by what becomes of it.
+
+use fidelis_shared::{
+    payload::PayloadError,
+    receipt::ReceiptError,
+    store::StoreError,
+};
+
+use crate::engine::{EngineError, Reason};
+
+/// Why a chunk was not finished.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Setback {
+    /// It is in other hands, or Redis forgot it: nothing to do.
+    #[error("the lease was lost")]
+    Lost,
+    /// We were told to stop: it goes back as if never taken.
+    #[error("told to stop")]
+    Stopped,
+    /// Nobody's fault (I8): it goes back as if never taken.
+    #[error("{0}")]
+    Environment(String),
+    /// The chunk's own fault: the delivery counts, and the last one allowed makes it dead.
+    #[error("{0}")]
+    Fault(String),
+    /// Trying again would only repeat it: dead at once.
+    #[error("{0}")]
+    Hopeless(String),
+}
+
+impl Setback {
+    /// True when the chunk will be tried again.
+    pub fn is_retryable(&self) -> bool {
+        !matches!(self, Self::Hopeless(_))
+    }
+
+    /// The setback of cancelled work.
+    pub fn cancelled(reason: Option<Reason>) -> Self {
+        match reason {
+            Some(Reason::Lost) => Self::Lost,
+            Some(Reason::Stopped) | None => Self::Stopped,
+        }
+    }
+
+    /// What the engine said about work that could be called off for `reason`.
+    pub fn of_engine(error: EngineError, reason: Option<Reason>) -> Self {
+        match error {
+            EngineError::Cancelled => Self::cancelled(reason),
+            // Another worker may be able to.
+            EngineError::Fault(cause) | EngineError::Unfit(cause) => Self::Fault(cause),
+            EngineError::Environment(cause) => Self::Environment(cause),
+        }
+    }
+}
+
+impl From<StoreError> for Setback {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Hopeless(error.to_string()),
+            other => Self::Environment(other.to_string()),
+        }
+    }
+}
+
+impl From<PayloadError> for Setback {
+    fn from(error: PayloadError) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+impl From<ReceiptError> for Setback {
+    fn from(error: ReceiptError) -> Self {
+        Self::Hopeless(error.to_string())
+    }
+}

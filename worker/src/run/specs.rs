@@ -1,0 +1,77 @@
+//! Specs: read once from the store, then known by their digest.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use fidelis_shared::{ids::Digest, keys, plan::Plan, spec::RunSpec, store::Store, wire::ChunkTask};
+
+use super::setback::Setback;
+
+/// Specs kept; a worker rarely serves more runs at a time.
+const CAPACITY: usize = 16;
+
+/// A run that this worker has read and checked.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its spec.
+    pub spec: Arc<RunSpec>,
+    /// How it is cut.
+    pub plan: Plan,
+}
+
+/// The runs seen last.
+#[derive(Debug, Default)]
+pub struct Specs {
+    runs: VecDeque<(Digest, Run)>,
+}
+
+impl Specs {
+    /// The run of a task.
+    ///
+    /// # Errors
+    /// [`Setback::Hopeless`] for a spec that is missing, damaged or not the one of the task; what kept the store
+    /// from answering.
+    pub async fn get(&mut self, store: &Store, task: &ChunkTask) -> Result<Run, Setback> {
+        if let Some((_, run)) = self.runs.iter().find(|(digest, _)| *digest == task.spec_digest) {
+            return Ok(run.clone());
+        }
+        let key = keys::spec(&task.run);
+        let bytes = store.get(&key).await?.ok_or_else(|| {
+            Setback::Hopeless(format!("the store has no `{key}`: submit the run again"))
+        })?;
+        let run = read(task, &key, &bytes).map_err(Setback::Hopeless)?;
+        self.runs.truncate(CAPACITY - 1);
+        self.runs.push_front((task.spec_digest, run.clone()));
+        Ok(run)
+    }
+}
+
+fn read(task: &ChunkTask, key: &str, bytes: &[u8]) -> Result<Run, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("`{key}`: {error}"))?;
+    let spec = RunSpec::from_json(text, key).map_err(|error| error.to_string())?;
+    spec.validate().map_err(|error| format!("`{key}`: {error}"))?;
+    let found = spec.digest();
+    if found != task.spec_digest || spec.run_id() != task.run {
+        return Err(format!(
+            "`{key}` has digest `{found}`, the task names `{}`: submit the run again with this version",
+            task.spec_digest
+        ));
+    }
+    Ok(Run { plan: Plan::new(&spec), spec: Arc::new(spec) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_of_another_digest_is_refused_with_both() {
+        let text = "name = \"s\"\nengine = \"synthetic\"\nseeds = \"0-9\"\noutputs = { latents = true }";
+        let spec = RunSpec::from_toml(text, "test").unwrap();
+        let mut task = ChunkTask { run: spec.run_id(), chunk: 0, spec_digest: spec.digest() };
+        let bytes = spec.to_json().into_bytes();
+        assert_eq!(read(&task, "k", &bytes).map(|run| run.plan.num_images()), Ok(10));
+        task.spec_digest = Digest::of(b"another");
+        let error = read(&task, "k", &bytes).unwrap_err();
+        assert!(error.contains(&spec.digest().to_string()) && error.contains(&task.spec_digest.to_string()));
+    }
+}

@@ -1,0 +1,94 @@
+//! How a worker is told to stop: the first signal asks, the second insists.
+
+use std::io;
+
+use fidelis_shared::exit;
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// How far the process was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct State {
+    signals: u32,
+    /// Exit code of the last signal.
+    code: u8,
+}
+
+/// Sees the signals that came; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Receiver<State>);
+
+/// Tells a [`Stop`].
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<State>);
+
+impl Stopper {
+    /// One more signal, whose exit code is `code`.
+    pub fn signal(&self, code: u8) {
+        self.0.send_modify(|state| *state = State { signals: state.signals + 1, code });
+    }
+}
+
+impl Stop {
+    /// A stop and what sets it off.
+    pub fn new() -> (Stopper, Self) {
+        let (sender, receiver) = watch::channel(State::default());
+        (Stopper(sender), Self(receiver))
+    }
+
+    /// Set off by SIGINT and SIGTERM of this process.
+    ///
+    /// # Errors
+    /// What the system said to installing the handlers.
+    pub fn on_signals() -> io::Result<Self> {
+        let (stopper, stop) = Self::new();
+        let mut int = signal(SignalKind::interrupt())?;
+        let mut term = signal(SignalKind::terminate())?;
+        tokio::spawn(async move {
+            loop {
+                let code = select! {
+                    _ = int.recv() => exit::INTERRUPTED,
+                    _ = term.recv() => exit::TERMINATED,
+                };
+                stopper.signal(code);
+            }
+        });
+        Ok(stop)
+    }
+
+    /// True after the first signal.
+    pub fn is_requested(&self) -> bool {
+        self.0.borrow().signals > 0
+    }
+
+    /// True after the second signal.
+    pub fn is_demanded(&self) -> bool {
+        self.0.borrow().signals > 1
+    }
+
+    /// The exit code of the last signal; 0 before the first.
+    pub fn exit_code(&self) -> u8 {
+        self.0.borrow().code
+    }
+
+    /// Waits for the first signal.
+    pub async fn requested(&self) {
+        self.signals(1).await;
+    }
+
+    /// Waits for the second signal.
+    pub async fn demanded(&self) {
+        self.signals(2).await;
+    }
+
+    async fn signals(&self, number: u32) {
+        let mut changes = self.0.clone();
+        if changes.wait_for(|state| state.signals >= number).await.is_err() {
+            // Nobody is left to tell us.
+            std::future::pending::<()>().await;
+        }
+    }
+}
