@@ -6,6 +6,7 @@
 //! - [`noise`], [`sampler`], [`guidance`]: from a seed to a latent
 //! - [`encoder`]: between latents and pixels
 //! - [`detector`]: from pixels to features
+//! - [`generate`]: all of the above in one, for a list of seeds
 //! - [`checkpoint`]: nets in and out of files
 //! - [`device`]: devices by name
 //! - [`data`], [`train`]: datasets, and the trainer of nets and of the demo's detector
@@ -15,6 +16,7 @@ pub mod data;
 pub mod detector;
 pub mod device;
 pub mod encoder;
+pub mod generate;
 pub mod guidance;
 pub mod net;
 pub mod noise;

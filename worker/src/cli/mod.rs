@@ -1,7 +1,11 @@
 //! The command line of `fidelis-worker`.
 
 mod failure;
+mod features;
+mod grid;
+mod output;
 pub mod run;
+mod sample;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +24,10 @@ pub struct Cli {
 enum Command {
     /// Serve a fleet: claim chunks, make them, store them
     Run(run::RunArgs),
+    /// Sample the images of a list of seeds, without a fleet
+    Sample(Box<sample::SampleArgs>),
+    /// Extract the features of images that exist
+    Features(features::FeaturesArgs),
     /// Train a net or the demo's detector
     Train(train::TrainArgs),
 }
@@ -29,14 +37,14 @@ impl Cli {
     pub async fn run(self) -> Result<u8, Failure> {
         match self.command {
             Command::Run(args) => run::run(args).await,
+            Command::Sample(args) => blocking(move || sample::sample(&args)).await,
+            Command::Features(args) => blocking(move || features::features(&args)).await,
             Command::Train(args) => blocking(move || train::train(&args)).await,
         }
     }
 }
 
 /// Device work must not hold up the runtime that watches for signals.
-async fn blocking(
-    work: impl FnOnce() -> Result<u8, Failure> + Send + 'static,
-) -> Result<u8, Failure> {
+async fn blocking(work: impl FnOnce() -> Result<u8, Failure> + Send + 'static) -> Result<u8, Failure> {
     tokio::task::spawn_blocking(work).await?
 }

@@ -108,7 +108,8 @@ enum NoiseArg {
 }
 
 fn parse_interval(text: &str) -> Result<(f64, f64), String> {
-    let parsed = text.split_once(',').and_then(|(lo, hi)| Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?)));
+    let parsed =
+        text.split_once(',').and_then(|(lo, hi)| Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?)));
     match parsed {
         Some((lo, hi)) if lo < hi => Ok((lo, hi)),
         _ => Err("expected LO,HI with LO < HI".to_owned()),

@@ -87,7 +87,8 @@ fn train_net(args: &NetArgs) -> Result<u8, Failure> {
     let (steps, batch) = (recipe.steps, recipe.batch);
     let images = ImageSet::read(&args.data)?;
     let device = device::parse(&args.device)?;
-    fs::create_dir_all(&args.out).with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
+    fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     let state = args.out.join("state.safetensors");
     let mut trainer = if state.exists() {
         Trainer::resume(recipe, images, device, &state)?
@@ -135,7 +136,8 @@ impl LossLog {
     fn open(path: &Path, step: u64) -> anyhow::Result<Self> {
         let named = || format!("cannot write `{}`", path.display());
         let old = if step > 0 { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
-        let is_past = |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);
+        let is_past =
+            |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);
         let kept: Vec<&str> = old.lines().filter(is_past).collect();
         let mut file =
             OpenOptions::new().create(true).write(true).truncate(true).open(path).with_context(named)?;
@@ -173,7 +175,10 @@ fn train_detector(args: &DetectorArgs) -> Result<u8, Failure> {
         }
         step += 1;
         if step % 100 == 0 {
-            eprintln!("step {step}/{steps} · cross-entropy {loss:.4} · {:.0} s", start.elapsed().as_secs_f64());
+            eprintln!(
+                "step {step}/{steps} · cross-entropy {loss:.4} · {:.0} s",
+                start.elapsed().as_secs_f64()
+            );
         }
     }
     let accuracy = trainer

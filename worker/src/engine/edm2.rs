@@ -34,7 +34,8 @@ impl Edm2Engine {
             // Lets go of the old nets first: two pairs may not fit the device.
             self.loaded = None;
             check_files(spec)?;
-            let device = device::parse(&self.options.device).map_err(|e| EngineError::Unfit(e.to_string()))?;
+            let device =
+                device::parse(&self.options.device).map_err(|e| EngineError::Unfit(e.to_string()))?;
             let lanes = self.options.lanes.unwrap_or_else(default_lanes);
             self.loaded = Some((recipe.clone(), Generator::load(&recipe, device, lanes).map_err(classed)?));
         }
@@ -117,7 +118,9 @@ fn check_files(spec: &RunSpec) -> Result<(), EngineError> {
     for (field, file) in files {
         let Some(FileRef { path, sha256: Some(expected), .. }) = file else { continue };
         let found = Digest::of_file(path.as_ref()).map_err(|e| {
-            EngineError::Unfit(format!("cannot read the `{field}` of the spec, `{path}`, on this worker: {e}"))
+            EngineError::Unfit(format!(
+                "cannot read the `{field}` of the spec, `{path}`, on this worker: {e}"
+            ))
         })?;
         if found != *expected {
             return Err(EngineError::Unfit(format!(

@@ -36,8 +36,12 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// See [`EngineError`]. `cancel` is looked at many times per second of work.
-    fn generate(&mut self, spec: &RunSpec, seeds: &[u64], cancel: &CancelFlag)
-    -> Result<ChunkOutput, EngineError>;
+    fn generate(
+        &mut self,
+        spec: &RunSpec,
+        seeds: &[u64],
+        cancel: &CancelFlag,
+    ) -> Result<ChunkOutput, EngineError>;
 }
 
 /// What an engine made of n seeds.

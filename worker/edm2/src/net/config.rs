@@ -180,6 +180,11 @@ impl NetConfig {
         self.model_channels * self.channel_mult_emb.unwrap_or(widest)
     }
 
+    /// How the net's output becomes pixels: as the file says, or as they are for a net on grey or RGB pixels.
+    pub fn encoder_or_pixels(&self) -> Option<Encoder> {
+        self.encoder.or_else(|| matches!(self.img_channels, 1 | 3).then_some(Encoder::Rgb))
+    }
+
     /// Shape of one image as the net sees it: `[C, H, W]`.
     pub fn image_shape(&self) -> [i64; 3] {
         [self.img_channels, self.img_resolution, self.img_resolution]

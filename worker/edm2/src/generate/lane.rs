@@ -1,0 +1,119 @@
+//! One micro-batch at a time through nets, encoder and detectors.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tch::kind::Element;
+use tch::{Device, Kind, Tensor};
+
+use super::{Buffer, GenerateError, Recipe};
+use crate::checkpoint::Checkpoint;
+use crate::detector::Detector;
+use crate::device;
+use crate::encoder::Encoder;
+use crate::guidance::GuidedNet;
+use crate::net::{Precision, Precond};
+use crate::noise::{Draws, Noise};
+use crate::sampler::{Sampler, Stopped};
+
+/// What came of one micro-batch.
+#[derive(Debug)]
+pub struct Part {
+    pub noise: Buffer<f32>,
+    pub labels: Vec<i64>,
+    pub latents: Option<Buffer<f32>>,
+    pub images: Option<Buffer<u8>>,
+    pub features: BTreeMap<String, Buffer<f32>>,
+}
+
+#[derive(Debug)]
+pub struct Lane {
+    nets: GuidedNet,
+    sampler: Sampler,
+    draws: Draws,
+    encoder: Option<Encoder>,
+    detectors: BTreeMap<String, Detector>,
+    latents: bool,
+    images: bool,
+}
+
+impl Lane {
+    pub fn load(recipe: &Recipe, device: Device) -> Result<Self, GenerateError> {
+        recipe.sampler.check()?;
+        let net = load_net(&recipe.net, device, recipe.precision)?;
+        let gnet = recipe.gnet.as_ref().map(|path| load_net(path, device, recipe.precision)).transpose()?;
+        let nets = GuidedNet::new(net, gnet, recipe.guidance, recipe.interval)?;
+        let config = nets.net().config();
+        if let Some(class) = recipe.class.filter(|class| !(0..config.label_dim).contains(class)) {
+            return Err(GenerateError::Class { class, label_dim: config.label_dim });
+        }
+        let encoder = recipe.encoder.or(config.encoder_or_pixels());
+        if encoder.is_none() && (recipe.images || !recipe.detectors.is_empty()) {
+            return Err(GenerateError::NoEncoder);
+        }
+        let draws = Draws {
+            shape: config.image_shape(),
+            label_dim: config.label_dim,
+            class: recipe.class,
+            churn_steps: recipe.sampler.churn_steps(),
+        };
+        let load = |(name, path): (&String, &std::path::PathBuf)| {
+            Ok((name.clone(), Detector::load(name, path, device)?))
+        };
+        Ok(Self {
+            nets,
+            sampler: recipe.sampler.clone(),
+            draws,
+            encoder,
+            detectors: recipe.detectors.iter().map(load).collect::<Result<_, GenerateError>>()?,
+            latents: recipe.latents,
+            images: recipe.images,
+        })
+    }
+
+    pub fn run(&mut self, seeds: &[u64], stop: &dyn Fn() -> bool) -> Result<Part, GenerateError> {
+        device::set_threads(1);
+        let _guard = tch::no_grad_guard();
+        let draws = self.draws.of(seeds);
+        let latents = self.sample(&draws, stop)?;
+        let images = self.encoder.map(|encoder| encoder.decode(&latents));
+        let mut features = BTreeMap::new();
+        if let Some(images) = &images {
+            for (name, detector) in &self.detectors {
+                features.insert(name.clone(), buffer(&detector.features(images)?));
+            }
+        }
+        let labels = draws.labels.as_ref().map_or_else(|| vec![-1; seeds.len()], |l| buffer::<i64>(l).data);
+        Ok(Part {
+            noise: buffer(&draws.noise),
+            labels,
+            latents: self.latents.then(|| buffer(&latents.to_kind(Kind::Float))),
+            images: images.filter(|_| self.images).map(|images| buffer(&images)),
+            features,
+        })
+    }
+
+    fn sample(&self, draws: &Noise, stop: &dyn Fn() -> bool) -> Result<Tensor, GenerateError> {
+        let device = self.nets.net().device();
+        let labels = draws.labels.as_ref().map(|l| l.to_device(device));
+        let denoise = |x: &Tensor, sigma: f64| {
+            if stop() { Err(Stopped) } else { Ok(self.nets.denoise(x, sigma, labels.as_ref())) }
+        };
+        Ok(self.sampler.run(&draws.noise.to_device(device), &draws.churn, denoise)?)
+    }
+}
+
+fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond, GenerateError> {
+    let Checkpoint { config, state } = Checkpoint::read(path)?;
+    Precond::load(&state, &config, device, precision)
+        .map_err(|source| GenerateError::Net { path: path.display().to_string(), source })
+}
+
+/// Row-major values on the CPU.
+pub fn buffer<T: Element + Default + Clone>(tensor: &Tensor) -> Buffer<T> {
+    let tensor = tensor.to_device(Device::Cpu).contiguous();
+    let mut data = vec![T::default(); tensor.numel()];
+    let len = data.len();
+    tensor.copy_data(&mut data, len);
+    Buffer { shape: tensor.size().iter().map(|&n| n as usize).collect(), data }
+}
