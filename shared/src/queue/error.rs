@@ -78,14 +78,16 @@ impl QueueError {
 
     pub(super) fn connecting(url: &str, source: RedisError) -> Self {
         let url = url.to_owned();
-        let refused = matches!(source.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-        if refused || source.kind() == ErrorKind::AuthenticationFailed {
-            Self::Login { url, source }
-        } else if source.kind() == ErrorKind::InvalidClientConfig {
-            Self::Url { url, problem: source.to_string() }
-        } else {
-            Self::Unreachable { url, source }
+        match source.kind() {
+            _ if is_login(&source) => Self::Login { url, source },
+            ErrorKind::InvalidClientConfig => Self::Url { url, problem: source.to_string() },
+            _ => Self::Unreachable { url, source },
         }
+    }
+
+    pub(super) fn operating(url: &str, operation: &'static str, source: RedisError) -> Self {
+        let url = url.to_owned();
+        if is_login(&source) { Self::Login { url, source } } else { Self::Redis { url, operation, source } }
     }
 }
 
@@ -93,6 +95,10 @@ impl Retryable for QueueError {
     fn is_retryable(&self) -> bool {
         Self::is_retryable(self)
     }
+}
+
+fn is_login(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
 }
 
 pub(super) fn is_passing(error: &RedisError) -> bool {

@@ -84,7 +84,7 @@ impl Link {
         {
             *self.current.lock().await = None;
         }
-        reply.map_err(|source| QueueError::Redis { url: self.url.clone(), operation, source })
+        reply.map_err(|source| QueueError::operating(&self.url, operation, source))
     }
 }
 

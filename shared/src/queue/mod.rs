@@ -139,26 +139,22 @@ impl Queue {
 async fn check_eviction(link: &Link) -> Result<(), QueueError> {
     let mut ask = cmd("CONFIG");
     ask.arg("GET").arg("maxmemory-policy");
-    match link.query::<Vec<String>>("read its configuration", &ask).await {
+    let reason = match link.query::<Vec<String>>("read its configuration", &ask).await {
         Ok(reply) => match reply.get(1).map(String::as_str) {
-            Some("noeviction") => Ok(()),
+            Some("noeviction") => return Ok(()),
             Some(policy) => {
-                Err(QueueError::Eviction { url: link.url().to_owned(), policy: policy.to_owned() })
+                return Err(QueueError::Eviction { url: link.url().to_owned(), policy: policy.to_owned() });
             }
-            None => Ok(unchecked(link, "no answer")),
+            None => "no answer".to_owned(),
         },
         // Managed servers and narrow ACL users keep CONFIG to themselves.
-        Err(QueueError::Redis { source, .. }) if !error::is_passing(&source) => {
-            Ok(unchecked(link, &source.to_string()))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn unchecked(link: &Link, reason: &str) {
+        Err(QueueError::Redis { source, .. }) if !error::is_passing(&source) => source.to_string(),
+        Err(error) => return Err(error),
+    };
     tracing::warn!(
         url = link.url(),
         reason,
         "cannot read maxmemory-policy: make sure that it is `noeviction`"
     );
+    Ok(())
 }
