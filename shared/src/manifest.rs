@@ -61,7 +61,12 @@ pub struct Expected {
 impl Expected {
     /// What a resolved spec asks for.
     pub fn of(spec: &RunSpec) -> Self {
-        Expected { run: spec.run_id(), spec_digest: spec.digest(), plan: Plan::new(spec), kinds: spec.kinds() }
+        Expected {
+            run: spec.run_id(),
+            spec_digest: spec.digest(),
+            plan: Plan::new(spec),
+            kinds: spec.kinds(),
+        }
     }
 }
 
@@ -132,13 +137,19 @@ fn entry(expected: &Expected, seeds: &Seeds, stored: &StoredReceipt) -> Result<M
     let mut kinds: Vec<&Kind> = expected.kinds.iter().collect();
     kinds.sort();
     if !receipt.objects.keys().eq(kinds.iter().copied()) {
-        let names = |kinds: &mut dyn Iterator<Item = &Kind>| kinds.map(Kind::to_string).collect::<Vec<_>>().join(", ");
+        let names = |kinds: &mut dyn Iterator<Item = &Kind>| {
+            kinds.map(Kind::to_string).collect::<Vec<_>>().join(", ")
+        };
         let (found, asked) = (names(&mut receipt.objects.keys()), names(&mut kinds.into_iter()));
         return contradicts(format!("it holds `{found}` where the spec asks for `{asked}`"));
     }
     for (kind, object) in &receipt.objects {
         if object.shape.first().map(|rows| *rows as u64) != Some(seeds.len()) {
-            return contradicts(format!("its `{kind}` has shape {:?} for {} seeds", object.shape, seeds.len()));
+            return contradicts(format!(
+                "its `{kind}` has shape {:?} for {} seeds",
+                object.shape,
+                seeds.len()
+            ));
         }
     }
     Ok(ManifestEntry {
@@ -156,13 +167,19 @@ pub enum ManifestError {
     Incomplete { missing: Vec<ChunkIndex>, num_chunks: ChunkIndex },
     #[error("two receipts for chunk `{chunk}`: something else writes to this run")]
     Twice { chunk: ChunkIndex },
-    #[error("a receipt for chunk `{chunk}` where the plan has `{num_chunks}` chunks: something else writes to this run")]
+    #[error(
+        "a receipt for chunk `{chunk}` where the plan has `{num_chunks}` chunks: something else writes to this run"
+    )]
     Beyond { chunk: ChunkIndex, num_chunks: ChunkIndex },
-    #[error("the receipt of chunk `{chunk}` contradicts the plan: {what}; delete it and submit the run again")]
+    #[error(
+        "the receipt of chunk `{chunk}` contradicts the plan: {what}; delete it and submit the run again"
+    )]
     Contradiction { chunk: ChunkIndex, what: String },
     #[error("not a manifest: {0}; reduce the run again")]
     Format(#[from] serde_json::Error),
-    #[error("manifest of version `{version}` where this build reads `{VERSION}`: use the build that made the run")]
+    #[error(
+        "manifest of version `{version}` where this build reads `{VERSION}`: use the build that made the run"
+    )]
     Version { version: u32 },
 }
 

@@ -87,7 +87,9 @@ impl Receipt {
 pub enum ReceiptError {
     #[error("not a receipt: {0}; the object is damaged or was written by something else")]
     Format(#[from] serde_json::Error),
-    #[error("receipt of version `{version}` where this build reads `{VERSION}`: use the build that made the run")]
+    #[error(
+        "receipt of version `{version}` where this build reads `{VERSION}`: use the build that made the run"
+    )]
     Version { version: u32 },
     #[error("the time taken for chunk `{chunk}` is no finite number")]
     Seconds { chunk: ChunkIndex },
@@ -110,7 +112,8 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn sample() -> Receipt {
-        let object = StoredObject { sha256: Digest([1; 32]), num_bytes: 1200, dtype: Dtype::F32, shape: vec![2, 128] };
+        let object =
+            StoredObject { sha256: Digest([1; 32]), num_bytes: 1200, dtype: Dtype::F32, shape: vec![2, 128] };
         Receipt {
             version: VERSION,
             run: "demo-0123456789abcdef".parse().unwrap(),

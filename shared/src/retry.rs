@@ -39,27 +39,47 @@ impl Backoff {
         self.bound(failures).mul_f64(unit_random())
     }
 
+    /// A count of failures, none so far.
+    pub fn attempts(self) -> Attempts {
+        Attempts { backoff: self, failures: 0 }
+    }
+
     /// Calls `operation` until it succeeds, fails for good, or has used up its attempts; gives the last result.
+    ///
+    /// The future may not be `Send` (rust-lang/rust#110338); code that is spawned loops over [`Attempts`] instead.
     ///
     /// # Errors
     /// The operation's own last error.
-    pub async fn run<T, E: Retryable>(
+    pub async fn run<T, E: Retryable + Sync>(
         &self,
         mut operation: impl AsyncFnMut() -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut failures = 0;
+        let mut attempts = self.attempts();
         loop {
             match operation().await {
-                Err(error) if error.is_retryable() => {
-                    failures += 1;
-                    if failures >= self.max_attempts {
-                        return Err(error);
-                    }
-                    tokio::time::sleep(self.delay(failures)).await;
-                }
+                Err(error) if attempts.again(&error).await => {}
                 result => return result,
             }
         }
+    }
+}
+
+/// The failures of one operation so far.
+#[derive(Debug)]
+pub struct Attempts {
+    backoff: Backoff,
+    failures: u32,
+}
+
+impl Attempts {
+    /// Whether to try again after `error`: then the wait is over. False when it cannot help or was the last try.
+    pub async fn again(&mut self, error: &(impl Retryable + Sync)) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        if !error.is_retryable() || self.failures >= self.backoff.max_attempts {
+            return false;
+        }
+        tokio::time::sleep(self.backoff.delay(self.failures)).await;
+        true
     }
 }
 

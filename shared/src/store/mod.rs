@@ -4,6 +4,20 @@
 //! are success, other bytes a loud [`StoreError::Conflict`]. Only derived objects (reports, statistics) are replaced.
 //! Every operation retries what may pass by itself; what it returns has been retried enough.
 
+/// Evaluates a future's expression until it gives a value, fails for good, or has failed too often.
+/// A macro, because futures made by a closure would not be `Send`.
+macro_rules! retrying {
+    ($store:expr, $operation:expr) => {{
+        let mut attempts = $store.backoff.attempts();
+        loop {
+            match $operation.await {
+                Err(error) if attempts.again(&error).await => {}
+                result => break result,
+            }
+        }
+    }};
+}
+
 mod config;
 mod error;
 mod objects;
@@ -130,4 +144,22 @@ async fn loader(config: &StoreConfig) -> Result<ConfigLoader, StoreError> {
 
 fn region_from_environment() -> Option<Region> {
     ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok()).map(Region::new)
+}
+
+/// Workers use a store from tasks that move between threads.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sendable(_: impl Send) {}
+
+    #[test]
+    fn every_future_can_be_spawned() {
+        let check = |store: Store| {
+            sendable(store.create("", bytes::Bytes::new()));
+            sendable(store.replace("", bytes::Bytes::new(), ""));
+            sendable((store.get(""), store.list(""), store.probe()));
+        };
+        let _ = check;
+    }
 }

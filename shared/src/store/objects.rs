@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use bytes::Bytes;
 
@@ -35,7 +36,7 @@ impl Store {
     /// [`StoreError::Conflict`] when the key holds other bytes; else what kept the store from answering.
     pub async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let ours = Digest::of(&bytes);
-        self.backoff.run(async || self.try_create(key, &bytes, ours).await).await
+        retrying!(self, self.try_create(key, &bytes, ours))
     }
 
     async fn try_create(&self, key: &str, bytes: &Bytes, ours: Digest) -> Result<Created, StoreError> {
@@ -67,13 +68,11 @@ impl Store {
     /// What kept the store from answering.
     pub async fn replace(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
         let sha256 = Digest::of(&bytes).to_string();
-        self.backoff
-            .run(async || {
-                let put = self.put(key, &bytes, content_type).metadata(SHA256, &sha256);
-                put.send().await.map_err(|error| self.request("write", key).failed(&error))?;
-                Ok(())
-            })
-            .await
+        retrying!(self, async {
+            let put = self.put(key, &bytes, content_type).metadata(SHA256, &sha256);
+            put.send().await.map_err(|error| self.request("write", key).failed(&error))?;
+            Ok(())
+        })
     }
 
     /// The whole object, or `None` when there is none.
@@ -81,7 +80,7 @@ impl Store {
     /// # Errors
     /// What kept the store from answering.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        self.backoff.run(async || self.try_get(key).await).await
+        retrying!(self, self.try_get(key))
     }
 
     async fn try_get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
@@ -103,12 +102,7 @@ impl Store {
     pub async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         let (mut objects, mut token) = (Vec::new(), None);
         loop {
-            let page = self.backoff.run(async || {
-                let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
-                let page = page.set_continuation_token(token.clone()).send().await;
-                page.map_err(|error| self.request("list", prefix).failed(&error))
-            });
-            let page = page.await?;
+            let page = retrying!(self, self.try_list(prefix, token.clone()))?;
             objects.extend(page.contents().iter().filter_map(|object| {
                 let key = object.key()?.strip_prefix(&self.location.prefix)?.to_owned();
                 Some(ObjectInfo { key, num_bytes: object.size()?.try_into().ok()? })
@@ -119,6 +113,12 @@ impl Store {
                 return Ok(objects);
             }
         }
+    }
+
+    async fn try_list(&self, prefix: &str, token: Option<String>) -> Result<ListObjectsV2Output, StoreError> {
+        let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
+        let page = page.set_continuation_token(token).send().await;
+        page.map_err(|error| self.request("list", prefix).failed(&error))
     }
 
     /// The sha256 of what lies at a key: from its metadata, else from its bytes.

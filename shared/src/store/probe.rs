@@ -16,8 +16,8 @@ impl Store {
     /// # Errors
     /// No such bucket, no access, no connection, or a store that does not show what was written.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        self.backoff.run(async || self.probe_bucket().await).await?;
-        let honoured = self.backoff.run(async || self.probe_create_only().await).await?;
+        retrying!(self, self.probe_bucket())?;
+        let honoured = retrying!(self, self.probe_create_only())?;
         if !honoured && self.create_only.swap(false, Ordering::Relaxed) {
             tracing::warn!(
                 endpoint = self.endpoint(),
