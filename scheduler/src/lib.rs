@@ -2,4 +2,5 @@
 //! distances ([`metrics`], from and to the files of [`formats`]), and shows the result.
 
 pub mod formats;
+pub mod local;
 pub mod metrics;

@@ -1,0 +1,85 @@
+//! A whole fleet on this machine, but for its workers.
+
+use std::{fs, io, path::{Path, PathBuf}, time::Duration};
+
+use fidelis_shared::queue::QueueSettings;
+
+use super::{RedisServer, RedisServerError, S3Server, S3ServerError};
+use crate::fleet::{Fleet, FleetError};
+
+/// The one bucket of the embedded store.
+pub const BUCKET: &str = "fidelis";
+
+/// Why there is no local fleet.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The folder cannot be used.
+    #[error("cannot make the folder `{}`: {cause}; name another with --out", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// No Redis.
+    #[error(transparent)]
+    Redis(#[from] RedisServerError),
+    /// No S3.
+    #[error(transparent)]
+    S3(#[from] S3ServerError),
+    /// They run, but do not serve.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+}
+
+/// A `redis-server` of our own and an S3 server over `<folder>/store`; both end when this is dropped.
+#[derive(Debug)]
+pub struct LocalFleet {
+    redis: RedisServer,
+    s3: S3Server,
+    /// How to talk to them.
+    pub fleet: Fleet,
+    folder: PathBuf,
+    lease: Duration,
+}
+
+impl LocalFleet {
+    /// Starts both servers. What an earlier fleet left in the folder is found again.
+    ///
+    /// # Errors
+    /// See [`LocalError`].
+    pub async fn start(folder: &Path, lease: Duration) -> Result<Self, LocalError> {
+        let store = folder.join("store");
+        fs::create_dir_all(&store).map_err(|cause| LocalError::Folder { folder: store.clone(), cause })?;
+        let folder = fs::canonicalize(folder).map_err(|cause| LocalError::Folder { folder: folder.to_owned(), cause })?;
+        let s3 = S3Server::start(&store, BUCKET, None).await?;
+        let redis = RedisServer::start().await?;
+        let settings = QueueSettings { lease, ..QueueSettings::default() };
+        let fleet = Fleet::connect(&redis.url(), settings, s3.store_config()).await?;
+        Ok(Self { redis, s3, fleet, folder, lease })
+    }
+
+    /// What a worker has to know to join: nothing secret stands on a command line.
+    pub fn worker_env(&self) -> Vec<(String, String)> {
+        let config = self.s3.store_config();
+        [
+            ("FIDELIS_REDIS", self.redis.url()),
+            ("FIDELIS_STORE", config.url),
+            ("FIDELIS_S3_ENDPOINT", self.s3.endpoint()),
+            ("AWS_ACCESS_KEY_ID", self.s3.access_key().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", self.s3.secret_key().to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+
+    /// The lease, as workers are told it.
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// The folder of a store key, as a file.
+    pub fn path_of(&self, key: &str) -> PathBuf {
+        self.folder.join("store").join(BUCKET).join(key)
+    }
+}

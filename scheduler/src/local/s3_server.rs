@@ -1,0 +1,155 @@
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use fidelis_shared::exit;
+use fidelis_shared::store::{StoreConfig, StoreCredentials};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::s3_atomic::AtomicS3;
+
+const LOCK_FILE: &str = ".fidelis.lock";
+const ACCESS_KEY: &str = "fidelis";
+
+/// An S3 server over a folder, in this process, on a free TCP port of the loopback. Stops when dropped.
+///
+/// Signatures (SigV4) are checked; create-only puts are atomic. Objects lie as plain files under `root/bucket/`.
+#[derive(Debug)]
+pub struct S3Server {
+    address: SocketAddr,
+    bucket: String,
+    credentials: StoreCredentials,
+    acceptor: JoinHandle<()>,
+    /// Held for as long as the server runs: its locks are in memory, so a second server would break them.
+    _folder: File,
+}
+
+impl S3Server {
+    /// Serves `root`, made if need be, with one bucket in it; without `credentials`, a fresh secret is drawn.
+    ///
+    /// Must be called within a tokio runtime, which then does the serving.
+    ///
+    /// # Errors
+    /// The folder cannot be used or another process serves it, or no port is free.
+    pub async fn start(
+        root: &Path,
+        bucket: &str,
+        credentials: Option<StoreCredentials>,
+    ) -> Result<Self, S3ServerError> {
+        if !s3s::path::check_bucket_name(bucket) {
+            return Err(S3ServerError::Bucket { bucket: bucket.to_owned() });
+        }
+        let refused = |cause| S3ServerError::Folder { root: root.to_owned(), cause };
+        std::fs::create_dir_all(root.join(bucket)).map_err(refused)?;
+        let folder = File::create(root.join(LOCK_FILE)).map_err(refused)?;
+        match folder.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(S3ServerError::InUse { root: root.to_owned() }),
+            Err(TryLockError::Error(cause)) => return Err(refused(cause)),
+        }
+        let files = FileSystem::new(root).map_err(|error| refused(io::Error::other(format!("{error:?}"))))?;
+        let credentials = credentials.map_or_else(fresh_credentials, Ok).map_err(S3ServerError::Secret)?;
+
+        let mut service = S3ServiceBuilder::new(AtomicS3::new(files));
+        service.set_auth(SimpleAuth::from_single(&*credentials.access_key, &*credentials.secret_key));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(S3ServerError::Port)?;
+        let address = listener.local_addr().map_err(S3ServerError::Port)?;
+        let acceptor = tokio::spawn(serve(listener, service.build()));
+        Ok(S3Server { address, bucket: bucket.to_owned(), credentials, acceptor, _folder: folder })
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// For AWS_ACCESS_KEY_ID.
+    pub fn access_key(&self) -> &str {
+        &self.credentials.access_key
+    }
+
+    /// For AWS_SECRET_ACCESS_KEY.
+    pub fn secret_key(&self) -> &str {
+        &self.credentials.secret_key
+    }
+
+    /// How a client of this process reaches the bucket.
+    pub fn store_config(&self) -> StoreConfig {
+        StoreConfig {
+            url: format!("s3://{}", self.bucket),
+            endpoint: Some(self.endpoint()),
+            region: None,
+            credentials: Some(self.credentials.clone()),
+        }
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+/// Accepts until aborted; the connections end with it.
+async fn serve(listener: TcpListener, service: S3Service) {
+    let http = Builder::new(TokioExecutor::new()).http1_only();
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
+                connections.spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a connection to the embedded s3 server broke off");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the embedded s3 server cannot accept a connection: trying again");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+fn fresh_credentials() -> io::Result<StoreCredentials> {
+    let mut random = [0_u8; 20];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let secret_key = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(StoreCredentials { access_key: ACCESS_KEY.to_owned(), secret_key })
+}
+
+/// Why the embedded S3 server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum S3ServerError {
+    #[error("`{bucket}` is no bucket name: give 3 to 63 lower-case letters, digits, dots or dashes")]
+    Bucket { bucket: String },
+    #[error("cannot serve the folder `{}`: {cause}; give one that can be written", root.display())]
+    Folder { root: PathBuf, cause: io::Error },
+    #[error("the folder `{}` is served by another fidelis just now: wait for it or give another folder", root.display())]
+    InUse { root: PathBuf },
+    #[error("cannot listen on 127.0.0.1: {0}")]
+    Port(io::Error),
+    #[error("cannot draw a secret key: {0}; give credentials")]
+    Secret(io::Error),
+}
+
+impl S3ServerError {
+    /// True when the same may work later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::InUse { .. } | Self::Port(_))
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Bucket { .. }) { exit::USAGE } else { exit::INFRASTRUCTURE }
+    }
+}
