@@ -1,7 +1,9 @@
 //! Statistics as `.npz`: `mu` float64 [D], `sigma` float64 [D, D] (EDM, pytorch-fid and ADM read these) and
 //! `num_images` int64, which the others leave out.
 
+use std::fs::File;
 use std::io::{Cursor, Read, Write};
+use std::path::Path;
 
 use fidelis_shared::stats::Statistics;
 use zip::result::ZipError;
@@ -34,6 +36,17 @@ pub fn encode(statistics: &Statistics) -> Result<Vec<u8>, FormatError> {
         archive.write_all(&bytes)?;
     }
     Ok(archive.finish().map_err(unreadable)?.into_inner())
+}
+
+/// The bytes of a statistics file, unless it is larger than the largest there can be.
+pub fn read(path: &Path) -> Result<Vec<u8>, FormatError> {
+    let limit = 8 * (MAX_DIM as u64 + 2) * MAX_DIM as u64;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        value if value > limit => Err(FormatError::TooLarge { what: "length in bytes", value, limit }),
+        _ => Ok(bytes),
+    }
 }
 
 /// Reads statistics out of a whole `.npz` file. `num_images` is 0 where the file does not say.

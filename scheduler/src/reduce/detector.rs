@@ -1,0 +1,108 @@
+//! One detector's features: folded, and measured against the spec's statistics.
+
+use fidelis_shared::ids::Digest;
+use fidelis_shared::kind::Kind;
+use fidelis_shared::manifest::Manifest;
+use fidelis_shared::spec::{DetectorSpec, FileRef};
+use fidelis_shared::stats::Statistics;
+use fidelis_shared::store::Store;
+
+use super::{ReduceError, fetch};
+use crate::formats::npz;
+use crate::metrics::{
+    FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
+};
+use crate::report::DetectorResult;
+
+/// Folds a detector's features in chunk order (I3), a few chunks at a time.
+pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> Result<Folded, ReduceError> {
+    let kind = Kind::Features(detector.to_owned());
+    let mut fold = Fold::new(manifest.num_images, JACKKNIFE_BLOCKS);
+    for wave in manifest.chunks.chunks(Fold::wave()) {
+        let objects = fetch::chunks(store, &manifest.run, &kind, wave).await?;
+        let features = objects.into_iter().map(|object| {
+            let values = object.data.to_f32().map_err(|error| error.to_string())?;
+            let dim = object.data.shape.get(1).copied().unwrap_or_default();
+            Ok(FeatureChunk { values, dim, names: RowNames::Seeds(object.seeds) })
+        });
+        let features: Vec<FeatureChunk> =
+            features.collect::<Result<_, _>>().map_err(ReduceError::Internal)?;
+        fold = computed(detector, move || fold.push(&features).map(|()| fold)).await?;
+    }
+    computed(detector, move || fold.finish()).await
+}
+
+/// The statistics and the distance of a run's moments.
+pub(super) async fn measure(
+    detector: &DetectorSpec,
+    folded: Folded,
+) -> Result<(Statistics, DetectorResult), ReduceError> {
+    let reference = statistics(detector, "reference", detector.reference.as_ref())?;
+    let held_out = statistics(detector, "held_out", detector.held_out.as_ref())?;
+    let metric = metric_of(&detector.name).to_owned();
+    let measured = move || {
+        let statistics = folded.total.statistics()?;
+        let mut result = DetectorResult {
+            metric,
+            value: None,
+            sd: None,
+            blocks: 0,
+            clipped_mass: None,
+            rank_deficient: statistics.num_images <= statistics.dim() as u64,
+            floor: None,
+            floor_images: held_out.as_ref().map(|held_out| held_out.num_images).filter(|&n| n > 0),
+            reference_images: reference.as_ref().map(|reference| reference.num_images).filter(|&n| n > 0),
+        };
+        if let Some(reference) = &reference {
+            let reference = Gaussian::new(reference)?;
+            let distance = Gaussian::new(&statistics)?.distance(&reference)?;
+            result.value = Some(distance.value);
+            result.clipped_mass = Some(distance.clipped_mass);
+            result.rank_deficient |= distance.rank_deficient;
+            result.sd = jackknife::standard_error(&folded.blocks, &reference)?;
+            result.blocks = if result.sd.is_some() { folded.blocks.len() as u64 } else { 0 };
+            if let Some(held_out) = &held_out {
+                result.floor = Some(Gaussian::new(held_out)?.distance(&reference)?.value);
+            }
+        }
+        Ok((statistics, result))
+    };
+    computed(&detector.name, measured).await
+}
+
+/// Statistics that the spec names, as they were at submission.
+fn statistics(
+    detector: &DetectorSpec,
+    field: &'static str,
+    file: Option<&FileRef>,
+) -> Result<Option<Statistics>, ReduceError> {
+    let Some(FileRef { path, sha256 }) = file else { return Ok(None) };
+    let failed = |source| ReduceError::Statistics {
+        detector: detector.name.clone(),
+        field,
+        path: path.clone(),
+        source,
+    };
+    let bytes = npz::read(path.as_ref()).map_err(failed)?;
+    let found = Digest::of(&bytes);
+    match *sha256 {
+        Some(expected) if expected != found => Err(ReduceError::OtherStatistics {
+            detector: detector.name.clone(),
+            field,
+            path: path.clone(),
+            expected,
+            found,
+        }),
+        _ => npz::decode(&bytes).map(Some).map_err(failed),
+    }
+}
+
+/// Runs arithmetic away from the threads that serve connections.
+async fn computed<T: Send + 'static>(
+    detector: &str,
+    work: impl FnOnce() -> Result<T, MetricError> + Send + 'static,
+) -> Result<T, ReduceError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let result = done.map_err(|error| ReduceError::Internal(error.to_string()))?;
+    result.map_err(|source| ReduceError::Metric { detector: detector.to_owned(), source })
+}

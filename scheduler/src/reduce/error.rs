@@ -1,0 +1,130 @@
+use fidelis_shared::exit;
+use fidelis_shared::ids::Digest;
+use fidelis_shared::manifest::ManifestError;
+use fidelis_shared::payload::PayloadError;
+use fidelis_shared::receipt::ReceiptError;
+use fidelis_shared::store::StoreError;
+
+use crate::formats::FormatError;
+use crate::metrics::MetricError;
+use crate::report::sheet::SheetError;
+
+/// Why a run was not reduced, classed by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum ReduceError {
+    /// The store did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Chunks are missing, or receipts contradict the plan.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A receipt that cannot be read.
+    #[error("`{key}`: {source}")]
+    Receipt {
+        /// Store key.
+        key: String,
+        /// What is wrong with it.
+        source: ReceiptError,
+    },
+    /// An object that a receipt names is not there.
+    #[error("`{key}` is gone though its receipt is there: delete the receipt and submit the run again")]
+    Gone {
+        /// Store key.
+        key: String,
+    },
+    /// An object's bytes are not those that its receipt names (I2).
+    #[error(
+        "`{key}` holds other bytes than its receipt names (`{found}` for `{expected}`): delete both and submit the \
+         run again"
+    )]
+    Altered {
+        /// Store key.
+        key: String,
+        /// As the receipt has it: a sha256, or a length in bytes.
+        expected: String,
+        /// As found.
+        found: String,
+    },
+    /// An object with the right digest that is no chunk of this run.
+    #[error(
+        "`{key}` is not what its key says: {detail}; delete it with its receipt and submit the run again"
+    )]
+    Payload {
+        /// Store key.
+        key: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Features without a metric.
+    #[error("detector `{detector}`: {source}")]
+    Metric {
+        /// Whose features.
+        detector: String,
+        /// What is wrong with them.
+        source: MetricError,
+    },
+    /// Statistics that the spec names.
+    #[error("`{field}` of detector `{detector}`, `{path}`: {source}")]
+    Statistics {
+        /// Whose.
+        detector: String,
+        /// `reference` or `held_out`.
+        field: &'static str,
+        /// As the spec has it.
+        path: String,
+        /// What is wrong.
+        source: FormatError,
+    },
+    /// Statistics other than those the run was submitted with.
+    #[error(
+        "`{field}` of detector `{detector}`, `{path}`, has sha256 `{found}` where the run was submitted with `{expected}`: restore the file or submit anew"
+    )]
+    OtherStatistics {
+        /// Whose.
+        detector: String,
+        /// `reference` or `held_out`.
+        field: &'static str,
+        /// As the spec has it.
+        path: String,
+        /// At submission.
+        expected: Digest,
+        /// Now.
+        found: Digest,
+    },
+    /// No contact sheet of these pictures.
+    #[error("contact sheet: {0}")]
+    Sheet(#[from] SheetError),
+    /// A failure of our own.
+    #[error("reducing stopped: {0}; run it again")]
+    Internal(String),
+}
+
+impl ReduceError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Manifest(error) => error.is_retryable(),
+            Self::Statistics { source, .. } => source.is_retryable(),
+            Self::Internal(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) => error.exit_code(),
+            Self::Manifest(error) => error.exit_code(),
+            Self::Internal(_) => exit::INFRASTRUCTURE,
+            Self::Metric { .. } | Self::Statistics { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => {
+                exit::USAGE
+            }
+            _ => exit::INTEGRITY,
+        }
+    }
+
+    pub(super) fn payload(key: &str, error: &PayloadError) -> Self {
+        Self::Payload { key: key.to_owned(), detail: error.to_string() }
+    }
+}

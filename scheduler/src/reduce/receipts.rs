@@ -1,0 +1,52 @@
+//! A run's receipts, by one listing.
+
+use std::collections::HashMap;
+
+use fidelis_shared::ids::{Digest, RunId};
+use fidelis_shared::keys;
+use fidelis_shared::manifest::StoredReceipt;
+use fidelis_shared::receipt::Receipt;
+use fidelis_shared::store::Store;
+
+use super::{ReduceError, fetch};
+
+/// Every receipt there is, in chunk order.
+pub(super) async fn load(store: &Store, run: &RunId) -> Result<Vec<StoredReceipt>, ReduceError> {
+    let listed = store.list(&keys::receipts_prefix(run)).await?;
+    let mut chunks: Vec<u32> =
+        listed.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect();
+    chunks.sort_unstable();
+    let keys: Vec<String> = chunks.into_iter().map(|chunk| keys::receipt(run, chunk)).collect();
+    let objects = fetch::all(store, &keys).await?;
+    let parsed = keys.into_iter().zip(objects).map(|(key, bytes)| {
+        let receipt = Receipt::from_json(&bytes).map_err(|source| ReduceError::Receipt { key, source })?;
+        Ok(StoredReceipt { receipt, sha256: Digest::of(&bytes) })
+    });
+    parsed.collect()
+}
+
+/// Checks that every object of every receipt is there with its length, without reading any.
+pub(super) async fn check_sizes(
+    store: &Store,
+    run: &RunId,
+    receipts: &[StoredReceipt],
+) -> Result<(), ReduceError> {
+    let listed = store.list(&keys::receipts_prefix(run)).await?;
+    let sizes: HashMap<&str, u64> =
+        listed.iter().map(|object| (object.key.as_str(), object.num_bytes)).collect();
+    for StoredReceipt { receipt, .. } in receipts {
+        for (kind, object) in &receipt.objects {
+            let key = keys::chunk(run, kind, receipt.chunk);
+            match sizes.get(key.as_str()) {
+                None => return Err(ReduceError::Gone { key }),
+                Some(&num_bytes) if num_bytes != object.num_bytes => {
+                    let (expected, found) =
+                        (format!("{} bytes", object.num_bytes), format!("{num_bytes} bytes"));
+                    return Err(ReduceError::Altered { key, expected, found });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! One result, many renderings: a terminal's table, Markdown, a page that needs nothing but itself, a contact sheet.
+//! Everything here is a pure function of [`RunResult`]s and pixels.
+
+mod chart;
+mod html;
+mod markdown;
+mod notes;
+mod provenance;
+pub mod result;
+pub mod sheet;
+mod table;
+mod terminal;
+mod text;
+
+pub use html::html;
+pub use markdown::markdown;
+pub use result::{DetectorResult, Provenance, RunResult, Timing};
+pub use terminal::terminal;
+
+/// What a report shows: one run, or several to compare in the order given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// At least one, normally.
+    pub runs: Vec<RunResult>,
+    /// A contact sheet of these runs, PNG.
+    pub sheet: Option<Vec<u8>>,
+}

@@ -1,0 +1,76 @@
+//! What each run was made of, as rows of a table.
+
+use fidelis_shared::ids::Digest;
+
+use super::result::{Provenance, RunResult};
+use super::table::{detectors, labels};
+use super::text::setting;
+
+/// Row titles, each with one value per run; rows that say nothing are left out.
+pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    let mut add = |title: &str, value: &dyn Fn(&RunResult) -> String| {
+        let values: Vec<String> = runs.iter().map(value).collect();
+        if values.iter().any(|value| !value.is_empty()) {
+            rows.push((title.to_owned(), values));
+        }
+    };
+    // The id adds nothing to the column's title where that is the id already.
+    if labels(runs).iter().zip(runs).any(|(label, run)| label != run.run.as_str()) {
+        add("run", &|run| run.run.to_string());
+    }
+    add("spec sha256", &|run| run.spec_digest.to_string());
+    add("engine", &|run| run.provenance.engine.to_string());
+    add("net sha256", &|run| digest(run.provenance.net_sha256));
+    add("guiding net sha256", &|run| digest(run.provenance.gnet_sha256));
+    add("guidance", &guidance);
+    add("seeds", &|run| run.provenance.seeds.to_string());
+    add("labels", &|run| run.provenance.labels.to_string());
+    add("sampler", &|run| sampler(&run.provenance));
+    add("noise", &|run| run.provenance.noise.to_string());
+    add("precision", &|run| run.provenance.precision.to_string());
+    add("micro-batch", &|run| run.provenance.micro_batch.to_string());
+    for (name, _) in detectors(runs) {
+        let weights = |run: &RunResult| digest(run.provenance.detector_sha256.get(&name).copied());
+        add(&format!("{name} weights sha256"), &weights);
+        let reference = |run: &RunResult| digest(run.provenance.reference_sha256.get(&name).copied());
+        add(&format!("{name} reference sha256"), &reference);
+    }
+    add("devices", &|run| run.provenance.devices.join(", "));
+    rows
+}
+
+fn digest(digest: Option<Digest>) -> String {
+    digest.map_or_else(String::new, |digest| digest.to_string())
+}
+
+fn guidance(run: &RunResult) -> String {
+    let interval = run.provenance.guidance_interval;
+    let range = interval.map_or(String::new(), |(lo, hi)| format!(" for sigma in ({lo}, {hi}]"));
+    match run.guidance {
+        1.0 => "none (weight 1)".to_owned(),
+        weight => format!("weight {}{range}", setting(weight)),
+    }
+}
+
+fn sampler(provenance: &Provenance) -> String {
+    let sampler = &provenance.sampler;
+    let mut text = format!(
+        "Heun, {} steps, sigma {} to {}, rho {}, state {}",
+        sampler.num_steps,
+        setting(sampler.sigma_min),
+        setting(sampler.sigma_max),
+        setting(sampler.rho),
+        sampler.state
+    );
+    if sampler.s_churn > 0.0 {
+        text.push_str(&format!(
+            ", S_churn {} for sigma in [{}, {}], S_noise {}",
+            setting(sampler.s_churn),
+            setting(sampler.s_min),
+            setting(sampler.s_max),
+            setting(sampler.s_noise)
+        ));
+    }
+    text
+}

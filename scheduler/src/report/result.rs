@@ -1,0 +1,157 @@
+//! `result.json`: what a run came to, and what it was made of.
+
+use std::collections::BTreeMap;
+
+use fidelis_shared::ids::{Digest, RunId};
+use fidelis_shared::receipt::Receipt;
+use fidelis_shared::seeds::Seeds;
+use fidelis_shared::spec::{EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec};
+use serde::{Deserialize, Serialize};
+
+/// One run's result: a function of the spec and the receipts alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Name and digest.
+    pub run: RunId,
+    /// Of the canonical spec.
+    pub spec_digest: Digest,
+    /// The spec's name for it.
+    pub name: String,
+    /// 1 is unguided.
+    pub guidance: f64,
+    /// Images behind every number here.
+    pub num_images: u64,
+    /// By detector.
+    pub detectors: BTreeMap<String, DetectorResult>,
+    /// How long it took.
+    pub timing: Timing,
+    /// What it was made of.
+    pub provenance: Provenance,
+}
+
+/// A distance to the reference, in the detector's own units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectorResult {
+    /// `fid`, `fd_dinov2`, or `fd` of any other detector.
+    pub metric: String,
+    /// The distance; `None` where the spec names no reference.
+    pub value: Option<f64>,
+    /// Its standard error: delete-block jackknife over `blocks` contiguous seed blocks. `None` below two blocks.
+    pub sd: Option<f64>,
+    /// How many blocks.
+    pub blocks: u64,
+    /// Σ|λ| of the eigenvalues that rounding made negative.
+    pub clipped_mass: Option<f64>,
+    /// Fewer images than features, or features that depend on each other.
+    pub rank_deficient: bool,
+    /// The distance of held-out real images to the same reference.
+    pub floor: Option<f64>,
+    /// How many held-out images; `None` where their file does not say.
+    pub floor_images: Option<u64>,
+    /// How many images the reference was made of; `None` where its file does not say.
+    pub reference_images: Option<u64>,
+}
+
+/// Where the time went, from the receipts: a resumed run counts each image's own making.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Sum over the workers of images / seconds.
+    pub images_per_s: f64,
+    /// Seconds that devices spent on chunks of this run.
+    pub device_seconds: f64,
+    /// How many workers made them.
+    pub workers: u64,
+}
+
+/// What the images were made of: enough to make them again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// What made them.
+    pub engine: EngineKind,
+    /// Of the main net.
+    pub net_sha256: Option<Digest>,
+    /// Of the guiding net.
+    pub gnet_sha256: Option<Digest>,
+    /// Guided only for sigma in (lo, hi].
+    pub guidance_interval: Option<(f64, f64)>,
+    /// One image each.
+    pub seeds: Seeds,
+    /// Which class each image has.
+    pub labels: Labels,
+    /// The sampler's settings.
+    pub sampler: SamplerSpec,
+    /// Whose random stream.
+    pub noise: NoiseMode,
+    /// The nets' arithmetic.
+    pub precision: Precision,
+    /// Images per forward pass.
+    pub micro_batch: u32,
+    /// Of each detector's weights.
+    pub detector_sha256: BTreeMap<String, Digest>,
+    /// Of each detector's reference statistics.
+    pub reference_sha256: BTreeMap<String, Digest>,
+    /// The kinds of device that worked on it, sorted.
+    pub devices: Vec<String>,
+}
+
+impl RunResult {
+    /// JSON with a newline at its end.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads what [`RunResult::to_json`] wrote.
+    pub fn from_json(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+impl Timing {
+    /// The timing of a complete run.
+    pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> Self {
+        let mut workers: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
+        for receipt in receipts {
+            let (images, seconds) = workers.entry(&receipt.worker).or_default();
+            *images += receipt.seeds.len();
+            *seconds += receipt.seconds;
+        }
+        let rate =
+            |&(images, seconds): &(u64, f64)| if seconds > 0.0 { images as f64 / seconds } else { 0.0 };
+        Self {
+            images_per_s: workers.values().map(rate).sum(),
+            device_seconds: workers.values().map(|(_, seconds)| seconds).sum(),
+            workers: workers.len() as u64,
+        }
+    }
+}
+
+impl Provenance {
+    /// Of a resolved spec and the receipts of its run.
+    pub fn of(spec: &RunSpec, receipts: &[&Receipt]) -> Self {
+        let sha256 = |file: &Option<FileRef>| file.as_ref().and_then(|file| file.sha256);
+        let per_detector = |pick: &dyn Fn(usize) -> Option<Digest>| {
+            let digests = spec.detectors.iter().enumerate();
+            digests.filter_map(|(i, detector)| Some((detector.name.clone(), pick(i)?))).collect()
+        };
+        let mut devices: Vec<String> = receipts.iter().map(|receipt| receipt.device.clone()).collect();
+        devices.sort();
+        devices.dedup();
+        Self {
+            engine: spec.engine,
+            net_sha256: sha256(&spec.net),
+            gnet_sha256: sha256(&spec.gnet),
+            guidance_interval: spec.guidance_interval,
+            seeds: spec.seeds.clone(),
+            labels: spec.labels,
+            sampler: spec.sampler.clone(),
+            noise: spec.noise,
+            precision: spec.precision,
+            micro_batch: spec.micro_batch,
+            detector_sha256: per_detector(&|i| spec.detectors[i].weights.sha256),
+            reference_sha256: per_detector(&|i| sha256(&spec.detectors[i].reference)),
+            devices,
+        }
+    }
+}

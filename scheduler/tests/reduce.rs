@@ -1,0 +1,214 @@
+//! From stored chunks to a result, over the embedded S3 server.
+
+use std::path::Path;
+
+use fidelis::evaluate::load;
+use fidelis::formats::npz;
+use fidelis::local::S3Server;
+use fidelis::metrics::{Gaussian, Moments};
+use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce};
+use fidelis::report::RunResult;
+use fidelis_shared::ids::Digest;
+use fidelis_shared::kind::Kind;
+use fidelis_shared::payload::{ChunkObject, Dtype, Tensor};
+use fidelis_shared::plan::{Chunk, Plan};
+use fidelis_shared::receipt::{Receipt, StoredObject, VERSION};
+use fidelis_shared::spec::RunSpec;
+use fidelis_shared::store::Store;
+use fidelis_shared::{exit, keys};
+
+const DIM: usize = 6;
+const NUM_IMAGES: u64 = 230;
+
+/// Something like a normal variable, from the seed alone.
+fn feature(seed: u64, column: usize) -> f32 {
+    let mut state = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ (column as u64 + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mut draw = || {
+        state = (state ^ (state >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (state >> 40) as f32 / 16_777_216.0 - 0.5
+    };
+    draw() + draw() + draw() + column as f32 * 0.1
+}
+
+fn features_of(seeds: &[u64], shift: f32) -> Vec<f32> {
+    seeds.iter().flat_map(|&seed| (0..DIM).map(move |column| feature(seed, column) + shift)).collect()
+}
+
+fn statistics_file(path: &Path, seeds: std::ops::Range<u64>, shift: f32) {
+    let values = features_of(&seeds.collect::<Vec<_>>(), shift);
+    let statistics = Moments::of(&values, DIM).unwrap().statistics().unwrap();
+    std::fs::write(path, npz::encode(&statistics).unwrap()).unwrap();
+}
+
+fn spec(folder: &Path) -> RunSpec {
+    std::fs::write(folder.join("weights"), b"unused").unwrap();
+    statistics_file(&folder.join("reference.npz"), 10_000..11_000, 0.3);
+    statistics_file(&folder.join("held_out.npz"), 20_000..20_500, 0.3);
+    let path = folder.join("run.toml");
+    let text = format!(
+        "name = \"test\"\nengine = \"synthetic\"\nseeds = \"0-{}\"\nchunk_size = 32\nmicro_batch = 8\n\
+         outputs = {{ images = true }}\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"weights\"\n\
+         reference = \"reference.npz\"\nheld_out = \"held_out.npz\"\n",
+        NUM_IMAGES - 1
+    );
+    std::fs::write(&path, text).unwrap();
+    let mut spec = RunSpec::load(&path).unwrap();
+    spec.validate().unwrap();
+    spec.resolve().unwrap();
+    spec
+}
+
+/// Stores a chunk as a worker does.
+async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
+    let seeds = chunk.seeds.to_vec();
+    let labels: Vec<i64> = seeds.iter().map(|seed| (seed % 10) as i64).collect();
+    let n = seeds.len();
+    let pixels = seeds.iter().flat_map(|&seed| [seed as u8; 16]).collect();
+    let tensors = [
+        (Kind::Images, Tensor::from_u8("images", &[n, 1, 4, 4], pixels)),
+        (
+            Kind::Features("fashion-cnn".into()),
+            Tensor::from_f32("features", &[n, DIM], &features_of(&seeds, 0.0)),
+        ),
+    ];
+    let run = spec.run_id();
+    let mut objects = std::collections::BTreeMap::new();
+    for (kind, data) in tensors {
+        let (dtype, shape): (Dtype, _) = (data.dtype, data.shape.clone());
+        let bytes = ChunkObject { seeds: seeds.clone(), labels: labels.clone(), data }.encode(&kind).unwrap();
+        let stored = StoredObject { sha256: Digest::of(&bytes), num_bytes: bytes.len() as u64, dtype, shape };
+        store.create(&keys::chunk(&run, &kind, chunk.index), bytes.into()).await.unwrap();
+        objects.insert(kind, stored);
+    }
+    let receipt = Receipt {
+        version: VERSION,
+        run: run.clone(),
+        chunk: chunk.index,
+        spec_digest: spec.digest(),
+        seeds: chunk.seeds.clone(),
+        objects,
+        noise_sha256: Digest([0; 32]),
+        device: "cpu".into(),
+        worker: format!("worker-{}", chunk.index % 2),
+        micro_batch: 8,
+        seconds: 2.0,
+        attempt: 1,
+    };
+    store.create(&keys::receipt(&run, chunk.index), receipt.to_json().unwrap().into()).await.unwrap();
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: Store,
+    spec: RunSpec,
+    _server: S3Server,
+}
+
+/// A store with every chunk of the run but the first `missing`.
+async fn fixture(missing: usize) -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let server = S3Server::start(&folder.path().join("s3"), "bucket", None).await.unwrap();
+    let store = Store::connect(server.store_config()).await.unwrap();
+    let spec = spec(folder.path());
+    for chunk in Plan::new(&spec).chunks().skip(missing) {
+        commit(&store, &spec, &chunk).await;
+    }
+    Fixture { folder, store, spec, _server: server }
+}
+
+#[tokio::test]
+async fn a_run_becomes_its_result() {
+    let Fixture { folder, store, spec, .. } = &fixture(0).await;
+    let reduced = reduce(store, spec).await.unwrap();
+    let run = spec.run_id();
+
+    let direct = Moments::of(&features_of(&(0..NUM_IMAGES).collect::<Vec<_>>(), 0.0), DIM).unwrap();
+    let reference = load(&folder.path().join("reference.npz")).unwrap();
+    let gaussian = |statistics| Gaussian::new(statistics).unwrap();
+    let expected = gaussian(&direct.statistics().unwrap()).distance(&gaussian(&reference)).unwrap();
+    let result = &reduced.result.detectors["fashion-cnn"];
+    assert!((result.value.unwrap() / expected.value - 1.0).abs() < 1e-9);
+    assert!(result.sd.unwrap() > 0.0 && result.sd.unwrap() < 0.1, "{result:?}");
+    assert!(result.floor.unwrap() < 0.05 && !result.rank_deficient, "{result:?}");
+    assert_eq!((result.metric.as_str(), result.blocks), ("fd", 10));
+    assert_eq!((result.floor_images, result.reference_images), (Some(500), Some(1000)));
+    // Eight chunks of 32, 2 s each: worker-0 made 128 images in 8 s, worker-1 made 102.
+    let timing = reduced.result.timing;
+    assert_eq!((timing.workers, timing.device_seconds), (2, 16.0));
+    assert_eq!(timing.images_per_s, 128.0 / 8.0 + 102.0 / 8.0);
+
+    let stored = store.get(&keys::stats(&run, "fashion-cnn")).await.unwrap().unwrap();
+    assert_eq!(npz::decode(&stored).unwrap().num_images, NUM_IMAGES);
+    let json = store.get(&keys::result(&run)).await.unwrap().unwrap();
+    assert_eq!(RunResult::from_json(&json).unwrap(), reduced.result);
+
+    publish(store, &reduced).await.unwrap();
+    let success = store.get(&keys::success(&run)).await.unwrap().unwrap();
+    let manifest = store.get(&keys::manifest(&run)).await.unwrap().unwrap();
+    assert_eq!(success, format!("{}\n", Digest::of(&manifest)));
+    assert!(store.get(&keys::report_html(&run)).await.unwrap().unwrap().starts_with(b"<!doctype html>"));
+    assert!(store.get(&keys::report_md(&run)).await.unwrap().is_some());
+
+    let again = reduce(store, spec).await.unwrap();
+    assert_eq!(again.result, reduced.result);
+    assert_eq!(store.get(&keys::stats(&run, "fashion-cnn")).await.unwrap().unwrap(), stored);
+    assert_eq!(store.get(&keys::result(&run)).await.unwrap().unwrap(), json);
+}
+
+#[tokio::test]
+async fn the_sheet_has_the_first_ten_seeds_of_each_class() {
+    let Fixture { store, spec, .. } = &fixture(0).await;
+    let manifest = reduce(store, spec).await.unwrap().manifest;
+    let png = contact_sheet(store, &[&manifest, &manifest]).await.unwrap().unwrap();
+    let mut reader = png::Decoder::new(std::io::Cursor::new(&png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    let (cell, panel) = (12 + 2, 2 + 10 * 14);
+    assert_eq!((info.width, info.height), (panel, 2 * panel + 8));
+    // Class r is the seeds r, r + 10, …: a cell is as grey as its seed.
+    for (top, row, column) in [(0, 0, 0), (0, 3, 9), (0, 9, 4), (panel + 8, 0, 0), (panel + 8, 7, 2)] {
+        let at = ((top + 2 + row * cell) * panel + 2 + column * cell) * 3;
+        assert_eq!(u32::from(pixels[at as usize]), row + 10 * column, "{top} {row} {column}");
+    }
+}
+
+#[tokio::test]
+async fn an_unfinished_run_is_incomplete() {
+    let Fixture { store, spec, .. } = &fixture(2).await;
+    let error = reduce(store, spec).await.unwrap_err();
+    assert_eq!(error.exit_code(), exit::INCOMPLETE);
+    assert!(error.to_string().starts_with("2 of 8 chunks have no receipt"), "{error}");
+    assert_eq!(store.get(&keys::result(&spec.run_id())).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn other_bytes_are_an_integrity_failure() {
+    let Fixture { store, spec, folder, .. } = &fixture(0).await;
+    let kind = Kind::Features("fashion-cnn".into());
+    let key = keys::chunk(&spec.run_id(), &kind, 3);
+    let whole = store.get(&key).await.unwrap().unwrap();
+    let mut altered = whole.to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    for (bytes, wanted) in [(altered, "other bytes"), (whole[..100].to_vec(), "`100 bytes`")] {
+        store.replace(&key, bytes.into(), "application/octet-stream").await.unwrap();
+        let error = reduce(store, spec).await.unwrap_err();
+        assert!(matches!(&error, ReduceError::Altered { key: named, .. } if *named == key), "{error}");
+        assert!(error.to_string().contains(wanted) && error.exit_code() == exit::INTEGRITY, "{error}");
+    }
+    std::fs::remove_file(folder.path().join("s3/bucket").join(&key)).unwrap();
+    let error = reduce(store, spec).await.unwrap_err();
+    assert!(matches!(error, ReduceError::Gone { .. }) && error.exit_code() == exit::INTEGRITY, "{error}");
+}
+
+#[tokio::test]
+async fn other_statistics_than_at_submission_are_refused() {
+    let Fixture { store, spec, folder, .. } = &fixture(0).await;
+    statistics_file(&folder.path().join("reference.npz"), 10_000..11_000, 0.4);
+    let error = reduce(store, spec).await.unwrap_err();
+    assert!(matches!(error, ReduceError::OtherStatistics { field: "reference", .. }), "{error}");
+    std::fs::remove_file(folder.path().join("reference.npz")).unwrap();
+    let error = reduce(store, spec).await.unwrap_err();
+    assert!(matches!(error, ReduceError::Statistics { field: "reference", .. }), "{error}");
+    assert_eq!(error.exit_code(), exit::USAGE);
+}

@@ -1,0 +1,277 @@
+//! What people read, letter by letter; what they look at, pixel by pixel.
+
+use std::path::Path;
+
+use fidelis::report::sheet::{self, Picker, Picture, SheetError};
+use fidelis::report::{DetectorResult, Provenance, Report, RunResult, Timing, html, markdown, terminal};
+use fidelis_shared::ids::Digest;
+use fidelis_shared::spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec};
+
+fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
+    let distance = DetectorResult {
+        metric: "fd".into(),
+        value: Some(value),
+        sd: Some(sd),
+        blocks: 10,
+        clipped_mass: Some(0.0),
+        rank_deficient: false,
+        floor: Some(1.125),
+        floor_images: Some(10_000),
+        reference_images: Some(60_000),
+    };
+    let guided = guidance != 1.0;
+    RunResult {
+        run: format!("{name}-0123456789abcdef").parse().unwrap(),
+        spec_digest: Digest([0xab; 32]),
+        name: name.into(),
+        guidance,
+        num_images: 2000,
+        detectors: [("fashion-cnn".to_owned(), distance)].into(),
+        timing: Timing {
+            images_per_s: if guided { 21.04 } else { 41.26 },
+            device_seconds: 95.06,
+            workers: 1,
+        },
+        provenance: Provenance {
+            engine: EngineKind::Edm2,
+            net_sha256: Some(Digest([1; 32])),
+            gnet_sha256: guided.then_some(Digest([2; 32])),
+            guidance_interval: None,
+            seeds: "0-1999".parse().unwrap(),
+            labels: Labels::Random,
+            sampler: SamplerSpec { num_steps: 16, ..SamplerSpec::default() },
+            noise: NoiseMode::Cpu,
+            precision: Precision::Fp32,
+            micro_batch: 64,
+            detector_sha256: [("fashion-cnn".to_owned(), Digest([3; 32]))].into(),
+            reference_sha256: [("fashion-cnn".to_owned(), Digest([4; 32]))].into(),
+            devices: vec!["cpu".into()],
+        },
+    }
+}
+
+fn pair() -> Vec<RunResult> {
+    vec![run("unguided", 1.0, 23.0249, 0.3149), run("guided", 1.4, 14.9012, 0.2512)]
+}
+
+const NOTES: [&str; 4] = [
+    "Lower is better. A Fréchet distance estimated from 2,000 images is biased upward: with more images the same net \
+     measures lower. Compare only runs with the same number of images.",
+    "± is one standard error (sd), from leaving out each of 10 contiguous blocks of seeds in turn. It says how far \
+     other seeds of the same nets would scatter; it holds neither the bias above nor the spread between nets trained \
+     anew.",
+    "The floor is the distance of 10,000 held-out real images to the same reference: about what perfect samples would \
+     measure at that number of images.",
+    "FD is the Fréchet distance between features of the detector `fashion-cnn`. It is not FID: distances of different \
+     detectors have different units and cannot be compared.",
+];
+
+#[test]
+fn the_terminals_table() {
+    let text = terminal(&pair());
+    let table = "\
+run        guidance   images   FD (fashion-cnn)   floor   images/s   device time   workers
+unguided          1    2,000       23.02 ± 0.31    1.12       41.3    1 min 35 s         1
+guided          1.4    2,000       14.90 ± 0.25    1.12       21.0    1 min 35 s         1
+";
+    assert!(text.starts_with(table), "{text}");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&text[table.len()..]), words(&NOTES.join(" ").replace('`', "")));
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+}
+
+#[test]
+fn the_markdown_for_a_pull_request() {
+    let hex = |byte: &str| byte.repeat(32);
+    let expected = format!(
+        "# unguided and guided
+
+| run | guidance | images | FD (fashion-cnn) | floor | images/s | device time | workers |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| unguided | 1 | 2,000 | 23.02 ± 0.31 | 1.12 | 41.3 | 1 min 35 s | 1 |
+| guided | 1.4 | 2,000 | 14.90 ± 0.25 | 1.12 | 21.0 | 1 min 35 s | 1 |
+
+{notes}
+
+<details><summary>Provenance</summary>
+
+|  | unguided | guided |
+| --- | --- | --- |
+| run | unguided-0123456789abcdef | guided-0123456789abcdef |
+| spec sha256 | {ab} | {ab} |
+| engine | edm2 | edm2 |
+| net sha256 | {one} | {one} |
+| guiding net sha256 |  | {two} |
+| guidance | none (weight 1) | weight 1.4 |
+| seeds | 0-1999 | 0-1999 |
+| labels | random | random |
+| sampler | {sampler} | {sampler} |
+| noise | cpu | cpu |
+| precision | fp32 | fp32 |
+| micro-batch | 64 | 64 |
+| fashion-cnn weights sha256 | {three} | {three} |
+| fashion-cnn reference sha256 | {four} | {four} |
+| devices | cpu | cpu |
+
+</details>
+",
+        notes = NOTES.join("\n\n"),
+        sampler = "Heun, 16 steps, sigma 0.002 to 80, rho 7, state fp32",
+        ab = hex("ab"),
+        one = hex("01"),
+        two = hex("02"),
+        three = hex("03"),
+        four = hex("04"),
+    );
+    assert_eq!(markdown(&pair()), expected);
+}
+
+#[test]
+fn result_json_is_pinned() {
+    let result = RunResult { detectors: [].into(), ..run("guided", 1.4, 0.0, 0.0) };
+    let hex = |byte: &str| byte.repeat(32);
+    let expected = format!(
+        r#"{{"run":"guided-0123456789abcdef","spec_digest":"{}","name":"guided","guidance":1.4,"num_images":2000,"detectors":{{}},"timing":{{"images_per_s":21.04,"device_seconds":95.06,"workers":1}},"provenance":{{"engine":"edm2","net_sha256":"{}","gnet_sha256":"{}","guidance_interval":null,"seeds":"0-1999","labels":"random","sampler":{{"num_steps":16,"sigma_min":0.002,"sigma_max":80.0,"rho":7.0,"S_churn":0.0,"S_min":0.0,"S_max":"inf","S_noise":1.0,"state":"fp32"}},"noise":"cpu","precision":"fp32","micro_batch":64,"detector_sha256":{{"fashion-cnn":"{}"}},"reference_sha256":{{"fashion-cnn":"{}"}},"devices":["cpu"]}}}}"#,
+        hex("ab"),
+        hex("01"),
+        hex("02"),
+        hex("03"),
+        hex("04"),
+    );
+    assert_eq!(serde_json::to_string(&result).unwrap(), expected);
+    let distance = serde_json::to_string(&run("guided", 1.4, 14.9, 0.25).detectors).unwrap();
+    assert_eq!(
+        distance,
+        r#"{"fashion-cnn":{"metric":"fd","value":14.9,"sd":0.25,"blocks":10,"clipped_mass":0.0,"rank_deficient":false,"floor":1.125,"floor_images":10000,"reference_images":60000}}"#
+    );
+    let whole = run("guided", 1.4, 14.901_234_567_891_23, 0.1 + 0.2);
+    assert_eq!(RunResult::from_json(&whole.to_json().unwrap()).unwrap(), whole);
+}
+
+/// A page that fetches and runs nothing, escapes what it shows, and draws its error bars.
+#[test]
+fn the_page_stands_alone() {
+    let mut runs = pair();
+    runs[1].name = "a<b>\"&".into();
+    let cell = |shade: u8| Some(Picture { shape: [1, 28, 28], pixels: vec![shade; 28 * 28] });
+    let panel = |base: u8| (0..10).map(|r| (0..10).map(|c| cell(base + 10 * r + c)).collect()).collect();
+    let sheet = sheet::png(&[panel(20), panel(120)]).unwrap();
+    let page = html(&Report { runs, sheet: Some(sheet) });
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.html"), &page).unwrap();
+
+    for forbidden in ["<script", "http://", "https://", "a<b>", "@import", "url("] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    for wanted in [
+        "a&lt;b&gt;&quot;&amp;",
+        "data:image/png;base64,iVBOR",
+        "class=\"whisker\"",
+        "class=\"floor\"",
+        "floor 1.12",
+    ] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    assert_eq!(page.matches("<em>lowest</em>").count(), 1);
+    let near = vec![run("a", 1.0, 15.0, 0.3), run("b", 1.2, 14.8, 0.3)];
+    assert!(!html(&Report { runs: near, sheet: None }).contains("lowest"), "within their error bars");
+    assert!(!html(&Report { runs: pair(), sheet: None }).contains("<img"));
+}
+
+#[test]
+fn runs_that_cannot_be_compared_say_so() {
+    let fewer = RunResult { num_images: 500, ..run("guided", 1.4, 14.9, 0.25) };
+    let runs = vec![run("unguided", 1.0, 23.0, 0.3), fewer];
+    assert!(terminal(&runs).contains("cannot be compared directly"));
+    assert!(!html(&Report { runs, sheet: None }).contains("lowest"));
+    let mut runs = pair();
+    runs[0].provenance.reference_sha256.clear();
+    assert!(terminal(&runs).contains("different references"));
+    let twins = vec![run("same", 1.0, 2.0, 0.1), run("same", 1.0, 2.0, 0.1)];
+    assert!(markdown(&twins).starts_with("# same-0123456789abcdef and same-0123456789abcdef\n"));
+}
+
+#[test]
+fn an_unmeasured_run_has_dashes() {
+    let mut run = run("plain", 1.0, 0.0, 0.0);
+    let result = run.detectors.get_mut("fashion-cnn").unwrap();
+    *result = DetectorResult { value: None, sd: None, floor: None, rank_deficient: true, ..result.clone() };
+    let text = terminal(&[run]);
+    assert!(text.lines().nth(1).unwrap().contains(" – *       –"), "{text}");
+    assert!(text.contains("rank-deficient"));
+}
+
+fn pixels(png: &[u8]) -> (usize, usize, Vec<u8>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!(info.color_type, png::ColorType::Rgb);
+    (info.width as usize, info.height as usize, pixels)
+}
+
+const BAND: [u8; 3] = [0xb4, 0xae, 0xa4];
+
+#[test]
+fn sheets_enlarge_and_stack() {
+    let grey = |shade: u8| Some(Picture { shape: [1, 28, 28], pixels: vec![shade; 28 * 28] });
+    let panels = [vec![vec![grey(10), grey(20)], vec![grey(30), None]], vec![vec![grey(200), grey(250)]]];
+    let (width, height, pixels) = pixels(&sheet::png(&panels).unwrap());
+    // Cells of 3 · 28 = 84 and gutters of 2; panels of two rows and of one, and 8 between them.
+    assert_eq!((width, height), (2 + 2 * 86, 2 + 2 * 86 + 8 + 2 + 86));
+    let at = |y: usize, x: usize| &pixels[(y * width + x) * 3..][..3];
+    let ink = [0x2b, 0x2b, 0x31];
+    assert_eq!((at(0, 0), at(2, 2), at(85, 85)), (&ink[..], &[10; 3][..], &[10; 3][..]));
+    assert_eq!(
+        (at(86, 2), at(2, 88), at(88, 2), at(88, 88)),
+        (&ink[..], &[20; 3][..], &[30; 3][..], &ink[..])
+    );
+    assert_eq!((at(173, 2), at(174, 2), at(181, 2), at(182, 2)), (&ink[..], &BAND[..], &BAND[..], &ink[..]));
+    assert_eq!((at(184, 2), at(184, 88)), (&[200; 3][..], &[250; 3][..]));
+}
+
+#[test]
+fn sheets_show_colour_and_reduce_what_is_large() {
+    let mut colour = vec![10; 256 * 256];
+    colour.extend(vec![20; 256 * 256]);
+    // Blue alternates: averaged by twos it is even.
+    colour.extend((0..256 * 256).map(|i| if i % 2 == 0 { 0 } else { 100 }));
+    let picture = Picture { shape: [3, 256, 256], pixels: colour };
+    let (width, height, pixels) = pixels(&sheet::png(&[vec![vec![Some(picture)]]]).unwrap());
+    assert_eq!((width, height), (132, 132));
+    assert_eq!(&pixels[(2 * width + 2) * 3..][..3], &[10, 20, 50]);
+}
+
+#[test]
+fn sheets_refuse_what_they_cannot_show() {
+    let picture = |shape: [usize; 3]| Some(Picture { shape, pixels: vec![0; shape.iter().product()] });
+    let refused = |row: Vec<Option<Picture>>| sheet::png(&[vec![row]]).unwrap_err();
+    assert_eq!(refused(vec![picture([4, 8, 8])]), SheetError::Shape([4, 8, 8]));
+    assert_eq!(refused(vec![picture([1, 8, 8]), picture([1, 9, 8])]), SheetError::Shape([1, 9, 8]));
+    assert_eq!(refused(vec![picture([1, 0, 0])]), SheetError::Shape([1, 0, 0]));
+    assert_eq!(refused(vec![None]), SheetError::Empty);
+}
+
+#[test]
+fn the_first_ten_seeds_of_each_class_are_picked() {
+    let mut picker = Picker::default();
+    for seed in 0..1000 {
+        assert!(!picker.is_full(), "{seed}");
+        picker.add(seed, (seed * 7 % 10) as i64);
+        if picker.is_full() {
+            assert_eq!(seed, 99);
+            break;
+        }
+    }
+    let rows = picker.rows();
+    assert_eq!(rows.iter().map(|row| row.label).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    assert_eq!(rows[7].seeds, (0..10).map(|i| 1 + 10 * i).collect::<Vec<_>>());
+
+    let mut single = Picker::default();
+    (0..250).for_each(|seed| single.add(seed, -1));
+    let rows = single.rows();
+    assert_eq!((rows.len(), rows[9].seeds.first(), rows[9].seeds.len()), (10, Some(&90), 10));
+
+    let mut sparse = Picker::default();
+    [(5, 30), (6, 2), (7, 30), (8, 1)].into_iter().for_each(|(seed, label)| sparse.add(seed, label));
+    let rows: Vec<(i64, Vec<u64>)> = sparse.rows().into_iter().map(|row| (row.label, row.seeds)).collect();
+    assert_eq!(rows, [(1, vec![8]), (2, vec![6]), (30, vec![5, 7])]);
+}
