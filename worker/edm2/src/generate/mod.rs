@@ -12,7 +12,7 @@ use tch::Device;
 
 use crate::data::ImageSet;
 use crate::detector::{Detector, DetectorError};
-use crate::device;
+use crate::device::set_threads;
 use crate::encoder::Encoder;
 use crate::net::Precision;
 use crate::sampler::Sampler;
@@ -89,6 +89,7 @@ impl Generator {
     /// Loads the nets and detectors, once for each of `lanes` lanes (a GPU takes one).
     pub fn load(recipe: &Recipe, device: Device, lanes: usize) -> Result<Self, GenerateError> {
         let lanes = if device == Device::Cpu { lanes.max(1) } else { 1 };
+        set_threads(1);
         let lanes = (0..lanes).map(|_| Lane::load(recipe, device)).collect::<Result<_, _>>()?;
         Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes })
     }
@@ -134,7 +135,7 @@ const FEATURE_BATCH: i64 = 64;
 
 /// Features `[N, D]` of images that exist, with a single thread so that the bits depend on the images alone.
 pub fn features_of(detector: &Detector, images: &ImageSet) -> Result<Buffer<f32>, DetectorError> {
-    device::set_threads(1);
+    set_threads(1);
     let mut features = Buffer::default();
     for batch in images.images.split(FEATURE_BATCH, 0) {
         features.append(buffer(&detector.features(&batch)?));

@@ -1,0 +1,83 @@
+//! The whole path from seeds to buffers: bits that depend on nothing but the recipe and the seeds (D1, D2).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fidelis_edm2::encoder::Encoder;
+use fidelis_edm2::generate::{GenerateError, Generated, Generator, Recipe};
+use fidelis_edm2::net::Precision;
+use fidelis_edm2::sampler::Sampler;
+use tch::Device;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
+}
+
+fn recipe() -> Recipe {
+    Recipe {
+        net: fixture("edm2-main.safetensors"),
+        gnet: Some(fixture("edm2-guide.safetensors")),
+        guidance: 1.7,
+        interval: None,
+        sampler: Sampler { num_steps: 4, s_churn: 2.0, ..Sampler::default() },
+        class: None,
+        precision: Precision::Fp32,
+        encoder: Some(Encoder::SpaceToDepth),
+        micro_batch: 3,
+        latents: true,
+        images: true,
+        detectors: BTreeMap::new(),
+    }
+}
+
+fn generate(recipe: &Recipe, lanes: usize, seeds: &[u64]) -> Result<Generated, GenerateError> {
+    Generator::load(recipe, Device::Cpu, lanes)?.generate(seeds, &|| false)
+}
+
+#[test]
+fn lanes_change_no_bit() {
+    let seeds: Vec<u64> = (100..110).collect();
+    let (one, three) = (generate(&recipe(), 1, &seeds).unwrap(), generate(&recipe(), 3, &seeds).unwrap());
+    assert_eq!(one.latents, three.latents);
+    assert_eq!(one.images, three.images);
+    assert_eq!(one.noise, three.noise);
+    assert_eq!(one.labels, three.labels);
+    assert_eq!(one.images.unwrap().shape, [10, 1, 32, 32]);
+}
+
+#[test]
+fn noise_and_labels_depend_on_the_seed_alone() {
+    let (many, alone) =
+        (generate(&recipe(), 1, &[7, 8, 9, 10]).unwrap(), generate(&recipe(), 1, &[9]).unwrap());
+    let len = alone.noise.data.len();
+    assert_eq!(many.noise.data[2 * len..3 * len], alone.noise.data);
+    assert_eq!(many.labels[2], alone.labels[0]);
+}
+
+#[test]
+fn a_stop_is_seen_between_steps() {
+    let asked = AtomicUsize::new(0);
+    let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 2;
+    let mut generator = Generator::load(&recipe(), Device::Cpu, 2).unwrap();
+    let error = generator.generate(&[1, 2, 3, 4, 5, 6], &stop).unwrap_err();
+    assert!(matches!(error, GenerateError::Stopped), "{error}");
+    assert!(!error.is_unfit());
+}
+
+#[test]
+fn pairs_and_options_that_do_not_fit_are_named() {
+    let refused = |recipe: Recipe, words: &[&str]| {
+        let error = generate(&recipe, 1, &[0]).unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_unfit() && words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    let uncond = Some(fixture("edm2-uncond.safetensors"));
+    refused(Recipe { gnet: None, ..recipe() }, &["guidance", "1.7"]);
+    refused(Recipe { gnet: uncond, ..recipe() }, &["image shape"]);
+    refused(Recipe { class: Some(10), ..recipe() }, &["class", "10"]);
+    refused(Recipe { encoder: None, ..recipe() }, &["encoder"]);
+    refused(Recipe { sampler: Sampler { rho: 0.0, ..Sampler::default() }, ..recipe() }, &["rho"]);
+    refused(Recipe { net: fixture("no-such-net.safetensors"), ..recipe() }, &["no-such-net.safetensors"]);
+    refused(Recipe { net: fixture("forward-main.safetensors"), ..recipe() }, &["config"]);
+}

@@ -1,0 +1,133 @@
+//! Training is a pure function of recipe and images, and it learns.
+
+use std::path::PathBuf;
+
+use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
+use fidelis_edm2::data::ImageSet;
+use fidelis_edm2::net::{Precision, Precond};
+use fidelis_edm2::train::{Recipe, Trainer};
+use tch::{Device, Kind, Tensor};
+
+const RECIPE: &str = r#"
+seed = 5
+batch = 8
+steps = 30
+p_mean = -0.8
+p_std = 1.2
+ema = [0.10, 0.05]
+lr = { alpha_ref = 0.01, t_ref = 100, rampup_images = 16 }
+[net]
+img_resolution = 8
+img_channels = 4
+label_dim = 2
+model_channels = 8
+channel_mult = [1, 2]
+num_blocks = 1
+attn_resolutions = []
+channels_per_head = 16
+dropout = 0.1
+encoder = "space-to-depth"
+"#;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        tch::set_num_threads(1);
+        let path = std::env::temp_dir().join(format!("fidelis-train-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn recipe(&self, text: &str) -> Recipe {
+        let path = self.0.join("recipe.toml");
+        std::fs::write(&path, text).unwrap();
+        Recipe::read(&path).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Two classes that a net can tell apart: bright above, or bright below.
+fn images() -> ImageSet {
+    let row = Tensor::arange(16, (Kind::Int64, Device::Cpu)).reshape([1, 1, 16, 1]);
+    let labels = Tensor::arange(20, (Kind::Int64, Device::Cpu)).remainder(2);
+    let bright = row.lt(8).bitwise_xor_tensor(&labels.reshape([20, 1, 1, 1]).to_kind(Kind::Bool));
+    let images = bright.expand([20, 1, 16, 16], false).to_kind(Kind::Uint8) * 200;
+    ImageSet { images, labels: Some(labels) }
+}
+
+fn trainer(recipe: Recipe) -> Trainer {
+    Trainer::new(recipe, images(), Device::Cpu).unwrap()
+}
+
+fn assert_same(a: &Checkpoint, b: &Checkpoint) {
+    assert_eq!(a.state.len(), b.state.len());
+    for (name, tensor) in &a.state {
+        assert_eq!(tensor, &b.state[name], "{name}");
+    }
+}
+
+#[test]
+fn a_stop_and_a_resume_give_the_weights_of_no_stop() {
+    let folder = Folder::new("resume");
+    let state = folder.0.join("state.safetensors");
+    let mut whole = trainer(folder.recipe(RECIPE));
+    (0..9).for_each(|_| _ = whole.advance());
+    let mut first = trainer(folder.recipe(RECIPE));
+    (0..4).for_each(|_| _ = first.advance());
+    first.save(&state).unwrap();
+    let mut second = Trainer::resume(folder.recipe(RECIPE), images(), Device::Cpu, &state).unwrap();
+    assert_eq!(second.step(), 4);
+    (0..5).for_each(|_| _ = second.advance());
+    for ema in 0..2 {
+        assert_same(&whole.snapshot(ema), &second.snapshot(ema));
+    }
+    let other = folder.recipe(&RECIPE.replace("seed = 5", "seed = 6"));
+    assert!(
+        Trainer::resume(other, images(), Device::Cpu, &state)
+            .unwrap_err()
+            .to_string()
+            .contains("another recipe")
+    );
+}
+
+#[test]
+fn the_loss_falls_and_the_snapshot_is_a_net() {
+    let folder = Folder::new("learns");
+    let mut trainer = trainer(folder.recipe(RECIPE));
+    let losses: Vec<f64> = std::iter::from_fn(|| (!trainer.is_done()).then(|| trainer.advance())).collect();
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&losses[25..]) < 0.8 * mean(&losses[..5]), "{losses:?}");
+    let path = folder.0.join("net.safetensors");
+    trainer.snapshot(0).write(&path).unwrap();
+    let net = Checkpoint::read(&path).unwrap();
+    assert!(net.state.values().all(|tensor| tensor.kind() == Kind::Half));
+    Precond::load(&net.state, &net.config, Device::Cpu, Precision::Fp32).unwrap();
+}
+
+#[test]
+fn recipes_and_images_that_do_not_fit_are_refused() {
+    let folder = Folder::new("refused");
+    let path = folder.0.join("wrong.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Recipe::read(&path).unwrap_err().to_string()
+    };
+    assert!(read(&RECIPE.replace("p_mean", "p_men")).contains("p_men"));
+    assert!(read(&RECIPE.replace("img_resolution = 8", "img_resolution = 7")).contains("img_resolution"));
+    assert!(read(&RECIPE.replace("[0.10, 0.05]", "[]")).contains("ema"));
+    let refused =
+        |recipe: Recipe, images: ImageSet| Trainer::new(recipe, images, Device::Cpu).unwrap_err().to_string();
+    let unlabelled = ImageSet { labels: None, ..images() };
+    assert!(refused(folder.recipe(RECIPE), unlabelled).contains("labels"));
+    let small = folder.recipe(&RECIPE.replace("img_resolution = 8", "img_resolution = 16"));
+    assert!(refused(small, images()).contains("16"));
+    let one_class = folder.recipe(&RECIPE.replace("label_dim = 2", "label_dim = 1"));
+    assert!(refused(one_class, images()).contains("label 1"));
+    assert!(TensorFile::read(&path).unwrap_err().to_string().contains("wrong.toml"));
+}
