@@ -170,10 +170,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digest_of_nothing_is_the_published_one() {
-        let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Digest::of(b"").to_string(), text);
-        assert_eq!(text.parse(), Ok(Digest::of(b"")));
+    fn digest_of_abc_is_the_published_one() {
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Digest::of(b"abc").to_string(), text);
+        assert_eq!(text.parse(), Ok(Digest::of(b"abc")));
         assert!(text.to_uppercase().parse::<Digest>().is_err());
     }
 

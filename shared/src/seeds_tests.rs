@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_refused_or_read(text in "[-0-9, a]{0,20}") {
+    fn any_text_is_refused_or_read(text in "[0-9]{0,3}([-, ][0-9]{1,3}){0,4}") {
         if let Ok(seeds) = text.parse::<Seeds>() {
             prop_assert_eq!(seeds.to_string().parse::<Seeds>().unwrap(), seeds);
         }

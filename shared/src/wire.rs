@@ -133,9 +133,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            if let Ok(task) = ChunkTask::decode(&[&[VERSION], &bytes[..]].concat()) {
-                prop_assert_eq!(ChunkTask::decode(&task.encode()).unwrap(), task);
+        fn damaged_bytes_are_refused_or_read(
+            edits in prop::collection::vec((0usize..58, any::<u8>()), 0..4),
+            len in 0usize..=58,
+        ) {
+            let mut bytes = task().encode();
+            for (place, byte) in edits {
+                bytes[place] = byte;
+            }
+            for bytes in [&bytes[..], &bytes[..len]] {
+                if let Ok(task) = ChunkTask::decode(bytes) {
+                    prop_assert_eq!(ChunkTask::decode(&task.encode()).unwrap(), task);
+                }
             }
         }
 
