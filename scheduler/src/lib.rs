@@ -1,9 +1,15 @@
-//! The control plane: what turns a spec into a run, watches it, folds what workers stored into statistics and
-//! distances ([`metrics`], from and to the files of [`formats`]), and shows the result.
+//! The control plane: turns a spec into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
+//! ([`reduce`]) into statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the
+//! result ([`report`], [`comparison`]). It knows no tensor library; [`local`] is a whole fleet on one machine.
 
+pub mod cli;
+pub mod comparison;
 pub mod evaluate;
+pub mod fleet;
 pub mod formats;
 pub mod local;
 pub mod metrics;
 pub mod reduce;
 pub mod report;
+pub mod submit;
+pub mod watch;

@@ -16,12 +16,8 @@ pub fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
             })+
         };
     }
-    ask!(StoreError, PayloadError, ReceiptError, ManifestError);
-    match error.downcast_ref::<QueueError>() {
-        Some(QueueError::Url { .. }) => Some(exit::USAGE),
-        Some(_) => Some(exit::INFRASTRUCTURE),
-        None => error.is::<SpecError>().then_some(exit::USAGE),
-    }
+    ask!(StoreError, QueueError, PayloadError, ReceiptError, ManifestError);
+    error.is::<SpecError>().then_some(exit::USAGE)
 }
 
 /// An error and its causes in one line, without the causes that the text already names.

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::{Path, PathBuf}, time::Duration};
 
-use fidelis_shared::queue::QueueSettings;
+use fidelis_shared::{exit, queue::QueueSettings};
 
 use super::{RedisServer, RedisServerError, S3Server, S3ServerError};
 use crate::fleet::{Fleet, FleetError};
@@ -30,6 +30,28 @@ pub enum LocalError {
     /// They run, but do not serve.
     #[error(transparent)]
     Fleet(#[from] FleetError),
+}
+
+impl LocalError {
+    /// True when the same may work later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Folder { .. } => false,
+            Self::Redis(error) => error.is_retryable(),
+            Self::S3(error) => error.is_retryable(),
+            Self::Fleet(error) => error.is_retryable(),
+        }
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Folder { .. } => exit::USAGE,
+            Self::Redis(error) => error.exit_code(),
+            Self::S3(error) => error.exit_code(),
+            Self::Fleet(error) => error.exit_code(),
+        }
+    }
 }
 
 /// A `redis-server` of our own and an S3 server over `<folder>/store`; both end when this is dropped.

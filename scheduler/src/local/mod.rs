@@ -1,10 +1,14 @@
-//! The fleet's servers on one machine: a real `redis-server` child and an S3 server in this process.
+//! The whole fleet on one machine: a real `redis-server` child, an S3 server in this process, worker processes.
 //!
-//! Both serve the same protocols as a fleet's, so nothing else in the house knows that they are local.
+//! All speak the same protocols as a fleet's, so nothing else in the house knows that they are local.
 
+mod fleet;
 mod redis_server;
 mod s3_atomic;
 mod s3_server;
+mod workers;
 
+pub use fleet::{LocalError, LocalFleet};
 pub use redis_server::{RedisServer, RedisServerError};
 pub use s3_server::{S3Server, S3ServerError};
+pub use workers::{WorkerCommand, WorkerSlot, Workers, WorkersError, find_worker};

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     env,
-    ffi::OsString,
     io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -37,7 +36,7 @@ pub struct WorkerCommand {
     /// The program.
     pub binary: PathBuf,
     /// Arguments of every worker.
-    pub args: Vec<OsString>,
+    pub args: Vec<String>,
     /// Environment of every worker, secrets included.
     pub env: Vec<(String, String)>,
     /// Where each worker's stderr is kept, as `<name>.log`.

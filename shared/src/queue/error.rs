@@ -1,6 +1,6 @@
 use redis::{ErrorKind, RedisError};
 
-use crate::retry::Retryable;
+use crate::{exit, retry::Retryable};
 
 /// Server error codes that go away by themselves or when an operator acts.
 const PASSING: &[&str] =
@@ -74,6 +74,11 @@ impl QueueError {
             Self::Redis { source, .. } => is_passing(source),
             Self::Url { .. } | Self::Login { .. } | Self::Eviction { .. } | Self::Record { .. } => false,
         }
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Url { .. }) { exit::USAGE } else { exit::INFRASTRUCTURE }
     }
 
     pub(super) fn connecting(url: &str, source: RedisError) -> Self {

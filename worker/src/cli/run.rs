@@ -51,6 +51,9 @@ pub struct RunArgs {
     /// This worker's name in receipts and logs; by default the host's name and the process id
     #[arg(long)]
     name: Option<String>,
+    /// Take the end of stdin for a SIGTERM
+    #[arg(long, hide = true)]
+    stop_on_eof: bool,
 }
 
 /// Serves until told to stop; the exit code is then the signal's, 130 or 143.
@@ -58,16 +61,23 @@ pub struct RunArgs {
 /// # Errors
 /// Redis or the store cannot be reached or used at the start.
 pub async fn run(args: RunArgs) -> Result<u8, Failure> {
-    let stop = Stop::on_signals().context("cannot watch for signals")?;
+    let stop = Stop::on_signals(args.stop_on_eof).context("cannot watch for signals")?;
     let lease = Duration::from_millis(args.lease_ms);
-    let queue = Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;
+    let queue =
+        Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;
     let config = StoreConfig { url: args.store, endpoint: args.s3_endpoint, ..StoreConfig::default() };
     let store = Store::connect(config).await?;
     store.probe().await?;
     let options = EngineOptions { device: args.device.clone(), lanes: args.lanes };
     let device = Device::start(options).map_err(|error| Failure::new(exit::INFRASTRUCTURE, error))?;
     let name = args.name.unwrap_or_else(default_name);
-    tracing::info!(worker = name, device = args.device, redis = queue.url(), store = store.url_of(""), "ready");
+    tracing::info!(
+        worker = name,
+        device = args.device,
+        redis = queue.url(),
+        store = store.url_of(""),
+        "ready"
+    );
     let settings = WorkerSettings {
         name: name.clone(),
         device: args.device,

@@ -50,7 +50,9 @@ impl Commit<'_> {
         let receipt = Receipt::from_json(&bytes)?;
         if receipt.spec_digest != self.claim.task.spec_digest || receipt.seeds != self.chunk.seeds {
             let key = self.receipt_key();
-            return Err(Setback::Hopeless(format!("`{key}` is not of this run's plan: something else writes here")));
+            return Err(Setback::Hopeless(format!(
+                "`{key}` is not of this run's plan: something else writes here"
+            )));
         }
         Ok(true)
     }
@@ -119,7 +121,10 @@ impl Commit<'_> {
 
     /// Tries until the store answers: what was computed is not thrown away for an outage. Ends when the chunk is
     /// in other hands, or we have to stop.
-    async fn persevere<T>(&self, mut operation: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, Setback> {
+    async fn persevere<T>(
+        &self,
+        mut operation: impl AsyncFnMut() -> Result<T, StoreError>,
+    ) -> Result<T, Setback> {
         let (backoff, mut failures) = (Backoff::default(), 0);
         loop {
             match operation().await {

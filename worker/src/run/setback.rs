@@ -1,10 +1,6 @@
 //! Why a chunk was not finished, classed by what becomes of it.
 
-use fidelis_shared::{
-    payload::PayloadError,
-    receipt::ReceiptError,
-    store::StoreError,
-};
+use fidelis_shared::{payload::PayloadError, receipt::ReceiptError, store::StoreError};
 
 use crate::engine::{EngineError, Reason};
 

@@ -35,9 +35,10 @@ impl Specs {
             return Ok(run.clone());
         }
         let key = keys::spec(&task.run);
-        let bytes = store.get(&key).await?.ok_or_else(|| {
-            Setback::Hopeless(format!("the store has no `{key}`: submit the run again"))
-        })?;
+        let bytes = store
+            .get(&key)
+            .await?
+            .ok_or_else(|| Setback::Hopeless(format!("the store has no `{key}`: submit the run again")))?;
         let run = read(task, &key, &bytes).map_err(Setback::Hopeless)?;
         self.runs.truncate(CAPACITY - 1);
         self.runs.push_front((task.spec_digest, run.clone()));

@@ -1,6 +1,6 @@
 //! How a worker is told to stop: the first signal asks, the second insists.
 
-use std::io;
+use std::{io, sync::Arc, thread};
 
 use fidelis_shared::exit;
 use tokio::{
@@ -39,12 +39,22 @@ impl Stop {
         (Stopper(sender), Self(receiver))
     }
 
-    /// Set off by SIGINT and SIGTERM of this process.
+    /// Set off by SIGINT and SIGTERM of this process; with `on_eof` also by the end of stdin, as by SIGTERM: a
+    /// parent that holds the other end takes its workers along, however it dies.
     ///
     /// # Errors
     /// What the system said to installing the handlers.
-    pub fn on_signals() -> io::Result<Self> {
+    pub fn on_signals(on_eof: bool) -> io::Result<Self> {
         let (stopper, stop) = Self::new();
+        let stopper = Arc::new(stopper);
+        if on_eof {
+            let stopper = stopper.clone();
+            // Not tokio's stdin, whose blocked thread would hold up the end of the process.
+            thread::Builder::new().name("stdin".into()).spawn(move || {
+                io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+                stopper.signal(exit::TERMINATED);
+            })?;
+        }
         let mut int = signal(SignalKind::interrupt())?;
         let mut term = signal(SignalKind::terminate())?;
         tokio::spawn(async move {

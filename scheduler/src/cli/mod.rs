@@ -1,0 +1,69 @@
+//! The command line of `fidelis`: arguments, and what each command does with the rooms of this crate.
+
+mod console;
+mod evaluate;
+mod failure;
+mod fleet;
+mod local;
+mod runs;
+mod signals;
+mod status;
+
+use clap::{Parser, Subcommand};
+
+pub use console::init_logs;
+pub use failure::Failure;
+
+/// FID evaluation and batch generation with guided EDM2 pairs, on one machine or a fleet.
+#[derive(Debug, Parser)]
+#[command(name = "fidelis", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 2 usage or spec · 5 incomplete, dead chunks are listed · 6 integrity · \
+75 infrastructure, safe to run again · 130/143 interrupted, resumable";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run specs on this machine: starts redis, an S3 server and workers, and leaves the results in a folder
+    Local(local::LocalArgs),
+    /// Store a spec and queue what the store lacks of its run
+    Submit(runs::SubmitArgs),
+    /// Follow a run to its end; queues again what redis lost
+    Watch(runs::WatchArgs),
+    /// submit, watch, reduce and report in one
+    Run(runs::SubmitArgs),
+    /// Verify a complete run and fold its features into statistics and distances
+    Reduce(runs::StoredArgs),
+    /// Reduce a complete run and store its reports
+    Report(runs::StoredArgs),
+    /// How far a run is, from the store and, where given, redis
+    Status(status::StatusArgs),
+    /// Distance between files of features or statistics
+    Metrics(evaluate::MetricsArgs),
+    /// Reference statistics of a features file
+    Ref(evaluate::RefArgs),
+}
+
+impl Cli {
+    /// Runs the command; the exit code on success is not always 0 (an interrupted run, for one).
+    ///
+    /// # Errors
+    /// One line and an exit code.
+    pub async fn run(self) -> Result<u8, Failure> {
+        match self.command {
+            Command::Local(args) => local::local(args).await,
+            Command::Submit(args) => runs::submit(args).await,
+            Command::Watch(args) => runs::watch(args).await,
+            Command::Run(args) => runs::run(args).await,
+            Command::Reduce(args) => runs::reduce(args).await,
+            Command::Report(args) => runs::report(args).await,
+            Command::Status(args) => status::status(args).await,
+            Command::Metrics(args) => evaluate::metrics(args),
+            Command::Ref(args) => evaluate::reference(args),
+        }
+    }
+}

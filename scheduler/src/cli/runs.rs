@@ -1,0 +1,180 @@
+//! The commands of a fleet: submit, watch, run, reduce, report.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use fidelis_shared::{events::Event, exit, ids::ChunkIndex, keys, queue::DeadChunk, seeds::Seeds, store::Store};
+use tokio::select;
+
+use super::{
+    Failure,
+    console::Console,
+    fleet::{FleetArgs, StoreArgs, load_spec, run_of},
+    signals::Signals,
+};
+use crate::{
+    fleet::{Fleet, StoredRun},
+    reduce::{self, Reduced},
+    report::terminal,
+    submit,
+    watch::{Watch, Watched},
+};
+
+/// How often a fleet's run is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What to submit.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// Spec of the run (.toml or .json)
+    spec: PathBuf,
+    /// Seeds to run instead of the spec's, as 0-49999 or 1,2,5-10
+    #[arg(long, value_name = "LIST")]
+    seeds: Option<Seeds>,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// JSON on stdout: events, one per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to watch.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Id of the run, or its spec
+    run: String,
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// JSON on stdout: events, one per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which complete run.
+#[derive(Debug, Args)]
+pub struct StoredArgs {
+    /// Id of the run, or its spec
+    run: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// JSON on stdout: the result
+    #[arg(long)]
+    json: bool,
+}
+
+/// Submits; prints the run's id.
+pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
+    let spec = load_spec(&args.spec, args.seeds.as_ref())?;
+    let fleet = args.fleet.connect().await?;
+    let submitted = submit::submit(&fleet, spec).await?;
+    Console::new(args.json).tell(&submitted.event());
+    if !args.json {
+        println!("{}", submitted.run.run);
+    }
+    Ok(exit::DONE)
+}
+
+/// Watches to the end.
+pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
+    let run = run_of(&args.run)?;
+    let fleet = args.fleet.connect().await?;
+    let run = submit::find(&fleet.store, &run).await?;
+    let mut signals = Signals::watch().context("cannot watch for signals")?;
+    follow(&fleet, &run, &mut Console::new(args.json), &mut signals).await
+}
+
+/// Submits, watches, reduces, reports.
+pub async fn run(args: SubmitArgs) -> Result<u8, Failure> {
+    let spec = load_spec(&args.spec, args.seeds.as_ref())?;
+    let fleet = args.fleet.connect().await?;
+    let mut signals = Signals::watch().context("cannot watch for signals")?;
+    let mut console = Console::new(args.json);
+    let submitted = submit::submit(&fleet, spec).await?;
+    console.tell(&submitted.event());
+    let code = follow(&fleet, &submitted.run, &mut console, &mut signals).await?;
+    if code != exit::DONE {
+        return Ok(code);
+    }
+    let reduced = conclude(&fleet.store, &submitted.run, &mut console).await?;
+    fleet.queue.forget(&submitted.run.run).await?;
+    print(&reduced, args.json)
+}
+
+/// Reduces a complete run.
+pub async fn reduce(args: StoredArgs) -> Result<u8, Failure> {
+    let run = run_of(&args.run)?;
+    let store = args.store.connect().await?;
+    let run = submit::find(&store, &run).await?;
+    print(&reduce::reduce(&store, &run.spec).await?, args.json)
+}
+
+/// Reduces a complete run and stores its reports.
+pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
+    let run = run_of(&args.run)?;
+    let store = args.store.connect().await?;
+    let run = submit::find(&store, &run).await?;
+    let reduced = conclude(&store, &run, &mut Console::new(false)).await?;
+    print(&reduced, args.json)
+}
+
+/// Reduces a complete run and stores its reports; tells of both.
+///
+/// # Errors
+/// The run's objects are not what they should be, or the store fails.
+pub async fn conclude(store: &Store, run: &StoredRun, console: &mut Console) -> Result<Reduced, Failure> {
+    let reduced = reduce::reduce(store, &run.spec).await?;
+    console.tell(&Event::Reduced {
+        run: run.run.clone(),
+        num_images: reduced.manifest.num_images,
+        num_chunks: reduced.manifest.chunks.len() as ChunkIndex,
+    });
+    reduce::publish(store, &reduced).await?;
+    console.tell(&Event::Reported {
+        run: run.run.clone(),
+        result: store.url_of(&keys::result(&run.run)),
+        report: store.url_of(&keys::report_html(&run.run)),
+    });
+    Ok(reduced)
+}
+
+/// The failure of a run whose missing chunks were given up.
+pub fn incomplete(run: &StoredRun, dead: &[DeadChunk]) -> Failure {
+    let list: Vec<String> = dead.iter().map(|dead| dead.chunk.to_string()).collect();
+    let cause = dead.last().map_or("", |dead| &dead.cause);
+    let (run, of, list) = (&run.run, run.plan.num_chunks(), list.join(", "));
+    let text = format!(
+        "run `{run}` is incomplete: chunks `{list}` of {of} are dead, the last for: {cause}; mend that and submit again"
+    );
+    Failure::new(exit::INCOMPLETE, anyhow!(text))
+}
+
+async fn follow(
+    fleet: &Fleet,
+    run: &StoredRun,
+    console: &mut Console,
+    signals: &mut Signals,
+) -> Result<u8, Failure> {
+    let mut tell = |event: &Event| console.tell(event);
+    let watch = Watch::new(fleet, run, LOOK_EVERY).follow(&mut tell);
+    let watched = select! {
+        watched = watch => watched?,
+        code = signals.next() => {
+            console.say(&format!("interrupted: the run goes on without us; `fidelis watch {}` sees it again", run.run));
+            return Ok(code);
+        }
+    };
+    match watched {
+        Watched::Stored => Ok(exit::DONE),
+        Watched::Incomplete(dead) => Err(incomplete(run, &dead)),
+    }
+}
+
+fn print(reduced: &Reduced, json: bool) -> Result<u8, Failure> {
+    if json {
+        println!("{}", serde_json::to_string(&reduced.result)?);
+    } else {
+        print!("{}", terminal(std::slice::from_ref(&reduced.result)));
+    }
+    Ok(exit::DONE)
+}

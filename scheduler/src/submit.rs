@@ -1,0 +1,141 @@
+//! Bringing a run before a fleet: its spec into the store, what is missing into the queue. Doing it again resumes.
+
+use std::collections::BTreeSet;
+
+use fidelis_shared::{
+    events::Event,
+    exit,
+    ids::{ChunkIndex, Digest, RunId},
+    keys,
+    queue::{QueueError, QueuedRun},
+    spec::{RunSpec, SpecError},
+    store::{Store, StoreError},
+};
+
+use crate::fleet::{Fleet, StoredRun, stored_chunks};
+
+/// What submitting found and did.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The run.
+    pub run: StoredRun,
+    /// Chunks that the store had already.
+    pub stored: BTreeSet<ChunkIndex>,
+    /// Chunks newly queued.
+    pub num_queued: u64,
+}
+
+impl Submitted {
+    /// The event that tells of it.
+    pub fn event(&self) -> Event {
+        Event::Submitted {
+            run: self.run.run.clone(),
+            num_chunks: self.run.plan.num_chunks(),
+            num_stored: self.stored.len() as u32,
+            num_queued: self.num_queued,
+            num_images: self.run.plan.num_images(),
+        }
+    }
+}
+
+/// Why a run was not submitted, or not found.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Another spec lies under the run's id.
+    #[error("`{key}` holds another spec, of digest `{theirs}` instead of `{ours}`: it was damaged or edited; \
+             remove the run or change its name")]
+    Foreign {
+        /// Where.
+        key: String,
+        /// The digest of this spec.
+        ours: Digest,
+        /// The digest of the stored one.
+        theirs: Digest,
+    },
+    /// No such run.
+    #[error("the store has no run `{0}`: submit its spec first, or check the store's url")]
+    Unknown(RunId),
+    /// The stored spec cannot be read.
+    #[error("the stored spec is damaged: {0}")]
+    Damaged(SpecError),
+    /// S3.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Redis.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl SubmitError {
+    /// True when the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Queue(error) => error.is_retryable(),
+            Self::Foreign { .. } | Self::Unknown(_) | Self::Damaged(_) => false,
+        }
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Foreign { .. } | Self::Damaged(_) => exit::INTEGRITY,
+            Self::Unknown(_) => exit::USAGE,
+            Self::Store(error) => error.exit_code(),
+            Self::Queue(error) => error.exit_code(),
+        }
+    }
+}
+
+/// Submits a validated, resolved spec.
+///
+/// # Errors
+/// See [`SubmitError`]; submitting again is always safe.
+pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitError> {
+    store_spec(&fleet.store, &spec).await?;
+    let queued_run = QueuedRun::new(&spec);
+    let run = StoredRun::new(spec);
+    let stored = stored_chunks(&fleet.store, &run.run).await?;
+    let missing = run.missing(&stored);
+    let num_queued =
+        if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
+    Ok(Submitted { run, stored, num_queued })
+}
+
+/// Reads a run back from the store.
+///
+/// # Errors
+/// [`SubmitError::Unknown`], a damaged spec, what kept the store from answering.
+pub async fn find(store: &Store, run: &RunId) -> Result<StoredRun, SubmitError> {
+    let key = keys::spec(run);
+    let bytes = store.get(&key).await?.ok_or_else(|| SubmitError::Unknown(run.clone()))?;
+    let spec = read_spec(&key, &bytes)?;
+    let found = StoredRun::new(spec);
+    if found.run == *run {
+        return Ok(found);
+    }
+    let problem = format!("it describes run `{}`", found.run);
+    Err(SubmitError::Damaged(SpecError::Syntax { origin: key, problem }))
+}
+
+/// The spec is created once. One of the same digest differs in nothing but the files' paths: then the newer paths,
+/// which have just been read, replace those of a folder that may be gone.
+async fn store_spec(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
+    let key = keys::spec(&spec.run_id());
+    let bytes = bytes::Bytes::from(spec.to_json());
+    let conflict = match store.create(&key, bytes.clone()).await {
+        Err(error @ StoreError::Conflict { .. }) => error,
+        other => return Ok(other.map(drop)?),
+    };
+    let stored = store.get(&key).await?.ok_or(conflict)?;
+    let (ours, theirs) = (spec.digest(), read_spec(&key, &stored)?.digest());
+    if ours != theirs {
+        return Err(SubmitError::Foreign { key, ours, theirs });
+    }
+    Ok(store.replace(&key, bytes, "application/json").await?)
+}
+
+fn read_spec(key: &str, bytes: &[u8]) -> Result<RunSpec, SubmitError> {
+    let text = String::from_utf8_lossy(bytes);
+    RunSpec::from_json(&text, key).map_err(SubmitError::Damaged)
+}

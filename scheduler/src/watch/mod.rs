@@ -1,0 +1,215 @@
+//! Following a run to its end. The store decides what exists; Redis only says where to look (I5, I6).
+
+mod rate;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use fidelis_shared::{
+    events::Event,
+    ids::ChunkIndex,
+    queue::{DeadChunk, Progress, QueueError, QueuedRun},
+    retry::Backoff,
+    store::StoreError,
+};
+use tokio::time::{Instant, sleep};
+
+use crate::fleet::{Fleet, StoredRun, stored_chunks};
+use rate::Rate;
+
+/// How often the store is listed although Redis reports nothing new.
+const LIST_EVERY: Duration = Duration::from_secs(15);
+/// Waits after looks that failed.
+const OUTAGE: Backoff =
+    Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(10), max_attempts: u32::MAX };
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watched {
+    /// The store has every receipt.
+    Stored,
+    /// What is missing was given up; in order.
+    Incomplete(Vec<DeadChunk>),
+}
+
+/// Why a run cannot be followed. Outages are waited out and do not end it.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// Redis refuses, and will go on refusing.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The store refuses, and will go on refusing.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl WatchError {
+    /// Whether it may pass by itself; then [`Watch::follow`] waits for that.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Queue(error) => error.is_retryable(),
+            Self::Store(error) => error.is_retryable(),
+        }
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Queue(error) => error.exit_code(),
+            Self::Store(error) => error.exit_code(),
+        }
+    }
+}
+
+/// What one look at the run found.
+enum Look {
+    Going,
+    Ended(Watched),
+}
+
+/// Follows a run.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    fleet: &'a Fleet,
+    run: &'a StoredRun,
+    queued_run: QueuedRun,
+    /// How long to wait between looks.
+    every: Duration,
+    stored: BTreeSet<ChunkIndex>,
+    listed: Option<Instant>,
+    /// Images that Redis had counted at the last listing.
+    counted: u64,
+    dead: BTreeSet<ChunkIndex>,
+    rate: Rate,
+}
+
+impl<'a> Watch<'a> {
+    /// A watch of a submitted run that looks every `every`.
+    pub fn new(fleet: &'a Fleet, run: &'a StoredRun, every: Duration) -> Self {
+        Self {
+            fleet,
+            run,
+            queued_run: QueuedRun::new(&run.spec),
+            every,
+            stored: BTreeSet::new(),
+            listed: None,
+            counted: 0,
+            dead: BTreeSet::new(),
+            rate: Rate::default(),
+        }
+    }
+
+    /// Watches to the end; what Redis forgot is queued again. May be dropped at any moment.
+    ///
+    /// # Errors
+    /// Only what will not pass by itself.
+    pub async fn follow(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Watched, WatchError> {
+        let mut failures = 0;
+        loop {
+            match self.look(tell).await {
+                Ok(Look::Ended(watched)) => return Ok(watched),
+                Ok(Look::Going) => failures = 0,
+                Err(error) if error.is_retryable() => {
+                    failures += 1;
+                    tracing::warn!("{error}; trying again");
+                }
+                Err(error) => return Err(error),
+            }
+            let outage = if failures > 0 { OUTAGE.delay(failures) } else { Duration::ZERO };
+            sleep(self.every + outage).await;
+        }
+    }
+
+    async fn look(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, WatchError> {
+        let progress = self.fleet.queue.progress(&self.run.run).await;
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error) => {
+                // The end does not need Redis.
+                self.list(self.counted).await?;
+                return if self.is_stored() { Ok(self.end(tell)) } else { Err(error.into()) };
+            }
+        };
+        let counted = progress.map_or(0, |progress| progress.done_images);
+        if self.is_listing_due(progress.as_ref()) {
+            self.list(counted).await?;
+        }
+        if self.is_stored() {
+            return Ok(self.end(tell));
+        }
+        self.tell_dead(progress.as_ref(), tell).await?;
+        let done_images = self.done_images(counted);
+        tell(&self.rate.event(self.queued_run.clone(), done_images));
+        match progress {
+            Some(progress) if progress.queued > 0 => Ok(Look::Going),
+            _ => self.requeue(tell).await,
+        }
+    }
+
+    /// Nothing is queued and something is missing: either it is dead, or Redis lost it.
+    async fn requeue(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, WatchError> {
+        let missing = self.run.missing(&self.stored);
+        let lost: Vec<ChunkIndex> =
+            missing.into_iter().filter(|chunk| !self.dead.contains(chunk)).collect();
+        if lost.is_empty() {
+            let dead = self.fleet.queue.dead_chunks(&self.run.run).await?;
+            return Ok(if dead.is_empty() {
+                // Flushed since the last look.
+                self.dead.clear();
+                Look::Going
+            } else {
+                Look::Ended(Watched::Incomplete(dead))
+            });
+        }
+        let num_chunks = self.fleet.queue.enqueue(&self.queued_run, &lost).await?;
+        if num_chunks > 0 {
+            tell(&Event::Requeued { run: self.run.run.clone(), num_chunks });
+        }
+        Ok(Look::Going)
+    }
+
+    async fn tell_dead(
+        &mut self,
+        progress: Option<&Progress>,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<(), WatchError> {
+        let num_dead = progress.map_or(0, |progress| progress.dead_chunks);
+        if num_dead == self.dead.len() as u64 {
+            return Ok(());
+        }
+        let dead = self.fleet.queue.dead_chunks(&self.run.run).await?;
+        for dead in dead.iter().filter(|dead| !self.dead.contains(&dead.chunk)) {
+            tell(&Event::ChunkDead { run: self.run.run.clone(), dead: dead.clone() });
+        }
+        self.dead = dead.iter().map(|dead| dead.chunk).collect();
+        Ok(())
+    }
+
+    /// When Redis thinks that all is done, or knows nothing, or has not been checked for long.
+    fn is_listing_due(&self, progress: Option<&Progress>) -> bool {
+        let stale = self.listed.is_none_or(|listed| listed.elapsed() >= LIST_EVERY);
+        stale || progress.is_none_or(|progress| progress.queued == 0)
+    }
+
+    async fn list(&mut self, counted: u64) -> Result<(), WatchError> {
+        self.stored = stored_chunks(&self.fleet.store, &self.run.run).await?;
+        (self.listed, self.counted) = (Some(Instant::now()), counted);
+        Ok(())
+    }
+
+    /// What the last listing held, and what Redis counted since.
+    fn done_images(&self, counted: u64) -> u64 {
+        let listed = self.run.num_images(&self.stored);
+        (listed + counted.saturating_sub(self.counted)).min(self.run.plan.num_images())
+    }
+
+    fn is_stored(&self) -> bool {
+        self.run.missing(&self.stored).is_empty()
+    }
+
+    fn end(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
+        let num_images = self.run.plan.num_images();
+        tell(&self.rate.event(self.queued_run.clone(), num_images));
+        tell(&Event::Stored { run: self.run.run.clone(), num_images });
+        Look::Ended(Watched::Stored)
+    }
+}
