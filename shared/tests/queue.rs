@@ -8,7 +8,10 @@ use fidelis_shared::{
     ids::Digest,
     queue::{Claim, Consumer, Failure, Progress, Queue, QueueError, QueueSettings, QueuedRun, Verdict},
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{sleep, timeout},
+};
 
 use crate::redis::Redis;
 
@@ -339,4 +342,19 @@ async fn nonsense_urls_are_refused() {
         assert!(matches!(error, QueueError::Url { .. }) && !error.is_retryable(), "{error:?}");
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn something_else_at_the_address_is_told_apart() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let answer = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        stream
+    };
+    let (_stream, queue) = tokio::join!(answer, Queue::connect(&url, QueueSettings::default()));
+    let error = queue.unwrap_err();
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("no redis") && !error.to_string().contains('\n'), "{error}");
 }

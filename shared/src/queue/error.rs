@@ -9,8 +9,10 @@ const PASSING: &[&str] =
 /// Why a queue operation failed. Messages name the server without its password.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// Not the url of a Redis server.
-    #[error("redis url `{url}` is not understood ({problem}): use `redis://`, `rediss://` or `unix://`")]
+    /// Not the url of a Redis server, or something else answers there.
+    #[error(
+        "redis url `{url}` leads nowhere ({problem}): give a redis server as `redis://`, `rediss://` or `unix://`"
+    )]
     Url {
         /// The url, secrets removed.
         url: String,
@@ -85,6 +87,8 @@ impl QueueError {
         let url = url.to_owned();
         match source.kind() {
             _ if is_login(&source) => Self::Login { url, source },
+            // The parser's own words take several lines.
+            ErrorKind::Parse => Self::Url { url, problem: "what answers there is no redis".into() },
             ErrorKind::InvalidClientConfig => Self::Url { url, problem: source.to_string() },
             _ => Self::Unreachable { url, source },
         }
