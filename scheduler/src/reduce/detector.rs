@@ -77,23 +77,15 @@ fn statistics(
     file: Option<&FileRef>,
 ) -> Result<Option<Statistics>, ReduceError> {
     let Some(FileRef { path, sha256 }) = file else { return Ok(None) };
-    let failed = |source| ReduceError::Statistics {
-        detector: detector.name.clone(),
-        field,
-        path: path.clone(),
-        source,
+    let file = format!("`{field}` of detector `{}`, `{path}`", detector.name);
+    let bytes = match npz::read(path.as_ref()) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(ReduceError::Statistics { file, source }),
     };
-    let bytes = npz::read(path.as_ref()).map_err(failed)?;
     let found = Digest::of(&bytes);
     match *sha256 {
-        Some(expected) if expected != found => Err(ReduceError::OtherStatistics {
-            detector: detector.name.clone(),
-            field,
-            path: path.clone(),
-            expected,
-            found,
-        }),
-        _ => npz::decode(&bytes).map(Some).map_err(failed),
+        Some(expected) if expected != found => Err(ReduceError::OtherStatistics { file, expected, found }),
+        _ => npz::decode(&bytes).map(Some).map_err(|source| ReduceError::Statistics { file, source }),
     }
 }
 

@@ -64,28 +64,20 @@ pub enum ReduceError {
         source: MetricError,
     },
     /// Statistics that the spec names.
-    #[error("`{field}` of detector `{detector}`, `{path}`: {source}")]
+    #[error("{file}: {source}")]
     Statistics {
-        /// Whose.
-        detector: String,
-        /// `reference` or `held_out`.
-        field: &'static str,
-        /// As the spec has it.
-        path: String,
+        /// The field, the detector and the path.
+        file: String,
         /// What is wrong.
         source: FormatError,
     },
     /// Statistics other than those the run was submitted with.
     #[error(
-        "`{field}` of detector `{detector}`, `{path}`, has sha256 `{found}` where the run was submitted with `{expected}`: restore the file or submit anew"
+        "{file}, has sha256 `{found}` where the run was submitted with `{expected}`: restore the file or submit anew"
     )]
     OtherStatistics {
-        /// Whose.
-        detector: String,
-        /// `reference` or `held_out`.
-        field: &'static str,
-        /// As the spec has it.
-        path: String,
+        /// The field, the detector and the path.
+        file: String,
         /// At submission.
         expected: Digest,
         /// Now.
