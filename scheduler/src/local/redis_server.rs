@@ -137,7 +137,7 @@ fn find_binary() -> Result<PathBuf, RedisServerError> {
 }
 
 fn find_on(path: &OsString) -> Option<PathBuf> {
-    std::env::split_paths(path).map(|folder| folder.join("redis-server")).find(|binary| is_executable(binary))
+    std::env::split_paths(path).map(|folder| folder.join("redis-server")).find(is_executable)
 }
 
 fn is_executable(binary: &PathBuf) -> bool {
