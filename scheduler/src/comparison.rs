@@ -92,7 +92,8 @@ impl Comparison {
             entry.insert("guidance".into(), json!(run.guidance));
             summary.insert(run.name.clone(), Value::Object(entry));
         }
-        let floor = self.runs.iter().flat_map(|run| run.detectors.values()).find_map(|detector| detector.floor);
+        let floor =
+            self.runs.iter().flat_map(|run| run.detectors.values()).find_map(|detector| detector.floor);
         summary.insert("floor".into(), json!(floor));
         summary.insert("num_images".into(), json!(self.runs.iter().map(|run| run.num_images).min()));
         summary.insert("sheet".into(), json!(self.sheet));

@@ -42,8 +42,10 @@ impl Submitted {
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// Another spec lies under the run's id.
-    #[error("`{key}` holds another spec, of digest `{theirs}` instead of `{ours}`: it was damaged or edited; \
-             remove the run or change its name")]
+    #[error(
+        "`{key}` holds another spec, of digest `{theirs}` instead of `{ours}`: it was damaged or edited; \
+             remove the run or change its name"
+    )]
     Foreign {
         /// Where.
         key: String,
@@ -97,8 +99,7 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
     let run = StoredRun::new(spec);
     let stored = stored_chunks(&fleet.store, &run.run).await?;
     let missing = run.missing(&stored);
-    let num_queued =
-        if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
+    let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
 }
 

@@ -40,10 +40,11 @@ impl Console {
         match event {
             Event::Progress { .. } => self.progress(event),
             _ => {
-                if matches!(event, Event::Stored { .. })
-                    && let Some(bar) = self.bar.take()
-                {
-                    bar.finish_and_clear();
+                if matches!(event, Event::Stored { .. }) {
+                    self.last_line = None;
+                    if let Some(bar) = self.bar.take() {
+                        bar.finish_and_clear();
+                    }
                 }
                 self.say(&sentence(event));
             }
@@ -115,8 +116,11 @@ fn pace(event: &Event) -> String {
         Event::Progress { images_per_s, eta_s: Some(eta_s), .. } => {
             let seconds = eta_s.round() as u64;
             let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            let left =
-                if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") };
+            let left = if hours > 0 {
+                format!("{hours}:{minutes:02}:{seconds:02}")
+            } else {
+                format!("{minutes}:{seconds:02}")
+            };
             format!("{images_per_s:.1} images/s, {left} left")
         }
         _ => "waiting for the first chunk".to_owned(),
@@ -127,15 +131,22 @@ fn sentence(event: &Event) -> String {
     match event {
         Event::Submitted { run, num_chunks, num_stored, num_images, .. } => match num_stored {
             0 => format!("{run}: {num_images} images in {num_chunks} chunks"),
-            _ => format!("{run}: {num_images} images, {num_stored} of {num_chunks} chunks are stored already"),
+            _ => {
+                format!("{run}: {num_images} images, {num_stored} of {num_chunks} chunks are stored already")
+            }
         },
         Event::Progress { run, done_images, num_images, .. } => {
             format!("{run}: {done_images}/{num_images} images, {}", pace(event))
         }
-        Event::Requeued { run, num_chunks } => format!("{run}: redis lost `{num_chunks}` chunks: queued again"),
+        Event::Requeued { run, num_chunks } => {
+            format!("{run}: redis lost `{num_chunks}` chunks: queued again")
+        }
         Event::ChunkDead { run, dead } => {
             let (chunk, deliveries, worker) = (dead.chunk, dead.deliveries, &dead.worker);
-            format!("{run}: chunk `{chunk}` is dead after {deliveries} attempts, last on `{worker}`: {}", dead.cause)
+            format!(
+                "{run}: chunk `{chunk}` is dead after {deliveries} attempts, last on `{worker}`: {}",
+                dead.cause
+            )
         }
         Event::Stored { run, num_images } => format!("{run}: all {num_images} images are stored"),
         Event::Reduced { run, num_images, num_chunks } => {
@@ -152,11 +163,13 @@ mod tests {
     #[test]
     fn a_line_says_how_far_and_how_long() {
         let run = "demo-0123456789abcdef".parse().unwrap();
-        let event =
-            Event::Progress { run, done_images: 512, num_images: 2000, images_per_s: 12.34, eta_s: Some(3665.0) };
-        assert_eq!(
-            sentence(&event),
-            "demo-0123456789abcdef: 512/2000 images, 12.3 images/s, 1:01:05 left"
-        );
+        let event = Event::Progress {
+            run,
+            done_images: 512,
+            num_images: 2000,
+            images_per_s: 12.34,
+            eta_s: Some(3665.0),
+        };
+        assert_eq!(sentence(&event), "demo-0123456789abcdef: 512/2000 images, 12.3 images/s, 1:01:05 left");
     }
 }

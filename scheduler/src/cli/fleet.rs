@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use anyhow::anyhow;
 use clap::Args;
 use fidelis_shared::{
+    exit,
     ids::RunId,
     queue::QueueSettings,
     seeds::Seeds,
@@ -47,11 +49,7 @@ impl StoreArgs {
     }
 
     fn config(&self) -> StoreConfig {
-        StoreConfig {
-            url: self.store.clone(),
-            endpoint: self.s3_endpoint.clone(),
-            ..StoreConfig::default()
-        }
+        StoreConfig { url: self.store.clone(), endpoint: self.s3_endpoint.clone(), ..StoreConfig::default() }
     }
 }
 
@@ -83,10 +81,14 @@ pub fn load_spec(path: &Path, seeds: Option<&Seeds>) -> Result<RunSpec, SpecErro
 /// A run by its id, or by the spec that describes it.
 ///
 /// # Errors
-/// Whatever is wrong with the spec.
-pub fn run_of(target: &str) -> Result<RunId, SpecError> {
-    match target.parse() {
-        Ok(run) => Ok(run),
-        Err(_) => load_spec(Path::new(target), None).map(|spec| spec.run_id()),
+/// Neither, or whatever is wrong with the spec.
+pub fn run_of(target: &str) -> Result<RunId, Failure> {
+    if let Ok(run) = target.parse() {
+        return Ok(run);
     }
+    if !target.ends_with(".toml") && !target.ends_with(".json") {
+        let text = format!("`{target}` is neither the id of a run, as `submit` prints it, nor a spec file");
+        return Err(Failure::new(exit::USAGE, anyhow!(text)));
+    }
+    Ok(load_spec(Path::new(target), None)?.run_id())
 }

@@ -29,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a worker may go on with its chunk once we are told to stop.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Names that mean something else in the summary.
+const RESERVED: [&str; 3] = ["floor", "sheet", "report"];
+
 /// What to run, and where the results go.
 #[derive(Debug, Args)]
 pub struct LocalArgs {
@@ -65,7 +68,8 @@ pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
     let mut signals = Signals::watch().context("cannot watch for signals")?;
     let fleet = LocalFleet::start(&args.out, Duration::from_millis(args.lease_ms)).await?;
     let command = worker_command(&args, &fleet, binary)?;
-    let mut session = Session { args: &args, fleet, command, workers: None, console: Console::new(args.json) };
+    let mut session =
+        Session { args: &args, fleet, command, workers: None, console: Console::new(args.json) };
     let finished = select! {
         finished = session.run_all(specs) => finished,
         code = signals.next() => {
@@ -84,8 +88,8 @@ fn load_all(args: &LocalArgs) -> Result<Vec<RunSpec>, Failure> {
     let mut specs = Vec::with_capacity(args.specs.len());
     for path in &args.specs {
         let spec = load_spec(path, args.seeds.as_ref())?;
-        if !names.insert(spec.name.clone()) {
-            let text = format!("two specs are named `{}`: give each a name of its own", spec.name);
+        if RESERVED.contains(&spec.name.as_str()) || !names.insert(spec.name.clone()) {
+            let text = format!("the name `{}` is taken: give each spec one of its own", spec.name);
             return Err(Failure::new(exit::USAGE, anyhow!(text)));
         }
         specs.push(spec);

@@ -4,7 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use fidelis_shared::{events::Event, exit, ids::ChunkIndex, keys, queue::DeadChunk, seeds::Seeds, store::Store};
+use fidelis_shared::{
+    events::Event, exit, ids::ChunkIndex, keys, queue::DeadChunk, seeds::Seeds, store::Store,
+};
 use tokio::select;
 
 use super::{

@@ -1,6 +1,10 @@
 //! A whole fleet on this machine, but for its workers.
 
-use std::{fs, io, path::{Path, PathBuf}, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use fidelis_shared::{exit, queue::QueueSettings};
 
@@ -73,7 +77,8 @@ impl LocalFleet {
     pub async fn start(folder: &Path, lease: Duration) -> Result<Self, LocalError> {
         let store = folder.join("store");
         fs::create_dir_all(&store).map_err(|cause| LocalError::Folder { folder: store.clone(), cause })?;
-        let folder = fs::canonicalize(folder).map_err(|cause| LocalError::Folder { folder: folder.to_owned(), cause })?;
+        let folder = fs::canonicalize(folder)
+            .map_err(|cause| LocalError::Folder { folder: folder.to_owned(), cause })?;
         let s3 = S3Server::start(&store, BUCKET, None).await?;
         let redis = RedisServer::start().await?;
         let settings = QueueSettings { lease, ..QueueSettings::default() };

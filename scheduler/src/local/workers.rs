@@ -2,8 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    env,
-    io,
+    env, io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -69,7 +68,9 @@ pub enum WorkersError {
     #[error("{BINARY_ENV} names `{}`, which is no file: correct it or unset it", .0.display())]
     Named(PathBuf),
     /// Nowhere to be found.
-    #[error("`{BINARY}` is neither beside this program nor on PATH: run `make build`, or name one in {BINARY_ENV}")]
+    #[error(
+        "`{BINARY}` is neither beside this program nor on PATH: run `make build`, or name one in {BINARY_ENV}"
+    )]
     Absent,
     /// The system would not run it.
     #[error("cannot start `{}`: {cause}", binary.display())]
@@ -144,24 +145,16 @@ impl Workers {
     /// Waits until no worker is left that could be started again; gives the last one's reason. The others' deaths
     /// are logged as they come. May be dropped at any moment.
     pub async fn failed(&mut self) -> WorkersError {
-        let mut last = None;
         loop {
-            match self.slots.join_next().await {
-                Some(Ok(error)) => {
-                    tracing::warn!("{error}");
-                    let fatal = !error.is_retryable();
-                    last = Some(error);
-                    if !fatal && !self.slots.is_empty() {
-                        continue;
-                    }
-                }
+            let error = match self.slots.join_next().await {
+                Some(Ok(error)) => error,
                 Some(Err(_)) => continue,
-                None => {}
-            }
-            match last {
-                Some(error) => return error,
                 None => std::future::pending().await,
+            };
+            if !error.is_retryable() || self.slots.is_empty() {
+                return error;
             }
+            tracing::warn!("{error}; the others go on");
         }
     }
 
@@ -182,7 +175,8 @@ async fn keep_alive(command: WorkerCommand, slot: WorkerSlot, told: watch::Recei
             Ok(child) => child,
             Err(cause) => return WorkersError::Spawn { binary: command.binary, cause },
         };
-        let words = child.stderr.take().map(|stderr| tokio::spawn(follow(stderr, log.clone())));
+        let words =
+            child.stderr.take().map(|stderr| tokio::spawn(follow(stderr, slot.name.clone(), log.clone())));
         let ended = wait(&mut child, told.clone()).await;
         let words = match words {
             Some(words) => words.await.unwrap_or_default(),
@@ -237,8 +231,8 @@ async fn wait(child: &mut Child, mut told: watch::Receiver<bool>) -> io::Result<
     child.wait().await
 }
 
-/// Copies a worker's stderr to its log, and gives the last lines.
-async fn follow(stderr: ChildStderr, log: PathBuf) -> VecDeque<String> {
+/// Copies a worker's stderr to its log, passes its warnings on, and gives the last lines that explain anything.
+async fn follow(stderr: ChildStderr, name: String, log: PathBuf) -> VecDeque<String> {
     let mut file = File::options().create(true).append(true).open(&log).await.ok();
     let (mut lines, mut tail) = (BufReader::new(stderr).lines(), VecDeque::new());
     while let Ok(Some(line)) = lines.next_line().await {
@@ -246,10 +240,15 @@ async fn follow(stderr: ChildStderr, log: PathBuf) -> VecDeque<String> {
             // A full disk must not stop the worker, which would block on its stderr.
             file.write_all(format!("{line}\n").as_bytes()).await.ok();
         }
-        if tail.len() == LAST_WORDS {
+        let level = [" WARN ", " ERROR "].iter().find_map(|level| line.split_once(level));
+        if let Some((_, text)) = level {
+            tracing::warn!("worker `{name}`: {text}");
+        } else if !line.contains(" INFO ") {
+            tail.push_back(line);
+        }
+        if tail.len() > LAST_WORDS {
             tail.pop_front();
         }
-        tail.push_back(line);
     }
     if let Some(file) = &mut file {
         file.flush().await.ok();
@@ -261,3 +260,6 @@ fn last_words(lines: &VecDeque<String>) -> String {
     let words: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     if words.is_empty() { "it said nothing".to_owned() } else { format!("`{}`", words.join(" / ")) }
 }
+
+#[cfg(test)]
+mod tests;

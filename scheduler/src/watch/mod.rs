@@ -148,8 +148,7 @@ impl<'a> Watch<'a> {
     /// Nothing is queued and something is missing: either it is dead, or Redis lost it.
     async fn requeue(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, WatchError> {
         let missing = self.run.missing(&self.stored);
-        let lost: Vec<ChunkIndex> =
-            missing.into_iter().filter(|chunk| !self.dead.contains(chunk)).collect();
+        let lost: Vec<ChunkIndex> = missing.into_iter().filter(|chunk| !self.dead.contains(chunk)).collect();
         if lost.is_empty() {
             let dead = self.fleet.queue.dead_chunks(&self.run.run).await?;
             return Ok(if dead.is_empty() {

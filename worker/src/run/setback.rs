@@ -69,3 +69,31 @@ impl From<ReceiptError> for Setback {
         Self::Hopeless(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fidelis_shared::ids::Digest;
+
+    use super::*;
+
+    /// I8: only the chunk's own fault counts against it.
+    #[test]
+    fn blame_goes_where_it_belongs() {
+        let memory = EngineError::Environment("out of memory".into());
+        assert_eq!(Setback::of_engine(memory, None), Setback::Environment("out of memory".into()));
+        assert_eq!(Setback::of_engine(EngineError::Cancelled, Some(Reason::Lost)), Setback::Lost);
+        assert_eq!(Setback::of_engine(EngineError::Cancelled, Some(Reason::Stopped)), Setback::Stopped);
+        let nan = EngineError::Fault("not finite".into());
+        assert_eq!(Setback::of_engine(nan, None), Setback::Fault("not finite".into()));
+        let outage = StoreError::Contended { key: "k".into() };
+        assert!(matches!(outage.into(), Setback::Environment(_)));
+    }
+
+    #[test]
+    fn nondeterminism_is_hopeless_and_names_both_digests() {
+        let (ours, theirs) = (Digest::of(b"ours"), Digest::of(b"theirs"));
+        let conflict = StoreError::Conflict { key: "k".into(), ours, theirs };
+        let Setback::Hopeless(cause) = conflict.into() else { panic!("tried again") };
+        assert!(cause.contains(&ours.to_string()) && cause.contains(&theirs.to_string()), "{cause}");
+    }
+}

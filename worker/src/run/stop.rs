@@ -102,3 +102,20 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_asks_and_the_second_insists() {
+        let (stopper, stop) = Stop::new();
+        assert!(!stop.is_requested());
+        stopper.signal(exit::INTERRUPTED);
+        stop.requested().await;
+        assert!(!stop.is_demanded());
+        stopper.signal(exit::TERMINATED);
+        stop.demanded().await;
+        assert_eq!(stop.exit_code(), exit::TERMINATED);
+    }
+}
