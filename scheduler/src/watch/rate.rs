@@ -35,7 +35,7 @@ impl Rate {
             _ => {}
         }
         self.jumps.push_back((now, done_images));
-        while self.jumps.len() > 2 && now - self.jumps[1].0 > WINDOW {
+        while self.jumps.len() > 2 && now - self.jumps[0].0 > WINDOW {
             self.jumps.pop_front();
         }
     }
