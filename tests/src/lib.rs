@@ -1,1 +1,8 @@
+//! The harness of the end-to-end tests: a real redis-server, a real S3 server over TCP, real worker processes.
+//! Everything is on free ports or private sockets and ends with the value that holds it.
 
+mod fleet;
+mod process;
+
+pub use fleet::{Fleet, RunFiles};
+pub use process::{Outcome, Process, binary, repository};

@@ -1,0 +1,5 @@
+//! End to end: real servers, real workers with the demo's nets, real signals.
+
+mod bad_input;
+mod faults;
+mod house;

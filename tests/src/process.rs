@@ -1,0 +1,95 @@
+//! The binaries under test, as child processes.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// The repository's folder.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository")
+}
+
+/// One of our binaries, beside the test binary that is running: `make test` builds them first.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("no target folder around the test binary")?;
+    let path = folder.join(name);
+    ensure!(path.exists(), "`{}` is not built: run `make build`", path.display());
+    Ok(path)
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Runs `binary` with nothing of the caller's own fidelis settings.
+    pub fn of<S: AsRef<OsStr>>(name: &str, args: &[S], env: &[(String, String)]) -> Result<Self> {
+        let output = command(name, args, env)?.output()?;
+        Ok(Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// The one line that the command had to say about its failure.
+    pub fn error_line(&self) -> &str {
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+        assert_eq!(lines.len(), 1, "one clear line was expected on stderr: {self:#?}");
+        lines[0]
+    }
+}
+
+/// A child that is killed when dropped.
+#[derive(Debug)]
+pub struct Process(Child);
+
+impl Process {
+    /// Starts `binary`; its words go to the test's own stderr.
+    pub fn start<S: AsRef<OsStr>>(name: &str, args: &[S], env: &[(String, String)]) -> Result<Self> {
+        Ok(Self(command(name, args, env)?.stdout(Stdio::null()).spawn()?))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends a signal, such as `-KILL` or `-TERM`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let status = Command::new("kill").args([signal, &self.pid().to_string()]).status()?;
+        ensure!(status.success(), "kill {signal} failed");
+        Ok(())
+    }
+
+    /// Waits for the end; none when a signal ended it.
+    pub fn wait(&mut self) -> Result<Option<i32>> {
+        Ok(self.0.wait()?.code())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn command<S: AsRef<OsStr>>(name: &str, args: &[S], env: &[(String, String)]) -> Result<Command> {
+    let mut command = Command::new(binary(name)?);
+    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("FIDELIS_") || key.starts_with("AWS_"))
+    {
+        if key != "FIDELIS_REDIS_SERVER" {
+            command.env_remove(key);
+        }
+    }
+    command.args(args).envs(env.iter().cloned()).stdin(Stdio::null());
+    Ok(command)
+}
