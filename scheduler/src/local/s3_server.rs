@@ -104,6 +104,8 @@ async fn serve(listener: TcpListener, service: S3Service) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
+                // Small answers would wait 40 ms for the client's acknowledgement; without it, they merely do.
+                socket.set_nodelay(true).ok();
                 let connection = http.serve_connection(TokioIo::new(socket), service.clone()).into_owned();
                 connections.spawn(async move {
                     if let Err(error) = connection.await {
