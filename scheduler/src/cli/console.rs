@@ -1,6 +1,7 @@
 //! What people see while a run goes on: a bar on a terminal, a line each 30 s elsewhere, JSON lines for scripts.
 
 use std::{
+    collections::HashSet,
     io::{self, IsTerminal, Write},
     sync::LazyLock,
     time::{Duration, Instant},
@@ -22,12 +23,14 @@ pub struct Console {
     json: bool,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
+    /// Why chunks died, as far as it was told.
+    causes: HashSet<String>,
 }
 
 impl Console {
     /// With `json`, every event is a line on stdout as well.
     pub fn new(json: bool) -> Self {
-        Self { json, bar: None, last_line: None }
+        Self { json, bar: None, last_line: None, causes: HashSet::new() }
     }
 
     /// Shows an event.
@@ -39,6 +42,8 @@ impl Console {
         }
         match event {
             Event::Progress { .. } => self.progress(event),
+            // A spec that cannot run kills every chunk in the same way.
+            Event::ChunkDead { dead, .. } if !self.causes.insert(dead.cause.clone()) => {}
             _ => {
                 if matches!(event, Event::Stored { .. }) {
                     self.last_line = None;

@@ -240,10 +240,10 @@ async fn follow(stderr: ChildStderr, name: String, log: PathBuf) -> VecDeque<Str
             // A full disk must not stop the worker, which would block on its stderr.
             file.write_all(format!("{line}\n").as_bytes()).await.ok();
         }
-        let level = [" WARN ", " ERROR "].iter().find_map(|level| line.split_once(level));
-        if let Some((_, text)) = level {
+        // Errors are those of chunks, which the run's dead letters tell.
+        if let Some((_, text)) = line.split_once(" WARN ") {
             tracing::warn!("worker `{name}`: {text}");
-        } else if !line.contains(" INFO ") {
+        } else if ![" INFO ", " ERROR "].iter().any(|level| line.contains(level)) {
             tail.push_back(line);
         }
         if tail.len() > LAST_WORDS {
