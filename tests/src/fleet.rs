@@ -132,7 +132,8 @@ impl Fleet {
 
     /// How many receipts of `run` the store has.
     pub async fn num_receipts(&self, run: &RunId) -> Result<usize> {
-        Ok(self.store().await?.list(&keys::receipts_prefix(run)).await?.len())
+        let listed = self.store().await?.list(&keys::receipts_prefix(run)).await?;
+        Ok(listed.iter().filter(|object| keys::parse_receipt_key(&object.key).is_some()).count())
     }
 
     /// Reads what a finished run left.

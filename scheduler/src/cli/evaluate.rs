@@ -37,7 +37,7 @@ pub struct RefArgs {
     features: PathBuf,
     /// Where the statistics go (.npz)
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    dest: PathBuf,
 }
 
 /// Prints the distances.
@@ -54,7 +54,7 @@ pub fn metrics(args: MetricsArgs) -> Result<u8, Failure> {
 
 /// Writes the statistics.
 pub fn reference(args: RefArgs) -> Result<u8, Failure> {
-    let statistics = evaluate::write_reference(&args.features, &args.out)?;
-    println!("{}: {} images, {} features", args.out.display(), statistics.num_images, statistics.dim());
+    let statistics = evaluate::write_reference(&args.features, &args.dest)?;
+    println!("{}: {} images, {} features", args.dest.display(), statistics.num_images, statistics.dim());
     Ok(exit::DONE)
 }
