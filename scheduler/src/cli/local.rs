@@ -141,10 +141,11 @@ impl Session<'_> {
     async fn follow(&mut self, run: &StoredRun) -> Result<(), Failure> {
         let Self { args, fleet, command, workers, console } = self;
         let workers = workers.get_or_insert_with(|| Workers::start(command, slots(args)));
-        let mut tell = |event: &Event| console.tell(event);
+        let (handles, mut tell) = (fleet.fleet.clone(), |event: &Event| console.tell(event));
         let watched = select! {
-            watched = Watch::new(&fleet.fleet, run, LOOK_EVERY).follow(&mut tell) => watched?,
+            watched = Watch::new(&handles, run, LOOK_EVERY).follow(&mut tell) => watched?,
             error = workers.failed() => return Err(error.into()),
+            error = fleet.failed() => return Err(error.into()),
         };
         match watched {
             Watched::Stored => Ok(()),

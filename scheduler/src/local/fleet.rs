@@ -8,11 +8,16 @@ use std::{
 
 use fidelis_shared::{exit, queue::QueueSettings};
 
+use tokio::time::sleep;
+
 use super::{RedisServer, RedisServerError, S3Server, S3ServerError};
 use crate::fleet::{Fleet, FleetError};
 
 /// The one bucket of the embedded store.
 pub const BUCKET: &str = "fidelis";
+
+/// How often our own servers are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why there is no local fleet.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,12 @@ pub enum LocalError {
     /// No S3.
     #[error(transparent)]
     S3(#[from] S3ServerError),
+    /// It ran, and is gone.
+    #[error("redis-server died, its last words: `{words}`; the same command goes on from here")]
+    RedisDied {
+        /// The last line of its log.
+        words: String,
+    },
     /// They run, but do not serve.
     #[error(transparent)]
     Fleet(#[from] FleetError),
@@ -41,6 +52,7 @@ impl LocalError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Folder { .. } => false,
+            Self::RedisDied { .. } => true,
             Self::Redis(error) => error.is_retryable(),
             Self::S3(error) => error.is_retryable(),
             Self::Fleet(error) => error.is_retryable(),
@@ -51,6 +63,7 @@ impl LocalError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Folder { .. } => exit::USAGE,
+            Self::RedisDied { .. } => exit::INFRASTRUCTURE,
             Self::Redis(error) => error.exit_code(),
             Self::S3(error) => error.exit_code(),
             Self::Fleet(error) => error.exit_code(),
@@ -84,6 +97,16 @@ impl LocalFleet {
         let settings = QueueSettings { lease, ..QueueSettings::default() };
         let fleet = Fleet::connect(&redis.url(), settings, s3.store_config()).await?;
         Ok(Self { redis, s3, fleet, folder, lease })
+    }
+
+    /// Waits until a server of ours dies. May be dropped at any moment.
+    pub async fn failed(&mut self) -> LocalError {
+        loop {
+            if let Some(words) = self.redis.died() {
+                return LocalError::RedisDied { words };
+            }
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     /// What a worker has to know to join: nothing secret stands on a command line.

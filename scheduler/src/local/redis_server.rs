@@ -70,6 +70,11 @@ impl RedisServer {
         self.child.id()
     }
 
+    /// Whether the server has died on its own; then its last words.
+    pub fn died(&mut self) -> Option<String> {
+        matches!(self.child.try_wait(), Ok(Some(_))).then(|| self.last_words())
+    }
+
     fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
