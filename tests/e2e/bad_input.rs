@@ -134,3 +134,20 @@ fn sampling_refuses_what_it_cannot_do() -> Result<()> {
     check(&sample(&net, &["--seeds", "0", "--device", "cuda:0"])?, exit::USAGE, &["cuda:0"]);
     Ok(())
 }
+
+#[test]
+fn a_fleet_names_a_damaged_net_once_and_gives_up() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let whole = std::fs::read(Path::new(&models()).join("fashion-net.safetensors"))?;
+    std::fs::write(folder.path().join("damaged.safetensors"), &whole[..whole.len() / 2])?;
+    let text = spec("seeds = \"0-7\"").replace(&format!("{}/fashion-net", models()), "damaged");
+    let path = folder.path().join("damaged.toml");
+    std::fs::write(&path, text)?;
+    let out = folder.path().join("out");
+    let args = ["local", &path.display().to_string(), "--out", &out.display().to_string()];
+    let outcome = Outcome::of("fidelis", &args, &[])?;
+    assert_eq!(outcome.code, Some(i32::from(exit::INCOMPLETE)), "{outcome:#?}");
+    let last = outcome.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("damaged.safetensors") && last.contains("not a whole safetensors file"), "{last}");
+    Ok(())
+}

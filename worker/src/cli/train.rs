@@ -152,7 +152,7 @@ impl LossLog {
     fn add(&mut self, step: u64, loss: f64) -> anyhow::Result<bool> {
         self.sum += loss;
         self.count += 1;
-        if step % LOG_EVERY_STEPS != 0 {
+        if !step.is_multiple_of(LOG_EVERY_STEPS) {
             return Ok(false);
         }
         self.last = self.sum / self.count as f64;
@@ -174,7 +174,7 @@ fn train_detector(args: &DetectorArgs) -> Result<u8, Failure> {
             return Ok(code);
         }
         step += 1;
-        if step % 100 == 0 {
+        if step.is_multiple_of(100) {
             eprintln!(
                 "step {step}/{steps} · cross-entropy {loss:.4} · {:.0} s",
                 start.elapsed().as_secs_f64()

@@ -28,6 +28,7 @@ pub struct Block {
     shape: BlockShape,
     res_balance: f64,
     clip_act: Option<f64>,
+    /// Acts in training only: none is left once the block is frozen.
     dropout: f64,
     conv_res0: MpConv,
     emb_linear: MpConv,
@@ -66,14 +67,14 @@ impl Block {
         })
     }
 
-    /// `x` `[N, in, H, W]` and `emb` `[N, emb]` (float32) to `[N, out, H', W']`; `train` applies dropout.
-    pub fn forward(&self, x: Tensor, emb: &Tensor, train: bool) -> Tensor {
+    /// `x` `[N, in, H, W]` and `emb` `[N, emb]` (float32) to `[N, out, H', W']`.
+    pub fn forward(&self, x: Tensor, emb: &Tensor) -> Tensor {
         let mut x = self.shape.resample.apply(x);
         if self.shape.flavor == Flavor::Enc {
             x = self.skip(x);
             x = normalize(&x, &[1]);
         }
-        let y = self.residual(&x, emb, train);
+        let y = self.residual(&x, emb);
         if self.shape.flavor == Flavor::Dec {
             x = self.skip(x);
         }
@@ -91,11 +92,11 @@ impl Block {
         self.conv_skip.as_ref().map_or_else(|| x.shallow_clone(), |conv| conv.forward(&x))
     }
 
-    fn residual(&self, x: &Tensor, emb: &Tensor, train: bool) -> Tensor {
+    fn residual(&self, x: &Tensor, emb: &Tensor) -> Tensor {
         let y = self.conv_res0.forward(&mp_silu(x));
         let c = (self.emb_linear.forward(emb) + 1.0).unsqueeze(-1).unsqueeze(-1).to_kind(y.kind());
         let mut y = mp_silu(&(y * c));
-        if train && self.dropout > 0.0 {
+        if self.dropout > 0.0 {
             y = y.dropout(self.dropout, true);
         }
         self.conv_res1.forward(&y)
@@ -103,6 +104,7 @@ impl Block {
 
     /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
     pub fn freeze(&mut self, kind: Kind) {
+        self.dropout = 0.0;
         self.conv_res0.freeze(kind);
         self.emb_linear.freeze(Kind::Float);
         self.conv_res1.freeze(kind);

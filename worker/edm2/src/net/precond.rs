@@ -74,13 +74,9 @@ impl Precond {
     }
 
     /// D(x; σ): `x` `[N, C, H, W]` float32, `sigma` `[N]` float32 > 0, `labels` `[N]` int64 class indices
-    /// (ignored by an unconditional net; none is the zero vector) to `[N, C, H, W]` float32.
+    /// (ignored by an unconditional net; none is the zero vector) to `[N, C, H, W]` float32. A net in training
+    /// applies its dropout.
     pub fn denoise(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>) -> Tensor {
-        self.forward(x, sigma, labels, false)
-    }
-
-    /// As [`Self::denoise`], with dropout when `train`.
-    pub fn forward(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
         let sigma_data = self.config.sigma_data;
         let sigma = sigma.reshape([-1, 1, 1, 1]);
         let total: Tensor = sigma.square() + sigma_data * sigma_data;
@@ -88,7 +84,7 @@ impl Precond {
         let c_out = &sigma * sigma_data / total.sqrt();
         let c_in = total.rsqrt();
         let input = (c_in * x).to_kind(self.kind);
-        let out = self.unet.forward(&input, &c_noise(&sigma.flatten(0, -1)), labels, train);
+        let out = self.unet.forward(&input, &c_noise(&sigma.flatten(0, -1)), labels);
         c_skip * x + c_out * out.to_kind(Kind::Float)
     }
 

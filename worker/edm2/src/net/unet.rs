@@ -61,13 +61,13 @@ impl UNet {
 
     /// `x` `[N, C, H, W]` in the net's type, `c_noise` `[N]` and `labels` `[N]` class indices to `[N, C, H, W]`.
     /// No labels means the zero vector for a conditional net.
-    pub fn forward(&self, x: &Tensor, c_noise: &Tensor, labels: Option<&Tensor>, train: bool) -> Tensor {
+    pub fn forward(&self, x: &Tensor, c_noise: &Tensor, labels: Option<&Tensor>) -> Tensor {
         let emb = self.embed(c_noise, labels);
         let ones = x.narrow(1, 0, 1).ones_like();
         let mut x = self.conv_in.forward(&Tensor::cat(&[x, &ones], 1));
         let mut skips = vec![x.shallow_clone()];
         for block in &self.enc {
-            x = block.forward(x, &emb, train);
+            x = block.forward(x, &emb);
             skips.push(x.shallow_clone());
         }
         for step in &self.dec {
@@ -75,7 +75,7 @@ impl UNet {
                 let skip = skips.pop().expect("the decoder takes as many skips as the encoder leaves");
                 x = mp_cat(&x, &skip, self.concat_balance);
             }
-            x = step.block.forward(x, &emb, train);
+            x = step.block.forward(x, &emb);
         }
         self.out_conv.forward(&x)
     }

@@ -101,7 +101,7 @@ impl Trainer {
         let noise = draw(&clean.size()) * sigma.reshape([-1, 1, 1, 1]);
         let sigma_data = self.recipe.net.sigma_data;
         let weight = (sigma.square() + sigma_data * sigma_data) / (&sigma * sigma_data).square();
-        let denoised = self.net.forward(&(clean + noise), &sigma, labels, true);
+        let denoised = self.net.denoise(&(clean + noise), &sigma, labels);
         let logvar = self.net.logvar(&sigma);
         let scale = (weight / logvar.exp()).reshape([-1, 1, 1, 1]);
         scale * (denoised - clean).square() + logvar.reshape([-1, 1, 1, 1])
