@@ -5,11 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fidelis_shared::{exit, manifest::Manifest, store::Store};
+use fidelis_shared::{atomic, exit, manifest::Manifest, store::Store};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    formats::atomic,
     reduce::{ReduceError, Reduced, contact_sheet},
     report::{Report, RunResult, html},
 };

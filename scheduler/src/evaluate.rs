@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fidelis_shared::stats::Statistics;
+use fidelis_shared::{atomic, stats::Statistics};
 use serde_json::{Map, Value};
 
-use crate::formats::{FeatureFile, FormatError, atomic, npz};
+use crate::formats::{FeatureFile, FormatError, npz};
 use crate::metrics::{Fold, Gaussian, MetricError, metric_of};
 
 /// Rows per chunk, as a run's default: the same features give the same bits here and there.

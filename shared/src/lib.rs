@@ -2,6 +2,7 @@
 //! where results lie ([`keys`]) and how things are named ([`ids`], [`kind`], [`exit`]). Scheduler and worker meet only here;
 //! nothing in this crate knows a command line or a tensor library.
 
+pub mod atomic;
 pub mod events;
 pub mod exit;
 pub mod failure;

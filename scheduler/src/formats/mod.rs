@@ -1,7 +1,6 @@
 //! Files of other houses, read without trusting them and written as they expect: statistics as `.npz`, features as
 //! `.safetensors`.
 
-pub mod atomic;
 pub mod features;
 mod npy;
 pub mod npz;

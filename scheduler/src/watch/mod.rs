@@ -7,13 +7,12 @@ use std::{collections::BTreeSet, time::Duration};
 use fidelis_shared::{
     events::Event,
     ids::ChunkIndex,
-    queue::{DeadChunk, Progress, QueueError, QueuedRun},
+    queue::{DeadChunk, Progress, QueuedRun},
     retry::Backoff,
-    store::StoreError,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::fleet::{Fleet, StoredRun, stored_chunks};
+use crate::fleet::{Fleet, FleetError, StoredRun, stored_chunks};
 use rate::Rate;
 
 /// How often the store is listed although Redis reports nothing new.
@@ -29,35 +28,6 @@ pub enum Watched {
     Stored,
     /// What is missing was given up; in order.
     Incomplete(Vec<DeadChunk>),
-}
-
-/// Why a run cannot be followed. Outages are waited out and do not end it.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// Redis refuses, and will go on refusing.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// The store refuses, and will go on refusing.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl WatchError {
-    /// Whether it may pass by itself; then [`Watch::follow`] waits for that.
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Queue(error) => error.is_retryable(),
-            Self::Store(error) => error.is_retryable(),
-        }
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Queue(error) => error.exit_code(),
-            Self::Store(error) => error.exit_code(),
-        }
-    }
 }
 
 /// What one look at the run found.
@@ -102,7 +72,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// Only what will not pass by itself.
-    pub async fn follow(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Watched, WatchError> {
+    pub async fn follow(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Watched, FleetError> {
         let mut failures = 0;
         loop {
             match self.look(tell).await {
@@ -119,7 +89,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    async fn look(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, WatchError> {
+    async fn look(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, FleetError> {
         let progress = self.fleet.queue.progress(&self.run.run).await;
         let progress = match progress {
             Ok(progress) => progress,
@@ -146,7 +116,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Nothing is queued and something is missing: either it is dead, or Redis lost it.
-    async fn requeue(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, WatchError> {
+    async fn requeue(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, FleetError> {
         let missing = self.run.missing(&self.stored);
         let lost: Vec<ChunkIndex> = missing.into_iter().filter(|chunk| !self.dead.contains(chunk)).collect();
         if lost.is_empty() {
@@ -170,7 +140,7 @@ impl<'a> Watch<'a> {
         &mut self,
         progress: Option<&Progress>,
         tell: &mut dyn FnMut(&Event),
-    ) -> Result<(), WatchError> {
+    ) -> Result<(), FleetError> {
         let num_dead = progress.map_or(0, |progress| progress.dead_chunks);
         if num_dead == self.dead.len() as u64 {
             return Ok(());
@@ -189,7 +159,7 @@ impl<'a> Watch<'a> {
         stale || progress.is_none_or(|progress| progress.queued == 0)
     }
 
-    async fn list(&mut self, counted: u64) -> Result<(), WatchError> {
+    async fn list(&mut self, counted: u64) -> Result<(), FleetError> {
         self.stored = stored_chunks(&self.fleet.store, &self.run.run).await?;
         (self.listed, self.counted) = (Some(Instant::now()), counted);
         Ok(())

@@ -1,20 +1,14 @@
-//! Files that appear whole or not at all.
+//! Tensors as files that appear whole or not at all.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use fidelis_shared::atomic;
 use fidelis_shared::payload::{self, Tensor};
 
-/// Writes `bytes` beside `path` first and renames.
+/// Writes bytes, or leaves what was there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".part-{}", std::process::id()));
-    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|error| {
-        // The first error is the one that matters.
-        fs::remove_file(&aside).ok();
-        anyhow::Error::new(error).context(format!("cannot write `{}`", path.display()))
-    })
+    atomic::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Writes tensors as safetensors.
