@@ -17,7 +17,7 @@ pub const JACKKNIFE_BLOCKS: u64 = 10;
 /// The name of the Fréchet distance of a detector's features: only Inception's is FID.
 pub fn metric_of(detector: &str) -> &'static str {
     match detector {
-        "inception" => "fid",
+        "inception" | "pytorch-fid" => "fid",
         "dinov2" => "fd_dinov2",
         _ => "fd",
     }

@@ -144,7 +144,7 @@ impl Provenance {
             gnet_sha256: sha256(&spec.gnet),
             guidance_interval: spec.guidance_interval,
             seeds: spec.seeds.clone(),
-            labels: spec.labels,
+            labels: spec.labels.clone(),
             sampler: spec.sampler.clone(),
             noise: spec.noise,
             precision: spec.precision,

@@ -11,13 +11,16 @@ use crate::{
 
 impl RunSpec {
     /// The spec as compact JSON: keys sorted, defaults filled in, files reduced to their sha256, the priority
-    /// left out. A file that is not [resolved](Self::resolve) stands with its path instead.
+    /// and published figures left out. A file that is not [resolved](Self::resolve) stands with its path instead.
     pub fn canonical(&self) -> String {
         let mut spec = self.clone();
         for (_, file) in spec.files_mut() {
             if file.sha256.is_some() {
                 file.path.clear();
             }
+        }
+        for detector in &mut spec.detectors {
+            detector.published = None;
         }
         // Serialising plain data with string keys cannot fail.
         let mut value = serde_json::to_value(spec).unwrap_or_default();
@@ -48,7 +51,10 @@ impl RunSpec {
             file.as_ref()
                 .map_or(String::from("-"), |f| f.sha256.map_or_else(|| f.path.clone(), |d| d.to_string()))
         };
-        let models = format!("{} {} {}", digest(&self.net), digest(&self.gnet), self.engine);
+        let mut models = format!("{} {} {}", digest(&self.net), digest(&self.gnet), self.engine);
+        if self.data.is_some() {
+            models = format!("{models} {}", digest(&self.data));
+        }
         PoolId::new(self.priority, &Digest::of(models.as_bytes()))
     }
 

@@ -9,7 +9,7 @@ use crate::ids::Digest;
 /// A file; in a spec either its path as a string or `{ path, sha256 }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileRef {
-    /// Where it lies; relative paths are relative to the spec file. Empty in canonical form.
+    /// Where it lies: a path, relative to the spec file, or a URL (`s3:`, `https:`, `file:`). Empty in canonical form.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// Its content; filled by [`resolve`](super::RunSpec::resolve), checked when given.
@@ -21,6 +21,11 @@ impl FileRef {
     /// A file by its path alone.
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into(), sha256: None }
+    }
+
+    /// True for `s3://…`, `https://…` and the like; `file:…` and plain paths are not.
+    pub fn is_url(&self) -> bool {
+        self.path.contains("://") && !self.path.starts_with("file:")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use super::{FileRef, RunSpec, SpecError};
+use super::{FileRef, Labels, RunSpec, SpecError};
 use crate::ids::Digest;
 
 impl RunSpec {
@@ -57,7 +57,7 @@ impl RunSpec {
     /// Makes relative paths absolute, from `folder`.
     pub fn anchor(&mut self, folder: &Path) {
         for (_, file) in self.files_mut() {
-            if !file.path.is_empty() {
+            if !file.path.is_empty() && !file.is_url() {
                 file.path = folder.join(&file.path).display().to_string();
             }
         }
@@ -92,8 +92,11 @@ impl RunSpec {
     /// Every file the spec names, with its field.
     pub fn files(&self) -> Vec<(String, &FileRef)> {
         let mut files: Vec<(String, &FileRef)> = Vec::new();
-        files.extend(self.net.as_ref().map(|file| ("net".to_owned(), file)));
-        files.extend(self.gnet.as_ref().map(|file| ("gnet".to_owned(), file)));
+        let single = [("net", &self.net), ("gnet", &self.gnet), ("vae", &self.vae), ("data", &self.data)];
+        files.extend(single.into_iter().filter_map(|(field, file)| Some((field.to_owned(), file.as_ref()?))));
+        if let Labels::File(file) = &self.labels {
+            files.push(("labels.file".to_owned(), file));
+        }
         for (i, detector) in self.detectors.iter().enumerate() {
             files.push((format!("detectors[{i}].weights"), &detector.weights));
             files.extend(detector.reference.as_ref().map(|file| (format!("detectors[{i}].reference"), file)));
@@ -104,8 +107,12 @@ impl RunSpec {
 
     pub(super) fn files_mut(&mut self) -> Vec<(String, &mut FileRef)> {
         let mut files: Vec<(String, &mut FileRef)> = Vec::new();
-        files.extend(self.net.as_mut().map(|file| ("net".to_owned(), file)));
-        files.extend(self.gnet.as_mut().map(|file| ("gnet".to_owned(), file)));
+        let Self { net, gnet, vae, data, .. } = self;
+        let single = [("net", net), ("gnet", gnet), ("vae", vae), ("data", data)];
+        files.extend(single.into_iter().filter_map(|(field, file)| Some((field.to_owned(), file.as_mut()?))));
+        if let Labels::File(file) = &mut self.labels {
+            files.push(("labels.file".to_owned(), file));
+        }
         for (i, detector) in self.detectors.iter_mut().enumerate() {
             files.push((format!("detectors[{i}].weights"), &mut detector.weights));
             files.extend(detector.reference.as_mut().map(|file| (format!("detectors[{i}].reference"), file)));

@@ -4,6 +4,7 @@ mod canonical;
 mod error;
 mod file_ref;
 mod float;
+mod labels;
 mod load;
 mod parts;
 mod validate;
@@ -12,15 +13,16 @@ use serde::{Deserialize, Serialize};
 
 pub use error::SpecError;
 pub use file_ref::FileRef;
+pub use labels::Labels;
 pub use parts::{
-    DetectorSpec, EncoderKind, EngineKind, Labels, NoiseMode, Outputs, Precision, SamplerSpec, StateDtype,
+    DetectorSpec, EncoderKind, EngineKind, NoiseMode, Outputs, Precision, SamplerSpec, StateDtype,
     SyntheticSpec,
 };
 
 use crate::seeds::Seeds;
 
-/// Detectors this build knows.
-pub const DETECTORS: &[&str] = &["fashion-cnn"];
+/// Detectors this build knows by name; `inception` and `pytorch-fid` are one net behind two resizings.
+pub const DETECTORS: &[&str] = &["inception", "pytorch-fid", "dinov2", "fashion-cnn"];
 
 /// A run. Its life: [`load`](Self::load) → [`validate`](Self::validate) → [`resolve`](Self::resolve);
 /// from then on its [`run_id`](Self::run_id) is a function of its content alone.
@@ -40,6 +42,9 @@ pub struct RunSpec {
     /// The guiding net; required when guidance is not 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gnet: Option<FileRef>,
+    /// The images of a dataset run: a ZIP, a folder, an `.npz` or an idx file; required for `dataset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<FileRef>,
     /// w in D = D₀ + w·(D₁ − D₀); 1 is unguided.
     #[serde(default = "parts::one")]
     pub guidance: f64,
@@ -61,6 +66,9 @@ pub struct RunSpec {
     /// Latents to pixels; `None` is the one the net file names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderKind>,
+    /// Weights of the encoder `stability-vae`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae: Option<FileRef>,
     /// What to keep besides features.
     #[serde(default)]
     pub outputs: Outputs,

@@ -1,17 +1,17 @@
 //! The parts of a spec and their defaults.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
-use super::{file_ref::FileRef, float};
-use crate::text::{UnknownWord, serde_as_text, text_enum};
+use super::{Labels, file_ref::FileRef, float};
+use crate::text::text_enum;
 
 text_enum! {
     /// What makes the images.
     EngineKind: "engine" {
         /// A diffusion net in the EDM2 format.
         Edm2 = "edm2",
+        /// Images that exist: a seed is an image's place in the dataset.
+        Dataset = "dataset",
         /// A cheap deterministic function of the seed, for trying the fleet without nets.
         Synthetic = "synthetic",
     }
@@ -20,8 +20,10 @@ text_enum! {
 text_enum! {
     /// Whose random stream the noise is; it depends on the seed alone (D1).
     NoiseMode: "noise" {
-        /// torch's CPU generator, one per image.
+        /// torch's CPU generator (mt19937), one per image.
         Cpu = "cpu",
+        /// torch's CUDA generator (Philox), one per image; computed so that every device sees the same bits.
+        Cuda = "cuda",
     }
 }
 
@@ -54,40 +56,10 @@ text_enum! {
         Rgb = "rgb",
         /// Latents are 2×2 blocks of pixels, as channels.
         SpaceToDepth = "space-to-depth",
+        /// Latents are Stability's autoencoder's, whitened as EDM2 has them; needs `vae`.
+        StabilityVae = "stability-vae",
     }
 }
-
-/// Which class each image has; `random` or `class:N`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Labels {
-    /// Drawn from the image's own stream, after its noise.
-    Random,
-    /// The same class for all; the draw still happens, so the noise does not change.
-    Class(u32),
-}
-
-impl fmt::Display for Labels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Random => f.write_str("random"),
-            Self::Class(class) => write!(f, "class:{class}"),
-        }
-    }
-}
-
-impl FromStr for Labels {
-    type Err = UnknownWord;
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let class = text.strip_prefix("class:").and_then(|class| class.parse().ok());
-        match (text, class) {
-            ("random", _) => Ok(Self::Random),
-            (_, Some(class)) => Ok(Self::Class(class)),
-            _ => Err(UnknownWord { what: "labels", word: text.to_owned(), known: &["random", "class:N"] }),
-        }
-    }
-}
-
-serde_as_text!(Labels);
 
 /// Heun's method with optional churn; fields as EDM names them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,7 +119,7 @@ pub struct Outputs {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorSpec {
-    /// One of [`DETECTORS`](super::DETECTORS).
+    /// One of [`DETECTORS`](super::DETECTORS), or any name for weights that are a TorchScript file (`.pt`).
     pub name: String,
     /// Its weights.
     pub weights: FileRef,
@@ -157,6 +129,16 @@ pub struct DetectorSpec {
     /// Statistics of held-out real images: their distance to `reference` is the floor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<FileRef>,
+    /// The figure to print beside the distance, as a paper gives it. No part of the run's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<f64>,
+}
+
+impl DetectorSpec {
+    /// True when its weights are a net of the user's own, in TorchScript.
+    pub fn is_torchscript(&self) -> bool {
+        !super::DETECTORS.contains(&self.name.as_str()) && self.weights.path.ends_with(".pt")
+    }
 }
 
 /// The synthetic engine's settings.

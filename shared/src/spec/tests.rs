@@ -90,8 +90,11 @@ fn typos_are_named() {
         ("guidence = 2.0", "unknown field `guidence`"),
         ("sampler = { S_chrun = 1 }", "unknown field `S_chrun`"),
         ("gnet = { path = \"x\", sha265 = \"\" }", "unknown field `sha265`"),
-        ("engine = \"edm3\"", "unknown engine `edm3`: use one of `edm2`, `synthetic`"),
-        ("labels = \"class:x\"", "unknown labels `class:x`: use one of `random`, `class:N`"),
+        ("engine = \"edm3\"", "unknown engine `edm3`: use one of `edm2`, `dataset`, `synthetic`"),
+        (
+            "labels = \"class:x\"",
+            "unknown labels `class:x`: use one of `random`, `balanced`, `class:N`, `file:PATH`",
+        ),
         ("gnet = { path = \"x\", sha256 = \"beef\" }", "`beef` is no sha256"),
     ] {
         let text = format!("{line}{MINIMAL}");
@@ -128,6 +131,10 @@ fn every_rule_names_its_field() {
         (with("micro_batch = 257"), "micro_batch"),
         (with("micro_batch = 0"), "micro_batch"),
         (with("synthetic = {}"), "synthetic"),
+        (with("data = \"d.zip\""), "data"),
+        (with("engine = \"dataset\""), "net"),
+        (with("vae = \"v\""), "vae"),
+        (with("encoder = \"stability-vae\""), "vae"),
         (with("engine = \"synthetic\""), "net"),
         (with("sampler = { num_steps = 1 }"), "sampler.num_steps"),
         (with("sampler = { sigma_min = 90 }"), "sampler.sigma_min"),
@@ -142,6 +149,39 @@ fn every_rule_names_its_field() {
     }
     with("guidance = 1.0\ngnet = \"g\"").validate().unwrap();
     parse("name=\"s\"\nseeds=\"1\"\nengine=\"synthetic\"\noutputs={images=true}").validate().unwrap();
+}
+
+#[test]
+fn labels_have_four_forms() {
+    let labels = |text: &str| with(&format!("labels = {text}")).labels;
+    assert_eq!(labels("\"balanced\""), Labels::Balanced);
+    assert_eq!(labels("\"class:7\""), Labels::Class(7));
+    assert_eq!(labels("\"file:l.txt\""), Labels::File(FileRef::new("l.txt")));
+    assert_eq!(labels("{ file = \"l.txt\" }"), labels("\"file:l.txt\""));
+    let spec = load(folder(&format!("labels = \"file:w.safetensors\"{MINIMAL}")).path());
+    let digest = Digest::of(b"weights");
+    assert!(
+        spec.canonical().contains(&format!("\"labels\":{{\"file\":{{\"sha256\":\"{digest}\"}}}}")),
+        "{spec:?}"
+    );
+    assert_eq!(RunSpec::from_json(&spec.to_json(), "spec.json").unwrap(), spec);
+}
+
+#[test]
+fn published_figures_do_not_change_the_run() {
+    let detector = "[[detectors]]\nname = \"inception\"\nweights = \"w.safetensors\"\n";
+    let plain = load(folder(&format!("{MINIMAL}{detector}")).path());
+    let beside = load(folder(&format!("{MINIMAL}{detector}published = 1.34")).path());
+    assert_eq!(beside.detectors[0].published, Some(1.34));
+    assert_eq!(plain.run_id(), beside.run_id());
+}
+
+#[test]
+fn a_detector_of_ones_own_is_a_torchscript_file() {
+    let own =
+        |weights: &str| parse(&format!("{MINIMAL}[[detectors]]\nname = \"own\"\nweights = \"{weights}\""));
+    own("own.pt").validate().unwrap();
+    assert!(refusal(&own("own.pth")).contains("unknown detector `own`"));
 }
 
 #[test]

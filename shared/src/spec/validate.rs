@@ -1,6 +1,6 @@
 //! Every rule a spec must keep, each with the field's name in its message.
 
-use super::{DETECTORS, EngineKind, Labels, RunSpec, SamplerSpec, SpecError};
+use super::{DETECTORS, EncoderKind, EngineKind, Labels, RunSpec, SamplerSpec, SpecError};
 use crate::{ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
 
 type Checked = Result<(), SpecError>;
@@ -38,29 +38,53 @@ impl RunSpec {
     }
 
     fn check_engine(&self) -> Checked {
+        let files = [("net", &self.net), ("gnet", &self.gnet), ("vae", &self.vae), ("data", &self.data)];
+        let used: &[&str] = match self.engine {
+            EngineKind::Edm2 => &["net", "gnet", "vae"],
+            EngineKind::Dataset => &["data"],
+            EngineKind::Synthetic => &[],
+        };
+        for (name, file) in files {
+            require(file.is_none() || used.contains(&name), name, || {
+                format!("the engine `{}` has no use for it: remove `{name}`", self.engine)
+            })?;
+        }
+        require(self.synthetic.is_none() || self.engine == EngineKind::Synthetic, "synthetic", || {
+            "belongs to another engine: remove it, or set `engine` to `synthetic`".into()
+        })?;
         match self.engine {
             EngineKind::Edm2 => {
                 require(self.net.is_some(), "net", || "missing: the engine `edm2` needs a net file".into())?;
-                require(self.synthetic.is_none(), "synthetic", || {
-                    "belongs to another engine: remove it, or set `engine` to `synthetic`".into()
+                require(
+                    self.vae.is_some() == (self.encoder == Some(EncoderKind::StabilityVae)),
+                    "vae",
+                    || "goes with `encoder = \"stability-vae\"` and only with it: set both or neither".into(),
+                )
+            }
+            EngineKind::Dataset => {
+                require(self.data.is_some(), "data", || "missing: the engine `dataset` needs images".into())?;
+                require(!self.outputs.latents, "outputs.latents", || {
+                    "the engine `dataset` has no latents: remove it".into()
                 })
             }
-            EngineKind::Synthetic => {
-                let unused = |name| format!("the engine `synthetic` has no nets: remove `{name}`");
-                require(self.net.is_none(), "net", || unused("net"))?;
-                require(self.gnet.is_none(), "gnet", || unused("gnet"))?;
-                let settings = self.synthetic.unwrap_or_default();
-                require(settings.feature_dim >= 1, "synthetic.feature_dim", || {
-                    "`0` is too small: use at least `1`".into()
-                })?;
-                match self.labels {
-                    Labels::Class(class) if class >= settings.label_dim => Err(field(
-                        "labels",
-                        format!("class `{class}` does not exist: there are `{}`, from 0", settings.label_dim),
-                    )),
-                    _ => Ok(()),
-                }
+            EngineKind::Synthetic => self.check_synthetic(),
+        }
+    }
+
+    fn check_synthetic(&self) -> Checked {
+        let settings = self.synthetic.unwrap_or_default();
+        require(settings.feature_dim >= 1, "synthetic.feature_dim", || {
+            "`0` is too small: use at least `1`".into()
+        })?;
+        match self.labels {
+            Labels::Class(class) if class >= settings.label_dim => Err(field(
+                "labels",
+                format!("class `{class}` does not exist: there are `{}`, from 0", settings.label_dim),
+            )),
+            Labels::Balanced | Labels::File(_) => {
+                Err(field("labels", "the engine `synthetic` knows `random` and `class:N`".into()))
             }
+            _ => Ok(()),
         }
     }
 
@@ -69,8 +93,8 @@ impl RunSpec {
             format!("`{}` is no finite number", self.guidance)
         })?;
         let guided = self.guidance != 1.0;
-        require(!guided || self.engine != EngineKind::Synthetic, "guidance", || {
-            "the engine `synthetic` has nothing to guide: remove it".into()
+        require(!guided || self.engine == EngineKind::Edm2, "guidance", || {
+            format!("the engine `{}` has nothing to guide: remove it", self.engine)
         })?;
         require(!guided || self.gnet.is_some(), "guidance", || {
             format!("`{}` needs a guiding net: set `gnet`, or set guidance to `1`", self.guidance)
@@ -84,13 +108,14 @@ impl RunSpec {
     fn check_detectors(&self) -> Checked {
         for (i, detector) in self.detectors.iter().enumerate() {
             let (name, at) = (&detector.name, format!("detectors[{i}].name"));
-            let known = match self.engine {
-                EngineKind::Edm2 => DETECTORS.contains(&name.as_str()),
-                // The synthetic engine makes features for any name.
-                EngineKind::Synthetic => is_name(name, MAX_DETECTOR_LEN),
-            };
+            // The synthetic engine makes features for any name.
+            let own = self.engine == EngineKind::Synthetic || detector.is_torchscript();
+            let known = DETECTORS.contains(&name.as_str()) || (own && is_name(name, MAX_DETECTOR_LEN));
             require(known, &at, || {
-                format!("unknown detector `{name}`: use one of `{}`", DETECTORS.join("`, `"))
+                let known = DETECTORS.join("`, `");
+                format!(
+                    "unknown detector `{name}`: use one of `{known}`, or a TorchScript file (`.pt`) as weights"
+                )
             })?;
             let twice = self.detectors[..i].iter().any(|other| other.name == *name);
             require(!twice, &at, || format!("`{name}` is listed twice: keep one"))?;

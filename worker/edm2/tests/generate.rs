@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fidelis_edm2::encoder::Encoder;
 use fidelis_edm2::generate::{GenerateError, Generated, Generator, Recipe};
 use fidelis_edm2::net::Precision;
+use fidelis_edm2::noise::{Classes, Stream};
 use fidelis_edm2::sampler::Sampler;
 use tch::Device;
 
@@ -21,9 +22,11 @@ fn recipe() -> Recipe {
         guidance: 1.7,
         interval: None,
         sampler: Sampler { num_steps: 4, s_churn: 2.0, ..Sampler::default() },
-        class: None,
+        stream: Stream::Cpu,
+        classes: Classes::Drawn,
         precision: Precision::Fp32,
         encoder: Some(Encoder::SpaceToDepth),
+        vae: None,
         micro_batch: 3,
         latents: true,
         images: true,
@@ -75,7 +78,7 @@ fn pairs_and_options_that_do_not_fit_are_named() {
     let uncond = Some(fixture("edm2-uncond.safetensors"));
     refused(Recipe { gnet: None, ..recipe() }, &["guidance", "1.7"]);
     refused(Recipe { gnet: uncond, ..recipe() }, &["image shape"]);
-    refused(Recipe { class: Some(10), ..recipe() }, &["class", "10"]);
+    refused(Recipe { classes: Classes::Fixed(10), ..recipe() }, &["class", "10"]);
     refused(Recipe { encoder: None, ..recipe() }, &["encoder"]);
     refused(Recipe { sampler: Sampler { rho: 0.0, ..Sampler::default() }, ..recipe() }, &["rho"]);
     refused(Recipe { net: fixture("no-such-net.safetensors"), ..recipe() }, &["no-such-net.safetensors"]);

@@ -7,7 +7,7 @@ use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
 use fidelis_edm2::encoder::Encoder;
 use fidelis_edm2::guidance::GuidedNet;
 use fidelis_edm2::net::{Precision, Precond};
-use fidelis_edm2::noise::Draws;
+use fidelis_edm2::noise::{Classes, Draws, Stream};
 use fidelis_edm2::sampler::{Sampler, State};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -88,9 +88,10 @@ fn sample_case(name: &str, case: &Value, seeds: &[u64]) {
     .unwrap();
     let (config, sampler) = (nets.net().config().clone(), sampler(case));
     let draws = Draws {
+        stream: Stream::Cpu,
         shape: config.image_shape(),
         label_dim: config.label_dim,
-        class: case.get("klass").and_then(Value::as_i64),
+        classes: case.get("klass").and_then(Value::as_i64).map_or(Classes::Drawn, Classes::Fixed),
         churn_steps: sampler.churn_steps(),
     }
     .of(seeds);
@@ -128,11 +129,18 @@ fn sample() {
 
 #[test]
 fn an_image_depends_on_its_own_seed_alone() {
-    let draws = Draws { shape: [4, 16, 16], label_dim: 10, class: None, churn_steps: 2 };
-    let (both, alone) = (draws.of(&[5, 6]), draws.of(&[6]));
-    assert_eq!(both.noise.narrow(0, 1, 1), alone.noise);
-    assert_eq!(both.labels.unwrap().narrow(0, 1, 1), alone.labels.unwrap());
-    assert_eq!(both.churn[1].narrow(0, 1, 1), alone.churn[1]);
-    let fixed = Draws { class: Some(3), ..draws }.of(&[6]);
-    assert_eq!(fixed.churn[0], alone.churn[0], "a fixed class must not move what is drawn after it");
+    for stream in [Stream::Cpu, Stream::Cuda] {
+        let classes = Classes::Drawn;
+        let draws = Draws { stream, shape: [4, 16, 16], label_dim: 10, classes, churn_steps: 2 };
+        let (both, alone) = (draws.of(&[5, 6]), draws.of(&[6]));
+        assert_eq!(both.noise.narrow(0, 1, 1), alone.noise);
+        assert_eq!(both.labels.unwrap().narrow(0, 1, 1), alone.labels.unwrap());
+        assert_eq!(both.churn[1].narrow(0, 1, 1), alone.churn[1]);
+        assert_ne!(alone.churn[0], alone.churn[1]);
+        assert_ne!(alone.churn[0], alone.noise);
+        for classes in [Classes::Fixed(3), Classes::Balanced, Classes::Listed([1, 2].into())] {
+            let other = Draws { classes, ..draws.clone() }.of(&[6]);
+            assert_eq!(other.churn[0], alone.churn[0], "a class must not move what is drawn after it");
+        }
+    }
 }

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use fidelis_edm2::device;
-use fidelis_edm2::encoder::Encoder;
 use fidelis_edm2::generate::{Buffer, Generator, Recipe};
-use fidelis_edm2::net::Precision;
-use fidelis_edm2::sampler::{Sampler, State};
 use fidelis_shared::exit;
 use fidelis_shared::payload::Tensor;
 use fidelis_shared::seeds::Seeds;
+use fidelis_shared::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
 
 use super::failure::Failure;
 use super::{grid, output};
+use crate::engine::terms;
 use crate::interrupt::Interrupt;
 
 #[derive(Debug, Args)]
@@ -34,23 +33,29 @@ pub struct SampleArgs {
     /// Seeds, as 0-49999 or 1,2,5-10
     #[arg(long)]
     seeds: Seeds,
-    /// One class for all images
-    #[arg(long)]
-    class: Option<i64>,
+    /// random, balanced (seed mod classes), class:N or file:F (line seed mod lines)
+    #[arg(long, default_value = "random")]
+    labels: Labels,
+    /// One class for all images, as `--labels class:N`
+    #[arg(long, conflicts_with = "labels")]
+    class: Option<u32>,
     #[command(flatten)]
     sampler: SamplerArgs,
-    /// Random stream of the noise
-    #[arg(long, value_enum, default_value = "cpu")]
-    noise: NoiseArg,
+    /// Random stream of the noise: cpu, or cuda as the published figures have it
+    #[arg(long, default_value = "cpu")]
+    noise: NoiseMode,
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Arithmetic of the nets
-    #[arg(long, value_enum, default_value = "fp32")]
-    precision: PrecisionArg,
-    /// How latents become pixels, where the net's file does not say
-    #[arg(long, value_parser = parse_encoder)]
-    encoder: Option<Encoder>,
+    /// Arithmetic of the nets: fp32, bf16 or fp16
+    #[arg(long, default_value = "fp32")]
+    precision: Precision,
+    /// How latents become pixels, where the net's file does not say: rgb, space-to-depth or stability-vae
+    #[arg(long)]
+    encoder: Option<EncoderKind>,
+    /// Weights of the encoder stability-vae (.safetensors, diffusers' names)
+    #[arg(long, value_name = "F")]
+    vae: Option<PathBuf>,
     /// Images that go through the nets together
     #[arg(long, default_value_t = 64)]
     micro_batch: usize,
@@ -69,7 +74,7 @@ pub struct SampleArgs {
 #[derive(Debug, Args)]
 struct SamplerArgs {
     #[arg(long, default_value_t = 32)]
-    steps: usize,
+    steps: u32,
     #[arg(long, default_value_t = 0.002)]
     sigma_min: f64,
     #[arg(long, default_value_t = 80.0)]
@@ -84,27 +89,9 @@ struct SamplerArgs {
     s_max: f64,
     #[arg(long = "S-noise", default_value_t = 1.0)]
     s_noise: f64,
-    /// Type of the sampler's state
-    #[arg(long, value_enum, default_value = "fp32")]
-    state: StateArg,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum StateArg {
-    Fp32,
-    Fp64,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PrecisionArg {
-    Fp32,
-    Bf16,
-    Fp16,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum NoiseArg {
-    Cpu,
+    /// Type of the sampler's state: fp32 or fp64
+    #[arg(long, default_value = "fp32")]
+    state: StateDtype,
 }
 
 fn parse_interval(text: &str) -> Result<(f64, f64), String> {
@@ -116,8 +103,20 @@ fn parse_interval(text: &str) -> Result<(f64, f64), String> {
     }
 }
 
-fn parse_encoder(name: &str) -> Result<Encoder, String> {
-    serde_json::from_value(name.into()).map_err(|_| "expected rgb or space-to-depth".to_owned())
+impl SamplerArgs {
+    fn spec(&self) -> SamplerSpec {
+        SamplerSpec {
+            num_steps: self.steps,
+            sigma_min: self.sigma_min,
+            sigma_max: self.sigma_max,
+            rho: self.rho,
+            s_churn: self.s_churn,
+            s_min: self.s_min,
+            s_max: self.s_max,
+            s_noise: self.s_noise,
+            state: self.state,
+        }
+    }
 }
 
 /// Samples and writes; nothing is left behind when it fails.
@@ -127,10 +126,9 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     if seeds.is_empty() {
         return Err(anyhow::anyhow!("`--seeds` names no seed: give a list such as 0-9").into());
     }
-    let NoiseArg::Cpu = args.noise;
     let device = device::parse(&args.device)?;
     let lanes = args.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let mut generator = Generator::load(&recipe(args), device, lanes)?;
+    let mut generator = Generator::load(&recipe(args)?, device, lanes)?;
     let generated = match generator.generate(&seeds, &|| interrupt.signal().is_some()) {
         Ok(generated) => generated,
         Err(error) => return interrupt.signal().map_or_else(|| Err(error.into()), Ok),
@@ -150,39 +148,24 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-fn recipe(args: &SampleArgs) -> Recipe {
-    let sampler = &args.sampler;
-    Recipe {
+fn recipe(args: &SampleArgs) -> Result<Recipe, Failure> {
+    let labels = args.class.map_or_else(|| args.labels.clone(), Labels::Class);
+    Ok(Recipe {
         net: args.net.clone(),
         gnet: args.gnet.clone(),
         guidance: args.guidance,
         interval: args.guidance_interval,
-        sampler: Sampler {
-            num_steps: sampler.steps,
-            sigma_min: sampler.sigma_min,
-            sigma_max: sampler.sigma_max,
-            rho: sampler.rho,
-            s_churn: sampler.s_churn,
-            s_min: sampler.s_min,
-            s_max: sampler.s_max,
-            s_noise: sampler.s_noise,
-            state: match sampler.state {
-                StateArg::Fp32 => State::Fp32,
-                StateArg::Fp64 => State::Fp64,
-            },
-        },
-        class: args.class,
-        precision: match args.precision {
-            PrecisionArg::Fp32 => Precision::Fp32,
-            PrecisionArg::Bf16 => Precision::Bf16,
-            PrecisionArg::Fp16 => Precision::Fp16,
-        },
-        encoder: args.encoder,
+        sampler: terms::sampler(&args.sampler.spec()),
+        stream: terms::stream(args.noise),
+        classes: terms::classes(&labels)?,
+        precision: terms::precision(args.precision),
+        encoder: args.encoder.map(terms::encoder),
+        vae: args.vae.clone(),
         micro_batch: args.micro_batch,
         latents: true,
         images: args.png.is_some(),
         detectors: Default::default(),
-    }
+    })
 }
 
 fn sheet(images: &Buffer<u8>) -> anyhow::Result<Vec<u8>> {

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fidelis_edm2::device;
-use fidelis_edm2::encoder::Encoder;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
-use fidelis_edm2::net;
-use fidelis_edm2::sampler::{Sampler, State};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
-use fidelis_shared::spec::{EncoderKind, FileRef, Labels, Precision, RunSpec, SamplerSpec, StateDtype};
+use fidelis_shared::spec::{FileRef, RunSpec};
 
-use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions};
+use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, terms};
 
 /// Keeps the nets of the last spec loaded: the next chunk most likely wants them again.
 #[derive(Debug)]
@@ -73,42 +70,17 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
         gnet: spec.gnet.as_ref().map(path),
         guidance: spec.guidance,
         interval: spec.guidance_interval,
-        sampler: sampler(&spec.sampler),
-        class: match spec.labels {
-            Labels::Random => None,
-            Labels::Class(class) => Some(i64::from(class)),
-        },
-        precision: match spec.precision {
-            Precision::Fp32 => net::Precision::Fp32,
-            Precision::Bf16 => net::Precision::Bf16,
-            Precision::Fp16 => net::Precision::Fp16,
-        },
-        encoder: spec.encoder.map(|encoder| match encoder {
-            EncoderKind::Rgb => Encoder::Rgb,
-            EncoderKind::SpaceToDepth => Encoder::SpaceToDepth,
-        }),
+        sampler: terms::sampler(&spec.sampler),
+        stream: terms::stream(spec.noise),
+        classes: terms::classes(&spec.labels).map_err(|error| EngineError::Unfit(error.to_string()))?,
+        precision: terms::precision(spec.precision),
+        encoder: spec.encoder.map(terms::encoder),
+        vae: spec.vae.as_ref().map(path),
         micro_batch: spec.micro_batch as usize,
         latents: spec.outputs.latents,
         images: spec.outputs.images,
         detectors: spec.detectors.iter().map(|d| (d.name.clone(), path(&d.weights))).collect(),
     })
-}
-
-fn sampler(spec: &SamplerSpec) -> Sampler {
-    Sampler {
-        num_steps: spec.num_steps as usize,
-        sigma_min: spec.sigma_min,
-        sigma_max: spec.sigma_max,
-        rho: spec.rho,
-        s_churn: spec.s_churn,
-        s_min: spec.s_min,
-        s_max: spec.s_max,
-        s_noise: spec.s_noise,
-        state: match spec.state {
-            StateDtype::Fp32 => State::Fp32,
-            StateDtype::Fp64 => State::Fp64,
-        },
-    }
 }
 
 /// The files must be the ones that the run was submitted with: another net would give another result in silence.

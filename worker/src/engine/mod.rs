@@ -1,8 +1,10 @@
 //! What makes images: seeds in, plain buffers out. An engine knows no Redis, no S3 and no queue.
 
 mod cancel;
+mod dataset;
 mod edm2;
 pub mod synthetic;
+pub(crate) mod terms;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use fidelis_shared::{
 };
 
 pub use cancel::{CancelFlag, Reason};
+use dataset::DatasetEngine;
 use edm2::Edm2Engine;
 use synthetic::SyntheticEngine;
 
@@ -83,19 +86,25 @@ impl EngineError {
 #[derive(Debug)]
 pub struct Engines {
     edm2: Edm2Engine,
+    dataset: DatasetEngine,
     synthetic: SyntheticEngine,
 }
 
 impl Engines {
     /// The engines of a device; nets are loaded when a spec first asks for them.
     pub fn new(options: &EngineOptions) -> Self {
-        Self { edm2: Edm2Engine::new(options), synthetic: SyntheticEngine::new(options) }
+        Self {
+            edm2: Edm2Engine::new(options),
+            dataset: DatasetEngine::new(options),
+            synthetic: SyntheticEngine::new(options),
+        }
     }
 
     /// The engine that a spec names.
     pub fn get(&mut self, kind: EngineKind) -> &mut dyn Engine {
         match kind {
             EngineKind::Edm2 => &mut self.edm2,
+            EngineKind::Dataset => &mut self.dataset,
             EngineKind::Synthetic => &mut self.synthetic,
         }
     }

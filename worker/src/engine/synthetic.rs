@@ -67,7 +67,7 @@ impl Engine for SyntheticEngine {
             };
             tensors.insert(kind, tensor);
         }
-        let labels = seeds.iter().map(|&seed| label(seed, spec.labels, settings.label_dim)).collect();
+        let labels = seeds.iter().map(|&seed| label(seed, &spec.labels, settings.label_dim)).collect();
         Ok(ChunkOutput { labels, tensors, noise_sha256: Digest::of(&noise_bytes) })
     }
 }
@@ -104,11 +104,11 @@ fn features(seeds: &[u64], dim: u32) -> Tensor {
     Tensor::from_f32("features", &[seeds.len(), dim as usize], &values)
 }
 
-fn label(seed: u64, labels: Labels, label_dim: u32) -> i64 {
+fn label(seed: u64, labels: &Labels, label_dim: u32) -> i64 {
     match labels {
         _ if label_dim == 0 => NO_LABEL,
-        Labels::Class(class) => i64::from(class),
-        Labels::Random => (hash(seed, LABEL_STREAM, 0) % u64::from(label_dim)) as i64,
+        Labels::Class(class) => i64::from(*class),
+        _ => (hash(seed, LABEL_STREAM, 0) % u64::from(label_dim)) as i64,
     }
 }
 

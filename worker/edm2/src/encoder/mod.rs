@@ -13,6 +13,8 @@ pub enum Encoder {
     Rgb,
     /// Pixels scaled to [−1, 1], each 2×2 block laid into the channels: four channels at half the side.
     SpaceToDepth,
+    /// Latents of Stability's autoencoder, whitened as EDM2 has them.
+    StabilityVae,
 }
 
 impl Encoder {
@@ -22,6 +24,7 @@ impl Encoder {
         match self {
             Self::Rgb => scaled,
             Self::SpaceToDepth => scaled.pixel_unshuffle(2),
+            Self::StabilityVae => panic!("the autoencoder is loaded apart"),
         }
     }
 
@@ -30,6 +33,7 @@ impl Encoder {
         match self {
             Self::Rgb => pixels::decode(latents),
             Self::SpaceToDepth => pixels::decode(&latents.pixel_shuffle(2)),
+            Self::StabilityVae => panic!("the autoencoder is loaded apart"),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::checkpoint::CheckpointError;
 use crate::detector::DetectorError;
 use crate::guidance::PairError;
 use crate::net::NetError;
+use crate::noise::DrawsError;
 use crate::sampler::{SamplerError, Stopped};
 
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +27,8 @@ pub enum GenerateError {
     Sampler(#[from] SamplerError),
     #[error(transparent)]
     Detector(#[from] DetectorError),
-    #[error("class `{class}` is not one of the net's {label_dim} classes")]
-    Class { class: i64, label_dim: i64 },
+    #[error(transparent)]
+    Draws(#[from] DrawsError),
     #[error("the net's file does not say how its output becomes pixels: name an encoder")]
     NoEncoder,
 }

@@ -44,9 +44,6 @@ impl Lane {
         let gnet = recipe.gnet.as_ref().map(|path| load_net(path, device, recipe.precision)).transpose()?;
         let nets = GuidedNet::new(net, gnet, recipe.guidance, recipe.interval)?;
         let config = nets.net().config();
-        if let Some(class) = recipe.class.filter(|class| !(0..config.label_dim).contains(class)) {
-            return Err(GenerateError::Class { class, label_dim: config.label_dim });
-        }
         let encoder = recipe.encoder.or(config.encoder_or_pixels());
         if encoder.is_none() && (recipe.images || !recipe.detectors.is_empty()) {
             return Err(GenerateError::NoEncoder);
@@ -54,9 +51,11 @@ impl Lane {
         let draws = Draws {
             shape: config.image_shape(),
             label_dim: config.label_dim,
-            class: recipe.class,
+            stream: recipe.stream,
+            classes: recipe.classes.clone(),
             churn_steps: recipe.sampler.churn_steps(),
         };
+        draws.check()?;
         let load = |(name, path): (&String, &std::path::PathBuf)| {
             Ok((name.clone(), Detector::load(name, path, device)?))
         };

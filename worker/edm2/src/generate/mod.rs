@@ -15,6 +15,7 @@ use crate::detector::{Detector, DetectorError};
 use crate::device::set_threads;
 use crate::encoder::Encoder;
 use crate::net::Precision;
+use crate::noise::{Classes, Stream};
 use crate::sampler::Sampler;
 pub use error::GenerateError;
 use lane::{Lane, Part, buffer};
@@ -28,11 +29,14 @@ pub struct Recipe {
     /// Guidance acts for σ in (lo, hi].
     pub interval: Option<(f64, f64)>,
     pub sampler: Sampler,
-    /// One class for all images, in place of each seed's own.
-    pub class: Option<i64>,
+    /// Whose random stream each seed has.
+    pub stream: Stream,
+    pub classes: Classes,
     pub precision: Precision,
     /// Overrides the encoder that the net's file names.
     pub encoder: Option<Encoder>,
+    /// Weights of the encoder [`Encoder::StabilityVae`].
+    pub vae: Option<PathBuf>,
     /// Images that go through the nets together; part of what decides the bits (D2).
     pub micro_batch: usize,
     pub latents: bool,
