@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use super::{FileRef, Labels, RunSpec, SpecError};
-use crate::ids::Digest;
+use crate::{folder, ids::Digest};
 
 impl RunSpec {
     /// Reads a `.toml` or `.json` spec; relative paths in it become absolute, from the spec file's folder.
@@ -123,5 +123,5 @@ impl RunSpec {
 }
 
 fn hash(path: &str) -> io::Result<Digest> {
-    Digest::of_file(Path::new(path))
+    folder::digest(Path::new(path))
 }

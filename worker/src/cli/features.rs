@@ -4,18 +4,23 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_edm2::data::ImageSet;
-use fidelis_edm2::generate::features_of;
-use fidelis_edm2::{detector::Detector, device};
+use fidelis_edm2::device;
+use fidelis_edm2::generate::{Extractor, Source};
+use fidelis_formats::images::Dataset;
 use fidelis_shared::exit;
 use fidelis_shared::payload::Tensor;
 
 use super::failure::Failure;
 use super::output;
+use crate::engine::edm2;
+
+/// Images that go through the detector together.
+const MICRO_BATCH: usize = 64;
 
 #[derive(Debug, Args)]
 pub struct FeaturesArgs {
-    /// Images: …-images-idx3-ubyte[.gz], or the uint8 tensor `images` [N, C, H, W] of a .safetensors
+    /// Images: a .zip or folder of PNG and JPEG, …-images-idx3-ubyte[.gz], or the uint8 tensor `images` [N, C, H, W] of
+    /// a .safetensors
     #[arg(long)]
     images: PathBuf,
     /// fashion-cnn
@@ -34,10 +39,13 @@ pub struct FeaturesArgs {
 
 /// Extracts and writes; nothing is left behind when it fails.
 pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
-    let detector = Detector::load(&args.detector, &args.weights, device::parse(&args.device)?)?;
-    let images = ImageSet::read(&args.images)?;
-    let features = features_of(&detector, &images)
-        .with_context(|| format!("no features of `{}`", args.images.display()))?;
+    let detectors = [(args.detector.clone(), args.weights.clone())].into();
+    let mut extractor = Extractor::load(&detectors, device::parse(&args.device)?, edm2::default_lanes())?;
+    let dataset = Dataset::open(&args.images)?;
+    let indices: Vec<u64> = (0..dataset.len()).collect();
+    let source = Source { dataset: &dataset, path: &args.images, indices: &indices };
+    let mut extracted = extractor.extract(&source, MICRO_BATCH, &|| false)?;
+    let features = extracted.features.remove(&args.detector).context("the detector left no features")?;
     output::write_tensors(&args.out, &[Tensor::from_f32("features", &features.shape, &features.data)])?;
     Ok(exit::DONE)
 }

@@ -1,18 +1,57 @@
-//! Images that exist, through detectors.
+//! Images that exist, through detectors, behind the seam of [`Engine`]: a seed is an image's place in the dataset.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fidelis_edm2::device;
+use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source};
+use fidelis_formats::images::Dataset;
+use fidelis_shared::ids::Digest;
+use fidelis_shared::kind::Kind;
+use fidelis_shared::payload::Tensor;
 use fidelis_shared::spec::RunSpec;
 
-use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions};
+use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, edm2};
 
-/// Reads images and extracts their features.
+/// Keeps the last run's dataset open and its detectors loaded.
 #[derive(Debug)]
 pub struct DatasetEngine {
     options: EngineOptions,
+    loaded: Option<(Recipe, Loaded)>,
+}
+
+/// What a spec asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Recipe {
+    data: PathBuf,
+    sha256: Option<Digest>,
+    detectors: BTreeMap<String, PathBuf>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    dataset: Dataset,
+    extractor: Extractor,
 }
 
 impl DatasetEngine {
     pub fn new(options: &EngineOptions) -> Self {
-        Self { options: options.clone() }
+        Self { options: options.clone(), loaded: None }
+    }
+
+    fn load(&mut self, spec: &RunSpec) -> Result<&mut (Recipe, Loaded), EngineError> {
+        let recipe = recipe(spec)?;
+        if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
+            self.loaded = None;
+            edm2::check_files(spec)?;
+            let unfit = |error: &dyn std::error::Error| EngineError::Unfit(error.to_string());
+            let dataset = Dataset::open(&recipe.data).map_err(|error| unfit(&error))?;
+            let device = device::parse(&self.options.device).map_err(|error| unfit(&error))?;
+            let lanes = self.options.lanes.unwrap_or_else(edm2::default_lanes);
+            let extractor = Extractor::load(&recipe.detectors, device, lanes).map_err(edm2::classed)?;
+            self.loaded = Some((recipe, Loaded { dataset, extractor }));
+        }
+        Ok(self.loaded.as_mut().expect("it was loaded above"))
     }
 }
 
@@ -21,7 +60,36 @@ impl Engine for DatasetEngine {
         self.options.device.clone()
     }
 
-    fn generate(&mut self, _: &RunSpec, _: &[u64], _: &CancelFlag) -> Result<ChunkOutput, EngineError> {
-        Err(EngineError::Unfit("this worker reads no datasets yet".to_owned()))
+    fn generate(
+        &mut self,
+        spec: &RunSpec,
+        seeds: &[u64],
+        cancel: &CancelFlag,
+    ) -> Result<ChunkOutput, EngineError> {
+        let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
+        let source = Source { dataset, path: Path::new(&recipe.data), indices: seeds };
+        let extracted = extractor.extract(&source, spec.micro_batch as usize, &|| cancel.is_set());
+        extracted.map(chunk_output).map_err(edm2::classed)
+    }
+}
+
+fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
+    let data = spec.data.as_ref().ok_or_else(|| EngineError::Unfit("the spec names no `data`".to_owned()))?;
+    let detectors = spec.detectors.iter();
+    Ok(Recipe {
+        data: PathBuf::from(&data.path),
+        sha256: data.sha256,
+        detectors: detectors.map(|d| (d.name.clone(), PathBuf::from(&d.weights.path))).collect(),
+    })
+}
+
+fn chunk_output(extracted: Extracted) -> ChunkOutput {
+    let tensor = |(detector, Buffer { shape, data }): (String, Buffer<f32>)| {
+        (Kind::Features(detector), Tensor::from_f32("features", &shape, &data))
+    };
+    ChunkOutput {
+        labels: extracted.labels,
+        tensors: extracted.features.into_iter().map(tensor).collect(),
+        noise_sha256: Digest::of(&extracted.digests.concat()),
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
+use fidelis_shared::folder;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
@@ -57,7 +58,7 @@ impl Engine for Edm2Engine {
     }
 }
 
-fn default_lanes() -> usize {
+pub fn default_lanes() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -84,12 +85,12 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
 }
 
 /// The files must be the ones that the run was submitted with: another net would give another result in silence.
-fn check_files(spec: &RunSpec) -> Result<(), EngineError> {
-    let weights = spec.detectors.iter().map(|d| ("weights", Some(&d.weights)));
-    let files = [("net", spec.net.as_ref()), ("gnet", spec.gnet.as_ref())].into_iter().chain(weights);
-    for (field, file) in files {
-        let Some(FileRef { path, sha256: Some(expected), .. }) = file else { continue };
-        let found = Digest::of_file(path.as_ref()).map_err(|e| {
+pub fn check_files(spec: &RunSpec) -> Result<(), EngineError> {
+    // Statistics are the reducer's affair.
+    let ours = |field: &str| !field.ends_with(".reference") && !field.ends_with(".held_out");
+    for (field, file) in spec.files().into_iter().filter(|(field, _)| ours(field)) {
+        let FileRef { path, sha256: Some(expected), .. } = file else { continue };
+        let found = folder::digest(path.as_ref()).map_err(|e| {
             EngineError::Unfit(format!(
                 "cannot read the `{field}` of the spec, `{path}`, on this worker: {e}"
             ))
@@ -103,7 +104,7 @@ fn check_files(spec: &RunSpec) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn classed(error: GenerateError) -> EngineError {
+pub fn classed(error: GenerateError) -> EngineError {
     match error {
         GenerateError::Stopped => EngineError::Cancelled,
         GenerateError::OutOfMemory(_) => EngineError::Environment(error.to_string()),

@@ -2,7 +2,7 @@
 
 mod cancel;
 mod dataset;
-mod edm2;
+pub(crate) mod edm2;
 pub mod synthetic;
 pub(crate) mod terms;
 
@@ -54,7 +54,8 @@ pub struct ChunkOutput {
     pub labels: Vec<i64>,
     /// One tensor of n rows for each of [`RunSpec::kinds`].
     pub tensors: BTreeMap<Kind, Tensor>,
-    /// sha256 of the initial noise, as little-endian f32 `[n, C, H, W]`.
+    /// sha256 of what the images were made from: the initial noise, as little-endian f32 `[n, C, H, W]`; for images that
+    /// exist, the sha256 of each one's pixels in turn.
     pub noise_sha256: Digest,
 }
 

@@ -1,24 +1,24 @@
-//! Seeds in, plain buffers out: the whole path from seed to latents, images and features.
+//! Seeds in, plain buffers out: the whole path from seed to latents, images and features; and from images that exist
+//! to features.
 
 mod error;
+mod extract;
 mod lane;
+mod lanes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use tch::Device;
 
-use crate::data::ImageSet;
-use crate::detector::{Detector, DetectorError};
 use crate::device::set_threads;
 use crate::encoder::Encoder;
 use crate::net::Precision;
 use crate::noise::{Classes, Stream};
 use crate::sampler::Sampler;
 pub use error::GenerateError;
-use lane::{Lane, Part, buffer};
+pub use extract::{Extracted, Extractor, Source};
+use lane::{Lane, Part};
 
 /// What to generate from, and what to keep.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,51 +105,13 @@ impl Generator {
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Generated, GenerateError> {
         let batches: Vec<&[u64]> = seeds.chunks(self.micro_batch).collect();
-        let parts: Vec<Mutex<Option<Part>>> = batches.iter().map(|_| Mutex::new(None)).collect();
-        let next = AtomicUsize::new(0);
-        let failed = Mutex::new(None);
-        let work = |lane: &mut Lane| -> Result<(), GenerateError> {
-            let stop = || stop() || failed.lock().is_ok_and(|f| f.is_some());
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(batch) = batches.get(at) else { return Ok(()) };
-                let part = lane.run(batch, &stop)?;
-                *parts[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
-            }
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = self.lanes.iter_mut().map(|lane| scope.spawn(|| work(lane))).collect();
-            for thread in threads {
-                let end = thread.join().unwrap_or_else(|panic| Err(GenerateError::from_panic(&*panic)));
-                if let (Err(error), Ok(mut failed)) = (end, failed.lock()) {
-                    failed.get_or_insert(error);
-                }
-            }
-        });
-        match failed.into_inner() {
-            Ok(None) => Ok(assemble(parts)),
-            Ok(Some(error)) => Err(error),
-            Err(_) => Err(GenerateError::Torch("a lane ended without a word".to_owned())),
-        }
+        lanes::run(&mut self.lanes, &batches, stop, |lane, batch, stop| lane.run(batch, stop)).map(assemble)
     }
 }
 
-/// Images that go through a detector together when they are read from a file.
-const FEATURE_BATCH: i64 = 64;
-
-/// Features `[N, D]` of images that exist, with a single thread so that the bits depend on the images alone.
-pub fn features_of(detector: &Detector, images: &ImageSet) -> Result<Buffer<f32>, DetectorError> {
-    set_threads(1);
-    let mut features = Buffer::default();
-    for batch in images.images.split(FEATURE_BATCH, 0) {
-        features.append(buffer(&detector.features(&batch)?));
-    }
-    Ok(features)
-}
-
-fn assemble(parts: Vec<Mutex<Option<Part>>>) -> Generated {
+fn assemble(parts: Vec<Part>) -> Generated {
     let mut whole = Generated::default();
-    for part in parts.into_iter().filter_map(|part| part.into_inner().ok().flatten()) {
+    for part in parts {
         whole.noise.append(part.noise);
         whole.labels.extend(part.labels);
         if let Some(latents) = part.latents {

@@ -1,0 +1,117 @@
+//! A ZIP of encoded images.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::Arc,
+};
+
+use zip::ZipArchive;
+
+use super::{DatasetError, Image, ImageError, codec, labels};
+
+/// An entry that inflates to more is no image but a bomb.
+const MAX_ENTRY_BYTES: u64 = 256 << 20;
+
+#[derive(Clone, Debug)]
+pub struct Archive {
+    zip: ZipArchive<View>,
+    images: Arc<Entries>,
+}
+
+#[derive(Debug)]
+struct Entries {
+    /// Names of the images, sorted, and their places in the archive.
+    names: Vec<String>,
+    places: Vec<usize>,
+    labels: Vec<i64>,
+}
+
+impl Archive {
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+        let damaged = |detail: String| DatasetError::damaged(path, detail);
+        let view = View { file: Arc::new(file), position: 0 };
+        let mut zip = ZipArchive::new(view).map_err(|error| damaged(error.to_string()))?;
+        let mut entries = Vec::new();
+        let mut table = None;
+        for place in 0..zip.len() {
+            let name = zip.name_for_index(place).and_then(Result::ok).map(|name| name.into_owned());
+            let Some(name) = name else {
+                return Err(damaged(format!("entry `{place}` has no readable name")));
+            };
+            if name == labels::FILE {
+                table = Some(place);
+            } else if codec::is_image(&name) {
+                entries.push((name, place));
+            }
+        }
+        entries.sort();
+        let (names, places): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+        let labels = match table {
+            Some(place) => {
+                let json = read_entry(&mut zip, place).map_err(|error| damaged(error.to_string()))?;
+                labels::parse(&json, &names).map_err(damaged)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Self { zip, images: Arc::new(Entries { names, places, labels }) })
+    }
+
+    pub fn len(&self) -> u64 {
+        self.images.names.len() as u64
+    }
+
+    pub fn name(&self, index: u64) -> String {
+        self.images.names.get(index as usize).cloned().unwrap_or_default()
+    }
+
+    pub fn label(&self, index: u64) -> Option<i64> {
+        self.images.labels.get(index as usize).copied()
+    }
+
+    pub fn read(&mut self, index: u64) -> Result<Image, ImageError> {
+        let bytes = read_entry(&mut self.zip, self.images.places[index as usize])?;
+        codec::decode(&bytes)
+    }
+}
+
+/// The zip crate checks the entry's CRC at its end.
+fn read_entry(zip: &mut ZipArchive<View>, place: usize) -> Result<Vec<u8>, ImageError> {
+    let entry = zip.by_index(place).map_err(|error| ImageError::Damaged(error.to_string()))?;
+    let mut bytes = Vec::new();
+    entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_ENTRY_BYTES {
+        return Err(ImageError::Damaged(format!("it inflates to more than `{MAX_ENTRY_BYTES}` bytes")));
+    }
+    Ok(bytes)
+}
+
+/// A position of its own in a file that is shared: clones do not move each other.
+#[derive(Clone, Debug)]
+struct View {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl Read for View {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for View {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.file.metadata()?.len().checked_add_signed(offset),
+        };
+        self.position = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,117 @@
+//! Datasets: images and their classes at rest, in the forms that the field keeps them in.
+//!
+//! | path | what it holds |
+//! | --- | --- |
+//! | `*.zip` | PNG or JPEG entries in the order of their names, classes in a `dataset.json` (EDM's layout) |
+//! | a folder | the same, as files |
+//! | `*.npz` | `arr_0`, uint8 `[N, H, W, C]` (ADM's samples), classes in `arr_1` |
+//! | `*-images-idx3-ubyte[.gz]` | MNIST's format, classes in the labels file beside it |
+//! | `*.safetensors` | `images`, uint8 `[N, C, H, W]`, classes in `labels` |
+
+mod archive;
+mod codec;
+mod error;
+mod folder;
+mod idx;
+mod labels;
+mod tensors;
+
+use std::path::Path;
+
+pub use error::{DatasetError, ImageError};
+
+/// One image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// `[C, H, W]`; C is 1 or 3.
+    pub shape: [usize; 3],
+    /// Row-major in `shape`.
+    pub pixels: Vec<u8>,
+}
+
+/// Images by their place, from 0. A clone has its own position in the file: clones may read side by side.
+#[derive(Clone, Debug)]
+pub struct Dataset(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Archive(archive::Archive),
+    Folder(folder::Folder),
+    Tensors(tensors::Tensors),
+}
+
+impl Dataset {
+    /// Opens a dataset; reads its directory and classes, but for the array formats no image yet.
+    ///
+    /// # Errors
+    /// A path that is none of the forms above, cannot be read, is damaged or holds no image.
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let source = if path.is_dir() {
+            Source::Folder(folder::Folder::open(path)?)
+        } else if name.ends_with(".zip") {
+            Source::Archive(archive::Archive::open(path)?)
+        } else if name.ends_with(".safetensors") {
+            Source::Tensors(tensors::from_safetensors(path)?)
+        } else if name.contains("-idx3-ubyte") {
+            Source::Tensors(idx::read(path)?)
+        } else {
+            return Err(DatasetError::Unknown(path.to_owned()));
+        };
+        let dataset = Self(source);
+        if dataset.is_empty() {
+            return Err(DatasetError::Empty(path.to_owned()));
+        }
+        Ok(dataset)
+    }
+
+    /// How many images there are.
+    pub fn len(&self) -> u64 {
+        match &self.0 {
+            Source::Archive(archive) => archive.len(),
+            Source::Folder(folder) => folder.len(),
+            Source::Tensors(tensors) => tensors.len(),
+        }
+    }
+
+    /// Never true of a dataset that was opened.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What people call the image at `index`: its file's name, or its place.
+    pub fn name(&self, index: u64) -> String {
+        match &self.0 {
+            Source::Archive(archive) => archive.name(index),
+            Source::Folder(folder) => folder.name(index),
+            Source::Tensors(_) => format!("image {index}"),
+        }
+    }
+
+    /// The class of the image at `index`, where it is known.
+    pub fn label(&self, index: u64) -> Option<i64> {
+        match &self.0 {
+            Source::Archive(archive) => archive.label(index),
+            Source::Folder(folder) => folder.label(index),
+            Source::Tensors(tensors) => tensors.label(index),
+        }
+    }
+
+    /// Reads and decodes one image.
+    ///
+    /// # Errors
+    /// It is not there, cannot be read or is no image; the name is the caller's to add.
+    pub fn read(&mut self, index: u64) -> Result<Image, ImageError> {
+        if index >= self.len() {
+            return Err(ImageError::Absent { index, len: self.len() });
+        }
+        match &mut self.0 {
+            Source::Archive(archive) => archive.read(index),
+            Source::Folder(folder) => folder.read(index),
+            Source::Tensors(tensors) => Ok(tensors.read(index)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use std::{fs, io::Write, path::Path};
+
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+use super::*;
+
+/// A PNG whose samples are `0, 1, 2, …`.
+fn png(color: png::ColorType, depth: png::BitDepth, side: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    if color == png::ColorType::Indexed {
+        encoder.set_palette((0..=255_u8).flat_map(|i| [i, 255 - i, 7]).collect::<Vec<_>>());
+    }
+    let bits = color.samples() * if depth == png::BitDepth::Sixteen { 16 } else { 8 };
+    let samples: Vec<u8> = (0..side as usize * side as usize * bits / 8).map(|i| i as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&samples).unwrap();
+    bytes
+}
+
+fn rgb(side: u32) -> Vec<u8> {
+    png(png::ColorType::Rgb, png::BitDepth::Eight, side)
+}
+
+fn write_zip(path: &Path, entries: &[(&str, &[u8])]) {
+    let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in entries {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+#[test]
+fn png_colors_become_one_or_three_channels() {
+    use png::{BitDepth::*, ColorType::*};
+    for (color, depth, shape, start) in [
+        (Grayscale, Eight, [1, 2, 2], [0, 1, 2, 3]),
+        (GrayscaleAlpha, Eight, [1, 2, 2], [0, 2, 4, 6]),
+        (Rgb, Eight, [3, 2, 2], [0, 3, 6, 9]),
+        (Rgba, Eight, [3, 2, 2], [0, 4, 8, 12]),
+        (Rgb, Sixteen, [3, 2, 2], [0, 6, 12, 18]),
+        (Indexed, Eight, [3, 2, 2], [0, 1, 2, 3]),
+    ] {
+        let image = codec::decode(&png(color, depth, 2)).unwrap();
+        assert_eq!((image.shape, &image.pixels[..4]), (shape, &start[..]), "{color:?} {depth:?}");
+    }
+    let palette = codec::decode(&png(Indexed, Eight, 2)).unwrap();
+    assert_eq!(palette.pixels[4..], [255, 254, 253, 252, 7, 7, 7, 7]);
+}
+
+/// 8×8 pixels of (200, 30, 60), written by libjpeg at quality 95 without subsampling.
+const JPEG: &str = include_str!("red.jpg.hex");
+
+fn jpeg() -> Vec<u8> {
+    let digits: Vec<u8> = JPEG.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks_exact(2).map(byte).collect()
+}
+
+#[test]
+fn jpegs_are_read_and_a_cut_one_is_refused() {
+    let image = codec::decode(&jpeg()).unwrap();
+    assert_eq!(image.shape, [3, 8, 8]);
+    for (channel, expected) in image.pixels.chunks_exact(64).zip([200_i32, 30, 60]) {
+        assert!(channel.iter().all(|&value| (i32::from(value) - expected).abs() <= 2), "{channel:?}");
+    }
+    let whole = jpeg();
+    assert!(codec::decode(&whole[..whole.len() - 12]).is_err());
+}
+
+#[test]
+fn archives_and_folders_read_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let (zip, root) = (folder.path().join("d.zip"), folder.path().join("d"));
+    let table = br#"{"labels": [["b/two.png", 6], ["a.jpg", 5], ["z.png", 7]]}"#;
+    let entries: &[(&str, &[u8])] = &[
+        ("z.png", &rgb(4)),
+        ("b/two.png", &rgb(2)),
+        ("a.jpg", &jpeg()),
+        ("dataset.json", table),
+        ("readme.txt", b"no image"),
+    ];
+    write_zip(&zip, entries);
+    for (name, bytes) in entries {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::write(root.join(".hidden.png"), b"passed over").unwrap();
+    for path in [zip, root] {
+        let mut dataset = Dataset::open(&path).unwrap();
+        let names: Vec<String> = (0..dataset.len()).map(|i| dataset.name(i)).collect();
+        assert_eq!(names, ["a.jpg", "b/two.png", "z.png"]);
+        assert_eq!((0..3).map(|i| dataset.label(i)).collect::<Vec<_>>(), [Some(5), Some(6), Some(7)]);
+        let mut clone = dataset.clone();
+        let sides: Vec<usize> = [2, 0, 1].map(|i| clone.read(i).unwrap().shape[1]).to_vec();
+        assert_eq!(sides, [4, 8, 2]);
+        assert_eq!(dataset.read(1).unwrap(), codec::decode(&rgb(2)).unwrap());
+        assert!(matches!(dataset.read(3), Err(ImageError::Absent { index: 3, len: 3 })));
+    }
+}
+
+#[test]
+fn damage_is_named_and_stays_with_its_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.zip");
+    let cut = &rgb(8)[..60];
+    write_zip(&path, &[("0.png", &rgb(2)), ("1.png", cut), ("2.png", b""), ("3.png", b"GIF89a")]);
+    let mut dataset = Dataset::open(&path).unwrap();
+    assert!(dataset.read(0).is_ok());
+    for index in 1..4 {
+        let error = dataset.read(index).unwrap_err().to_string();
+        assert!(error.starts_with("is no whole image"), "{error}");
+    }
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|w| w == b"0.png").unwrap() + 30;
+    bytes[at] ^= 0x40;
+    fs::write(&path, bytes).unwrap();
+    assert!(Dataset::open(&path).unwrap().read(0).is_err(), "the CRC was not looked at");
+}
+
+#[test]
+fn what_is_no_dataset_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let error = Dataset::open(&path).unwrap_err().to_string();
+        assert!(!error.contains('\n') && error.contains(name), "{error}");
+        error
+    };
+    assert!(refused("a.rar", b"").contains("no dataset that is known"));
+    assert!(refused("a.zip", b"PK").contains("damaged"));
+    assert!(refused("x-images-idx3-ubyte", b"").contains("header"));
+    assert!(refused("a.safetensors", b"\x02\0\0\0\0\0\0\0{}").contains("`images`"));
+    write_zip(&folder.path().join("empty.zip"), &[("readme.txt", b"")]);
+    assert!(matches!(Dataset::open(&folder.path().join("empty.zip")), Err(DatasetError::Empty(_))));
+    let unlabelled = br#"{"labels": [["b.png", 1]]}"#;
+    write_zip(&folder.path().join("l.zip"), &[("a.png", &rgb(2)), ("dataset.json", unlabelled)]);
+    let error = Dataset::open(&folder.path().join("l.zip")).unwrap_err().to_string();
+    assert!(error.contains("no class for `a.png`"), "{error}");
+}
+
+#[test]
+fn idx_files_have_their_classes_beside_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("x-images-idx3-ubyte");
+    let bytes = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2][..], &[1, 2, 3, 4]].concat();
+    fs::write(&images, &bytes).unwrap();
+    fs::write(folder.path().join("x-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 7, 9]).unwrap();
+    let mut dataset = Dataset::open(&images).unwrap();
+    assert_eq!(dataset.read(1).unwrap(), Image { shape: [1, 1, 2], pixels: vec![3, 4] });
+    assert_eq!((dataset.len(), dataset.label(1)), (2, Some(9)));
+    fs::write(&images, &bytes[..19]).unwrap();
+    let error = Dataset::open(&images).unwrap_err().to_string();
+    assert!(error.contains("promises 4 bytes, it holds 3"), "{error}");
+}
+
+#[test]
+fn tensors_are_read_by_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("i.safetensors");
+    let pixels: Vec<u8> = (0..24).collect();
+    let labels: Vec<u8> = [4_i64, 5].iter().flat_map(|label| label.to_le_bytes()).collect();
+    let tensors = [
+        ("images", safetensors::tensor::TensorView::new(safetensors::Dtype::U8, vec![2, 3, 2, 2], &pixels)),
+        ("labels", safetensors::tensor::TensorView::new(safetensors::Dtype::I64, vec![2], &labels)),
+    ]
+    .map(|(name, view)| (name, view.unwrap()));
+    fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let mut dataset = Dataset::open(&path).unwrap();
+    assert_eq!(dataset.read(1).unwrap(), Image { shape: [3, 2, 2], pixels: pixels[12..].to_vec() });
+    assert_eq!((dataset.len(), dataset.label(0)), (2, Some(4)));
+}
