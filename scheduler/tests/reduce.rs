@@ -87,6 +87,7 @@ async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
         chunk: chunk.index,
         spec_digest: spec.digest(),
         seeds: chunk.seeds.clone(),
+        unreadable: Vec::new(),
         objects,
         noise_sha256: Digest([0; 32]),
         device: "cpu".into(),

@@ -26,6 +26,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
         name: name.into(),
         guidance,
         num_images: 2000,
+        unreadable: Vec::new(),
         detectors: [("fashion-cnn".to_owned(), distance)].into(),
         timing: Timing {
             images_per_s: if guided { 21.04 } else { 41.26 },

@@ -25,6 +25,7 @@ pub struct Manifest {
     pub version: u32,
     pub run: RunId,
     pub spec_digest: Digest,
+    /// Images that there are: all seeds but the unreadable ones.
     pub num_images: u64,
     pub chunks: Vec<ManifestEntry>,
 }
@@ -35,6 +36,9 @@ pub struct Manifest {
 pub struct ManifestEntry {
     pub chunk: ChunkIndex,
     pub seeds: Seeds,
+    /// Those of the seeds whose images could not be read: the objects have no rows of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<u64>,
     /// Of the receipt's bytes as stored.
     pub receipt_sha256: Digest,
     /// The sha256 of each object.
@@ -56,6 +60,8 @@ pub struct Expected {
     pub spec_digest: Digest,
     pub plan: Plan,
     pub kinds: Vec<Kind>,
+    /// Whether a chunk may lack the rows of images that cannot be read.
+    pub allow_unreadable: bool,
 }
 
 impl Expected {
@@ -66,6 +72,7 @@ impl Expected {
             spec_digest: spec.digest(),
             plan: Plan::new(spec),
             kinds: spec.kinds(),
+            allow_unreadable: spec.allow_unreadable,
         }
     }
 }
@@ -99,7 +106,7 @@ impl Manifest {
             version: VERSION,
             run: expected.run.clone(),
             spec_digest: expected.spec_digest,
-            num_images: chunks.iter().map(|entry| entry.seeds.len()).sum(),
+            num_images: chunks.iter().map(ManifestEntry::num_rows).sum(),
             chunks,
         })
     }
@@ -124,6 +131,18 @@ impl Manifest {
     }
 }
 
+impl ManifestEntry {
+    /// The seeds of the objects' rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = u64> + '_ {
+        self.seeds.iter().filter(|seed| !self.unreadable.contains(seed))
+    }
+
+    /// How many rows each object has.
+    pub fn num_rows(&self) -> u64 {
+        self.seeds.len() - self.unreadable.len() as u64
+    }
+}
+
 /// The entry of one receipt, after checking it against the plan.
 fn entry(expected: &Expected, seeds: &Seeds, stored: &StoredReceipt) -> Result<ManifestEntry, ManifestError> {
     let receipt = &stored.receipt;
@@ -143,18 +162,21 @@ fn entry(expected: &Expected, seeds: &Seeds, stored: &StoredReceipt) -> Result<M
         let (found, asked) = (names(&mut receipt.objects.keys()), names(&mut kinds.into_iter()));
         return contradicts(format!("it holds `{found}` where the spec asks for `{asked}`"));
     }
+    let unreadable: Vec<u64> = receipt.unreadable.iter().map(|image| image.seed).collect();
+    let among = seeds.iter().filter(|seed| unreadable.contains(seed));
+    if !among.eq(unreadable.iter().copied()) || (!unreadable.is_empty() && !expected.allow_unreadable) {
+        return contradicts(format!("it calls the images of `{unreadable:?}` unreadable"));
+    }
     for (kind, object) in &receipt.objects {
-        if object.shape.first().map(|rows| *rows as u64) != Some(seeds.len()) {
-            return contradicts(format!(
-                "its `{kind}` has shape {:?} for {} seeds",
-                object.shape,
-                seeds.len()
-            ));
+        if object.shape.first().map(|rows| *rows as u64) != Some(receipt.num_rows()) {
+            let (shape, rows) = (&object.shape, receipt.num_rows());
+            return contradicts(format!("its `{kind}` has shape {shape:?} for {rows} seeds"));
         }
     }
     Ok(ManifestEntry {
         chunk: receipt.chunk,
         seeds: seeds.clone(),
+        unreadable,
         receipt_sha256: stored.sha256,
         objects: receipt.objects.iter().map(|(kind, object)| (kind.clone(), object.sha256)).collect(),
     })

@@ -24,6 +24,9 @@ pub struct Receipt {
     pub spec_digest: Digest,
     /// In the order of the objects' rows.
     pub seeds: Seeds,
+    /// Images that could not be read, where the spec allows it: the objects have no rows of them. In the seeds' order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<Unreadable>,
     /// One object per kind of the spec.
     pub objects: BTreeMap<Kind, StoredObject>,
     /// Of the initial noise: tells a different generator from a different net.
@@ -38,6 +41,18 @@ pub struct Receipt {
     pub attempt: u64,
 }
 
+/// An image that exists and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreadable {
+    /// Its place in the dataset.
+    pub seed: u64,
+    /// What its file is called.
+    pub name: String,
+    /// One line.
+    pub cause: String,
+}
+
 /// One object of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,11 +62,16 @@ pub struct StoredObject {
     pub num_bytes: u64,
     /// Of the data tensor.
     pub dtype: Dtype,
-    /// Of the data tensor; the first dimension is the number of seeds.
+    /// Of the data tensor; the first dimension is [`Receipt::num_rows`].
     pub shape: Vec<usize>,
 }
 
 impl Receipt {
+    /// How many rows each object has.
+    pub fn num_rows(&self) -> u64 {
+        self.seeds.len() - self.unreadable.len() as u64
+    }
+
     /// The bytes to store: one line of JSON, fields in a fixed order.
     ///
     /// # Errors
@@ -120,6 +140,7 @@ pub(crate) mod tests {
             chunk: 3,
             spec_digest: Digest([2; 32]),
             seeds: "6-7".parse().unwrap(),
+            unreadable: Vec::new(),
             objects: [("features-fashion-cnn".parse().unwrap(), object)].into(),
             noise_sha256: Digest([3; 32]),
             device: "cpu".into(),
@@ -148,6 +169,21 @@ pub(crate) mod tests {
         let bytes = sample().to_json().unwrap();
         assert_eq!(String::from_utf8(bytes.clone()).unwrap(), expected);
         assert_eq!(Receipt::from_json(&bytes).unwrap(), sample());
+    }
+
+    #[test]
+    fn unreadable_images_are_named() {
+        let unreadable =
+            Unreadable { seed: 6, name: "a/b.png".into(), cause: "is no whole image: it is empty".into() };
+        let receipt = Receipt { unreadable: vec![unreadable], ..sample() };
+        let bytes = receipt.to_json().unwrap();
+        assert_eq!(Receipt::from_json(&bytes).unwrap(), receipt);
+        assert_eq!((receipt.num_rows(), sample().num_rows()), (1, 2));
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(
+            text.contains(r#""seeds":"6-7","unreadable":[{"seed":6,"name":"a/b.png","cause":"is no"#),
+            "{text}"
+        );
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> 
         });
         let features: Vec<FeatureChunk> =
             features.collect::<Result<_, _>>().map_err(ReduceError::Internal)?;
+        // A chunk of which no image could be read has no rows, and no width.
+        let features: Vec<FeatureChunk> = features.into_iter().filter(|f| !f.values.is_empty()).collect();
         fold = computed(detector, move || fold.push(&features).map(|()| fold)).await?;
     }
     computed(detector, move || fold.finish()).await

@@ -56,7 +56,7 @@ fn verified(entry: &ManifestEntry, kind: &Kind, key: &str, bytes: &[u8]) -> Resu
         return Err(ReduceError::Altered { key: key.to_owned(), expected, found: found.to_string() });
     }
     let object = ChunkObject::decode(kind, bytes).map_err(|error| ReduceError::payload(key, &error))?;
-    if !object.seeds.iter().copied().eq(entry.seeds.iter()) {
+    if !object.seeds.iter().copied().eq(entry.rows()) {
         let detail = format!("its seeds are not `{}`", entry.seeds);
         return Err(ReduceError::Payload { key: key.to_owned(), detail });
     }

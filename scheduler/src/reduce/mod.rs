@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::keys;
 use fidelis_shared::manifest::{Expected, Manifest, StoredReceipt};
+use fidelis_shared::receipt::Unreadable;
 use fidelis_shared::spec::RunSpec;
 use fidelis_shared::store::Store;
 
@@ -54,6 +55,7 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
         name: spec.name.clone(),
         guidance: spec.guidance,
         num_images: manifest.num_images,
+        unreadable: unreadable(&receipts),
         detectors,
         timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),
         provenance: provenance(spec, &receipts),
@@ -62,6 +64,10 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
     let json = result.to_json().map_err(|error| ReduceError::Internal(error.to_string()))?;
     store.replace(&keys::result(&expected.run), json.into(), "application/json").await?;
     Ok(Reduced { manifest, result })
+}
+
+fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {
+    receipts.iter().flat_map(|stored| stored.receipt.unreadable.iter().cloned()).collect()
 }
 
 fn provenance(spec: &RunSpec, receipts: &[StoredReceipt]) -> Provenance {

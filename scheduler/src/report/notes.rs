@@ -28,6 +28,7 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
              distances of different detectors have different units and cannot be compared."
         ));
     }
+    notes.extend(runs.iter().filter(|run| !run.unreadable.is_empty()).map(unreadable));
     if all().any(|result| result.rank_deficient) {
         notes.push(
             "* The covariance is rank-deficient: there are fewer images than features, or features that depend \
@@ -39,6 +40,20 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
         notes.push("A dash stands where the spec names no reference statistics to compare with.".to_owned());
     }
     notes
+}
+
+fn unreadable(run: &RunResult) -> String {
+    const NAMED: usize = 20;
+    let names = run.unreadable.iter().take(NAMED).map(|image| format!("`{}` {}", image.name, image.cause));
+    let more = match run.unreadable.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more, which `result.json` names"),
+    };
+    format!(
+        "{} of the images could not be read and are left out: {}{more}.",
+        thousands(run.unreadable.len() as u64),
+        names.collect::<Vec<_>>().join("; ")
+    )
 }
 
 fn bias(runs: &[RunResult]) -> String {

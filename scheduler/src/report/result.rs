@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fidelis_shared::ids::{Digest, RunId};
-use fidelis_shared::receipt::Receipt;
+use fidelis_shared::receipt::{Receipt, Unreadable};
 use fidelis_shared::seeds::Seeds;
 use fidelis_shared::spec::{EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct RunResult {
     pub guidance: f64,
     /// Images behind every number here.
     pub num_images: u64,
+    /// Images of a dataset that could not be read, and are not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<Unreadable>,
     /// By detector.
     pub detectors: BTreeMap<String, DetectorResult>,
     /// How long it took.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::receipt::tests::sample;
+use crate::receipt::{Unreadable, tests::sample};
 use proptest::prelude::*;
 
 fn expected(seeds: &str, chunk_size: u32) -> Expected {
@@ -9,6 +9,7 @@ fn expected(seeds: &str, chunk_size: u32) -> Expected {
         spec_digest: receipt.spec_digest,
         plan: Plan::of_seeds(seeds.parse().unwrap(), chunk_size),
         kinds: receipt.objects.into_keys().collect(),
+        allow_unreadable: false,
     }
 }
 
@@ -66,6 +67,32 @@ fn receipts_that_contradict_the_plan_are_integrity_failures() {
     for (error, words) in cases.iter().zip(expected) {
         assert!(error.to_string().contains(words), "`{error}` lacks `{words}`");
         assert_eq!((error.is_retryable(), error.exit_code()), (false, exit::INTEGRITY));
+    }
+}
+
+#[test]
+fn rows_may_lack_where_images_may_be_unreadable() {
+    let (allowed, strict) = (Expected { allow_unreadable: true, ..expected("0-7", 3) }, expected("0-7", 3));
+    let with = |seeds: &[u64], rows: usize| {
+        let mut receipts = receipts(&allowed);
+        let receipt = &mut receipts[1].receipt;
+        let unreadable = |&seed: &u64| Unreadable { seed, name: "n".into(), cause: "c".into() };
+        receipt.unreadable = seeds.iter().map(unreadable).collect();
+        receipt.objects.values_mut().for_each(|object| object.shape[0] = rows);
+        receipts
+    };
+    let manifest = Manifest::build(&allowed, &with(&[4], 2)).unwrap();
+    assert_eq!(manifest.num_images, 7);
+    assert_eq!(manifest.chunks[1].rows().collect::<Vec<_>>(), [3, 5]);
+    assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
+    for (expected, receipts) in [
+        (&strict, with(&[4], 2)),
+        (&allowed, with(&[4], 3)),
+        (&allowed, with(&[6], 2)),
+        (&allowed, with(&[5, 4], 1)),
+    ] {
+        let error = Manifest::build(expected, &receipts).unwrap_err();
+        assert!(matches!(error, ManifestError::Contradiction { chunk: 1, .. }), "{error}");
     }
 }
 

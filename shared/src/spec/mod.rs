@@ -45,6 +45,9 @@ pub struct RunSpec {
     /// The images of a dataset run: a ZIP, a folder, an `.npz` or an idx file; required for `dataset`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<FileRef>,
+    /// Images of `data` that cannot be read are named and left out, instead of ending the run.
+    #[serde(default, skip_serializing_if = "parts::is_false")]
+    pub allow_unreadable: bool,
     /// w in D = D₀ + w·(D₁ − D₀); 1 is unguided.
     #[serde(default = "parts::one")]
     pub guidance: f64,

@@ -183,6 +183,10 @@ pub(super) fn default_micro_batch() -> u32 {
     64
 }
 
+pub(super) fn is_false(value: &bool) -> bool {
+    !value
+}
+
 pub(super) fn one() -> f64 {
     1.0
 }

@@ -133,6 +133,11 @@ fn every_rule_names_its_field() {
         (with("synthetic = {}"), "synthetic"),
         (with("data = \"d.zip\""), "data"),
         (with("engine = \"dataset\""), "net"),
+        (with("allow_unreadable = true"), "allow_unreadable"),
+        (
+            parse(&MINIMAL.replace("net = \"main.safetensors\"", "engine = \"dataset\"\ndata = \"d.zip\"")),
+            "outputs",
+        ),
         (with("vae = \"v\""), "vae"),
         (with("encoder = \"stability-vae\""), "vae"),
         (with("engine = \"synthetic\""), "net"),

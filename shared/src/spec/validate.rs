@@ -49,6 +49,9 @@ impl RunSpec {
                 format!("the engine `{}` has no use for it: remove `{name}`", self.engine)
             })?;
         }
+        require(!self.allow_unreadable || self.engine == EngineKind::Dataset, "allow_unreadable", || {
+            format!("the engine `{}` reads no images: remove it", self.engine)
+        })?;
         require(self.synthetic.is_none() || self.engine == EngineKind::Synthetic, "synthetic", || {
             "belongs to another engine: remove it, or set `engine` to `synthetic`".into()
         })?;
@@ -63,8 +66,8 @@ impl RunSpec {
             }
             EngineKind::Dataset => {
                 require(self.data.is_some(), "data", || "missing: the engine `dataset` needs images".into())?;
-                require(!self.outputs.latents, "outputs.latents", || {
-                    "the engine `dataset` has no latents: remove it".into()
+                require(!self.outputs.latents && !self.outputs.images, "outputs", || {
+                    "the engine `dataset` keeps features only, its images exist already: remove it".into()
                 })
             }
             EngineKind::Synthetic => self.check_synthetic(),

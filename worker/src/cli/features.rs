@@ -12,7 +12,7 @@ use fidelis_shared::payload::Tensor;
 
 use super::failure::Failure;
 use super::output;
-use crate::engine::edm2;
+use crate::engine::{dataset, edm2};
 
 /// Images that go through the detector together.
 const MICRO_BATCH: usize = 64;
@@ -43,8 +43,11 @@ pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
     let mut extractor = Extractor::load(&detectors, device::parse(&args.device)?, edm2::default_lanes())?;
     let dataset = Dataset::open(&args.images)?;
     let indices: Vec<u64> = (0..dataset.len()).collect();
-    let source = Source { dataset: &dataset, path: &args.images, indices: &indices };
+    let source = Source { dataset: &dataset, indices: &indices };
     let mut extracted = extractor.extract(&source, MICRO_BATCH, &|| false)?;
+    if !extracted.unreadable.is_empty() {
+        return Err(dataset::refusal(&args.images, &extracted.unreadable).into());
+    }
     let features = extracted.features.remove(&args.detector).context("the detector left no features")?;
     output::write_tensors(&args.out, &[Tensor::from_f32("features", &features.shape, &features.data)])?;
     Ok(exit::DONE)

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use fidelis_edm2::device;
-use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source};
+use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable};
 use fidelis_formats::images::Dataset;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
-use fidelis_shared::spec::RunSpec;
+use fidelis_shared::receipt;
+use fidelis_shared::spec::{DetectorSpec, RunSpec};
 
 use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, edm2};
 
@@ -67,10 +69,29 @@ impl Engine for DatasetEngine {
         cancel: &CancelFlag,
     ) -> Result<ChunkOutput, EngineError> {
         let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
-        let source = Source { dataset, path: Path::new(&recipe.data), indices: seeds };
+        let source = Source { dataset, indices: seeds };
         let extracted = extractor.extract(&source, spec.micro_batch as usize, &|| cancel.is_set());
-        extracted.map(chunk_output).map_err(edm2::classed)
+        let extracted = extracted.map_err(edm2::classed)?;
+        if !extracted.unreadable.is_empty() && !spec.allow_unreadable {
+            let refusal = refusal(&recipe.data, &extracted.unreadable);
+            return Err(EngineError::Unfit(format!(
+                "{refusal}, or leave them out with `--allow-unreadable`"
+            )));
+        }
+        Ok(chunk_output(spec, extracted))
     }
+}
+
+/// Images that cannot be read where that is not allowed: all of them by name, and why the first.
+pub fn refusal(data: &Path, unreadable: &[Unreadable]) -> anyhow::Error {
+    let names: Vec<_> = unreadable.iter().map(|image| format!("`{}`", image.name)).collect();
+    let first = unreadable.first().map_or("", |image| &image.cause);
+    anyhow!(
+        "{} of the images of `{}` cannot be read: {} (the first {first}); repair or remove them",
+        unreadable.len(),
+        data.display(),
+        names.join(", ")
+    )
 }
 
 fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
@@ -83,13 +104,21 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
     })
 }
 
-fn chunk_output(extracted: Extracted) -> ChunkOutput {
-    let tensor = |(detector, Buffer { shape, data }): (String, Buffer<f32>)| {
-        (Kind::Features(detector), Tensor::from_f32("features", &shape, &data))
+fn chunk_output(spec: &RunSpec, mut extracted: Extracted) -> ChunkOutput {
+    let mut tensor = |detector: &DetectorSpec| {
+        // Nothing where no image of the chunk could be read: then the width is not known either.
+        let nothing = || Buffer { shape: vec![0, 0], data: Vec::new() };
+        let Buffer { shape, data } = extracted.features.remove(&detector.name).unwrap_or_else(nothing);
+        (Kind::Features(detector.name.clone()), Tensor::from_f32("features", &shape, &data))
     };
+    let tensors = spec.detectors.iter().map(&mut tensor).collect();
+    let unreadable = extracted.unreadable.into_iter();
     ChunkOutput {
+        unreadable: unreadable
+            .map(|image| receipt::Unreadable { seed: image.index, name: image.name, cause: image.cause })
+            .collect(),
         labels: extracted.labels,
-        tensors: extracted.features.into_iter().map(tensor).collect(),
+        tensors,
         noise_sha256: Digest::of(&extracted.digests.concat()),
     }
 }

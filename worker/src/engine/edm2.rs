@@ -125,5 +125,10 @@ fn chunk_output(generated: Generated) -> ChunkOutput {
         tensors.insert(Kind::Features(detector), Tensor::from_f32("features", &shape, &data));
     }
     let noise = Tensor::from_f32("noise", &generated.noise.shape, &generated.noise.data);
-    ChunkOutput { labels: generated.labels, tensors, noise_sha256: Digest::of(&noise.data) }
+    ChunkOutput {
+        unreadable: Vec::new(),
+        labels: generated.labels,
+        tensors,
+        noise_sha256: Digest::of(&noise.data),
+    }
 }

@@ -1,7 +1,7 @@
 //! What makes images: seeds in, plain buffers out. An engine knows no Redis, no S3 and no queue.
 
 mod cancel;
-mod dataset;
+pub(crate) mod dataset;
 pub(crate) mod edm2;
 pub mod synthetic;
 pub(crate) mod terms;
@@ -12,6 +12,7 @@ use fidelis_shared::{
     ids::Digest,
     kind::Kind,
     payload::Tensor,
+    receipt::Unreadable,
     spec::{EngineKind, RunSpec},
 };
 
@@ -47,9 +48,11 @@ pub trait Engine: Send {
     ) -> Result<ChunkOutput, EngineError>;
 }
 
-/// What an engine made of n seeds.
+/// What an engine made of n seeds, of those of them whose images could be read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkOutput {
+    /// Images that exist and could not be read, where the spec allows it; the others are the rows of what follows.
+    pub unreadable: Vec<Unreadable>,
     /// The class of each image, or [`fidelis_shared::payload::NO_LABEL`]; `[n]`.
     pub labels: Vec<i64>,
     /// One tensor of n rows for each of [`RunSpec::kinds`].

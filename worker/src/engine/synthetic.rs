@@ -68,7 +68,7 @@ impl Engine for SyntheticEngine {
             tensors.insert(kind, tensor);
         }
         let labels = seeds.iter().map(|&seed| label(seed, &spec.labels, settings.label_dim)).collect();
-        Ok(ChunkOutput { labels, tensors, noise_sha256: Digest::of(&noise_bytes) })
+        Ok(ChunkOutput { unreadable: Vec::new(), labels, tensors, noise_sha256: Digest::of(&noise_bytes) })
     }
 }
 

@@ -62,8 +62,10 @@ impl Commit<'_> {
     /// # Errors
     /// [`Setback::Hopeless`] when the store has other bytes: nondeterminism, with both digests.
     pub async fn store(&self, made: Made) -> Result<(), Setback> {
-        let seeds = self.chunk.seeds.to_vec();
-        let (labels, mut tensors) = (made.output.labels, made.output.tensors);
+        let (unreadable, labels, mut tensors) =
+            (made.output.unreadable, made.output.labels, made.output.tensors);
+        let lacks = |seed: &u64| unreadable.iter().any(|image| image.seed == *seed);
+        let seeds: Vec<u64> = self.chunk.seeds.iter().filter(|seed| !lacks(seed)).collect();
         let mut objects = BTreeMap::new();
         for kind in self.spec.kinds() {
             let data = tensors.remove(&kind);
@@ -78,6 +80,7 @@ impl Commit<'_> {
             chunk: self.chunk.index,
             spec_digest: self.claim.task.spec_digest,
             seeds: self.chunk.seeds.clone(),
+            unreadable,
             objects,
             noise_sha256: made.output.noise_sha256,
             device: made.device,

@@ -46,6 +46,8 @@ impl Dataset {
     /// # Errors
     /// A path that is none of the forms above, cannot be read, is damaged or holds no image.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let found = std::fs::metadata(path);
+        found.map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let source = if path.is_dir() {
             Source::Folder(folder::Folder::open(path)?)

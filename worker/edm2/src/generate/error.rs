@@ -2,8 +2,6 @@
 
 use std::any::Any;
 
-use fidelis_formats::images::ImageError;
-
 use crate::checkpoint::CheckpointError;
 use crate::detector::DetectorError;
 use crate::guidance::PairError;
@@ -31,8 +29,6 @@ pub enum GenerateError {
     Detector(#[from] DetectorError),
     #[error(transparent)]
     Draws(#[from] DrawsError),
-    #[error("`{name}` of `{path}` {source}")]
-    Image { path: String, name: String, source: ImageError },
     #[error("the net's file does not say how its output becomes pixels: name an encoder")]
     NoEncoder,
 }

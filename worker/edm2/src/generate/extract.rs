@@ -1,7 +1,7 @@
 //! Images that exist, through detectors.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fidelis_formats::images::{Dataset, Image};
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use crate::device::set_threads;
 #[derive(Debug)]
 pub struct Extractor(Vec<BTreeMap<String, Detector>>);
 
-/// What came of some images, in their order.
+/// What came of some images, in their order: N of them, those that could be read.
 #[derive(Clone, Debug, Default)]
 pub struct Extracted {
     /// `[N, D]` of each detector.
@@ -25,6 +25,19 @@ pub struct Extracted {
     pub labels: Vec<i64>,
     /// sha256 of each image's pixels.
     pub digests: Vec<[u8; 32]>,
+    /// The others.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An image that is there and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its place in the dataset.
+    pub index: u64,
+    /// What its file is called.
+    pub name: String,
+    /// One line.
+    pub cause: String,
 }
 
 impl Extractor {
@@ -43,7 +56,8 @@ impl Extractor {
     }
 
     /// Features of the images at `indices`; `micro_batch` of them are read and seen together, which is part of what
-    /// decides the bits (D2). Asks `stop` between batches whether to give up.
+    /// decides the bits (D2). Asks `stop` between batches whether to give up. Images that cannot be read are told, and
+    /// are the caller's to judge.
     pub fn extract(
         &mut self,
         images: &Source<'_>,
@@ -57,16 +71,17 @@ impl Extractor {
             if stop() {
                 return Err(GenerateError::Stopped);
             }
-            part(detectors, &read(dataset, images.path, indices)?)
+            part(detectors, read(dataset, indices))
         })?;
         let mut whole = Extracted::default();
         for part in parts {
+            whole.labels.extend(part.labels);
             whole.digests.extend(part.digests);
+            whole.unreadable.extend(part.unreadable);
             for (name, features) in part.features {
                 whole.features.entry(name).or_default().append(features);
             }
         }
-        whole.labels = images.indices.iter().map(|&i| images.dataset.label(i).unwrap_or(-1)).collect();
         Ok(whole)
     }
 }
@@ -75,30 +90,35 @@ impl Extractor {
 #[derive(Debug)]
 pub struct Source<'a> {
     pub dataset: &'a Dataset,
-    /// Where it lies, for errors.
-    pub path: &'a Path,
     pub indices: &'a [u64],
 }
 
-fn read(dataset: &mut Dataset, path: &Path, indices: &[u64]) -> Result<Vec<Image>, GenerateError> {
-    let read = |&index: &u64| {
-        dataset.read(index).map_err(|source| GenerateError::Image {
-            path: path.display().to_string(),
-            name: dataset.name(index),
-            source,
-        })
-    };
-    indices.iter().map(read).collect()
+/// The images of one batch, with what can be told of them without a device.
+fn read(dataset: &mut Dataset, indices: &[u64]) -> (Vec<Image>, Extracted) {
+    let (mut images, mut part) = (Vec::with_capacity(indices.len()), Extracted::default());
+    for &index in indices {
+        match dataset.read(index) {
+            Ok(image) => {
+                part.labels.push(dataset.label(index).unwrap_or(-1));
+                part.digests.push(Sha256::digest(&image.pixels).into());
+                images.push(image);
+            }
+            Err(error) => {
+                let cause = error.to_string();
+                part.unreadable.push(Unreadable { index, name: dataset.name(index), cause });
+            }
+        }
+    }
+    (images, part)
 }
 
 /// Neighbours of one shape go through the detectors together.
-fn part(detectors: &BTreeMap<String, Detector>, images: &[Image]) -> Result<Extracted, GenerateError> {
+fn part(
+    detectors: &BTreeMap<String, Detector>,
+    (images, mut part): (Vec<Image>, Extracted),
+) -> Result<Extracted, GenerateError> {
     set_threads(1);
     let _guard = tch::no_grad_guard();
-    let mut part = Extracted {
-        digests: images.iter().map(|image| Sha256::digest(&image.pixels).into()).collect(),
-        ..Extracted::default()
-    };
     for alike in images.chunk_by(|a, b| a.shape == b.shape) {
         let batch: Tensor = stack(alike);
         for (name, detector) in detectors {

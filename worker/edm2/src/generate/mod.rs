@@ -17,7 +17,7 @@ use crate::net::Precision;
 use crate::noise::{Classes, Stream};
 use crate::sampler::Sampler;
 pub use error::GenerateError;
-pub use extract::{Extracted, Extractor, Source};
+pub use extract::{Extracted, Extractor, Source, Unreadable};
 use lane::{Lane, Part};
 
 /// What to generate from, and what to keep.
