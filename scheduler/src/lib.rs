@@ -1,9 +1,10 @@
-//! The control plane: turns a spec into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
+//! The control plane: turns a spec, or a [`dataset`], into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
 //! ([`reduce`]) into statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the
 //! result ([`report`], [`comparison`]). It knows no tensor library; [`local`] is a whole fleet on one machine.
 
 pub mod cli;
 pub mod comparison;
+pub mod dataset;
 pub mod evaluate;
 pub mod fleet;
 pub mod formats;

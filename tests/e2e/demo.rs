@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use fidelis_tests::{Outcome, repository};
+use fidelis_tests::{Outcome, fashion_mnist, repository};
 use serde_json::Value;
 
 fn run(name: &str, args: &[&str]) -> Result<Outcome> {
@@ -53,10 +53,7 @@ fn a_local_run_leaves_a_summary_a_sheet_and_a_report_and_can_be_repeated() -> Re
 /// The checked-in statistics are those of the checked-in detector on the real test images.
 #[test]
 fn reference_statistics_come_from_the_images_that_they_name() -> Result<()> {
-    let data =
-        std::env::var("FIDELIS_FASHION_MNIST").unwrap_or("/usr/share/datasets/fashion-mnist".to_owned());
-    let images = Path::new(&data).join("t10k-images-idx3-ubyte.gz");
-    ensure!(images.exists(), "`{}` is missing: run `make setup`", images.display());
+    let images = fashion_mnist::file("t10k-images-idx3-ubyte.gz")?;
     let folder = tempfile::tempdir()?;
     let (features, stats) = (folder.path().join("f.safetensors"), folder.path().join("s.npz"));
     let (images, features, stats) = (text(&images), text(&features), text(&stats));

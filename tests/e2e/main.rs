@@ -1,6 +1,7 @@
 //! End to end: real servers, real workers with the demo's nets, real signals.
 
 mod bad_input;
+mod datasets;
 mod demo;
 mod faults;
 mod house;

@@ -21,6 +21,8 @@ static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 #[derive(Debug)]
 pub struct Console {
     json: bool,
+    /// Whether the store is there after the command has ended.
+    keeps_store: bool,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
     /// Why chunks died, as far as it was told.
@@ -30,7 +32,14 @@ pub struct Console {
 impl Console {
     /// With `json`, every event is a line on stdout as well.
     pub fn new(json: bool) -> Self {
-        Self { json, bar: None, last_line: None, causes: HashSet::new() }
+        Self { json, keeps_store: true, bar: None, last_line: None, causes: HashSet::new() }
+    }
+
+    /// Of a command whose store goes with it: where reports lie in it is nobody's concern.
+    pub fn of_passing_store(json: bool) -> Self {
+        let mut console = Self::new(json);
+        console.keeps_store = false;
+        console
     }
 
     /// Shows an event.
@@ -44,6 +53,7 @@ impl Console {
             Event::Progress { .. } => self.progress(event),
             // A spec that cannot run kills every chunk in the same way.
             Event::ChunkDead { dead, .. } if !self.causes.insert(dead.cause.clone()) => {}
+            Event::Reported { .. } if !self.keeps_store => {}
             _ => {
                 if matches!(event, Event::Stored { .. }) {
                     self.last_line = None;

@@ -1,4 +1,4 @@
-//! `fidelis metrics` and `fidelis ref`: distances and statistics of files.
+//! `fidelis metrics`: distances between files.
 
 use std::path::PathBuf;
 
@@ -29,17 +29,6 @@ pub struct MetricsArgs {
     json: bool,
 }
 
-/// What to make statistics of.
-#[derive(Debug, Args)]
-pub struct RefArgs {
-    /// Features (.safetensors)
-    #[arg(long, value_name = "FILE")]
-    features: PathBuf,
-    /// Where the statistics go (.npz)
-    #[arg(long, value_name = "FILE")]
-    dest: PathBuf,
-}
-
 /// Prints the distances.
 pub fn metrics(args: MetricsArgs) -> Result<u8, Failure> {
     let MetricsArgs { features, reference, metrics, detector, json } = args;
@@ -49,12 +38,5 @@ pub fn metrics(args: MetricsArgs) -> Result<u8, Failure> {
     } else {
         found.iter().for_each(|(name, value)| println!("{name}  {value}"));
     }
-    Ok(exit::DONE)
-}
-
-/// Writes the statistics.
-pub fn reference(args: RefArgs) -> Result<u8, Failure> {
-    let statistics = evaluate::write_reference(&args.features, &args.dest)?;
-    println!("{}: {} images, {} features", args.dest.display(), statistics.num_images, statistics.dim());
     Ok(exit::DONE)
 }

@@ -4,8 +4,10 @@ mod console;
 mod evaluate;
 mod failure;
 mod fleet;
+mod images;
 mod local;
 mod runs;
+mod session;
 mod signals;
 mod status;
 
@@ -44,8 +46,10 @@ enum Command {
     Status(status::StatusArgs),
     /// Distance between files of features or statistics
     Metrics(evaluate::MetricsArgs),
-    /// Reference statistics of a features file
-    Ref(evaluate::RefArgs),
+    /// Score images that exist against reference statistics
+    Calc(images::CalcArgs),
+    /// Reference statistics of images, or of a features file
+    Ref(Box<images::RefArgs>),
 }
 
 impl Cli {
@@ -63,7 +67,8 @@ impl Cli {
             Command::Report(args) => runs::report(args).await,
             Command::Status(args) => status::status(args).await,
             Command::Metrics(args) => evaluate::metrics(args),
-            Command::Ref(args) => evaluate::reference(args),
+            Command::Calc(args) => images::calc(args).await,
+            Command::Ref(args) => images::reference(*args).await,
         }
     }
 }

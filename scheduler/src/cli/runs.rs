@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_shared::{
-    events::Event, exit, ids::ChunkIndex, keys, queue::DeadChunk, seeds::Seeds, store::Store,
+    events::Event, exit, ids::ChunkIndex, keys, queue::DeadChunk, seeds::Seeds, spec::RunSpec, store::Store,
 };
 use tokio::select;
 
@@ -90,17 +90,40 @@ pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
 pub async fn run(args: SubmitArgs) -> Result<u8, Failure> {
     let spec = load_spec(&args.spec, args.seeds.as_ref())?;
     let fleet = args.fleet.connect().await?;
-    let mut signals = Signals::watch().context("cannot watch for signals")?;
-    let mut console = Console::new(args.json);
-    let submitted = submit::submit(&fleet, spec).await?;
-    console.tell(&submitted.event());
-    let code = follow(&fleet, &submitted.run, &mut console, &mut signals).await?;
-    if code != exit::DONE {
-        return Ok(code);
+    match complete(&fleet, spec, &mut Console::new(args.json)).await? {
+        Ended::Finished(reduced) => print(&reduced, args.json),
+        Ended::Interrupted(code) => Ok(code),
     }
-    let reduced = conclude(&fleet.store, &submitted.run, &mut console).await?;
+}
+
+/// How the making of runs ended.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// Complete.
+    Finished(T),
+    /// By a signal of this exit code; what was stored is found again.
+    Interrupted(u8),
+}
+
+/// Brings a run to its end on a fleet: submits, watches, reduces, reports.
+///
+/// # Errors
+/// The fleet cannot be used, chunks are dead, or the run's objects are not what they should be.
+pub async fn complete(
+    fleet: &Fleet,
+    spec: RunSpec,
+    console: &mut Console,
+) -> Result<Ended<Reduced>, Failure> {
+    let mut signals = Signals::watch().context("cannot watch for signals")?;
+    let submitted = submit::submit(fleet, spec).await?;
+    console.tell(&submitted.event());
+    let code = follow(fleet, &submitted.run, console, &mut signals).await?;
+    if code != exit::DONE {
+        return Ok(Ended::Interrupted(code));
+    }
+    let reduced = conclude(&fleet.store, &submitted.run, console).await?;
     fleet.queue.forget(&submitted.run.run).await?;
-    print(&reduced, args.json)
+    Ok(Ended::Finished(reduced))
 }
 
 /// Reduces a complete run.
@@ -172,7 +195,11 @@ async fn follow(
     }
 }
 
-fn print(reduced: &Reduced, json: bool) -> Result<u8, Failure> {
+/// The result on stdout.
+///
+/// # Errors
+/// None that can be thought of: plain numbers become JSON.
+pub fn print(reduced: &Reduced, json: bool) -> Result<u8, Failure> {
     if json {
         println!("{}", serde_json::to_string(&reduced.result)?);
     } else {

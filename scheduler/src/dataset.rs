@@ -1,0 +1,76 @@
+//! Images that exist as a run: the plan shards them, workers extract features, the reducer folds them. A seed is an
+//! image's place in the dataset.
+
+use std::path::Path;
+
+use fidelis_formats::images::{Dataset, DatasetError};
+use fidelis_shared::{
+    seeds::{Seeds, SeedsError},
+    spec::{RunSpec, SpecError},
+};
+use serde_json::json;
+
+/// Which images, seen by which detector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetRequest {
+    /// The run's name.
+    pub name: &'static str,
+    /// The images: a ZIP, a folder, an `.npz`, an idx file.
+    pub data: String,
+    /// The detector's name.
+    pub detector: String,
+    /// Its weights.
+    pub weights: String,
+    /// Statistics to compare with.
+    pub reference: Option<String>,
+    /// Leave out images that cannot be read.
+    pub allow_unreadable: bool,
+}
+
+/// Why a dataset makes no run.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetRunError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The detector, or a file that it needs.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// More images than a run can have.
+    #[error(transparent)]
+    Seeds(#[from] SeedsError),
+}
+
+impl DatasetRequest {
+    /// The run, checked and resolved; relative paths are taken from `folder`.
+    ///
+    /// # Errors
+    /// See [`DatasetRunError`].
+    pub fn spec(&self, folder: &Path) -> Result<RunSpec, DatasetRunError> {
+        let mut spec = self.unresolved()?;
+        spec.anchor(folder);
+        let path = spec.data.as_ref().map_or("", |data| &data.path);
+        let num_images = Dataset::open(Path::new(path))?.len();
+        spec.seeds = Seeds::from_ranges([(0, num_images - 1)])?;
+        spec.validate()?;
+        spec.resolve()?;
+        Ok(spec)
+    }
+
+    /// With a seed in place of those that only the dataset tells.
+    fn unresolved(&self) -> Result<RunSpec, SpecError> {
+        let mut detector = json!({ "name": self.detector, "weights": self.weights });
+        if let Some(reference) = &self.reference {
+            detector["reference"] = json!(reference);
+        }
+        let spec = json!({
+            "name": self.name,
+            "engine": "dataset",
+            "seeds": "0",
+            "data": self.data,
+            "allow_unreadable": self.allow_unreadable,
+            "detectors": [detector],
+        });
+        RunSpec::from_json(&spec.to_string(), "command line")
+    }
+}

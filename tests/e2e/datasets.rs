@@ -1,0 +1,119 @@
+//! Images that exist, through the queue: reference statistics and scores.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use fidelis_shared::exit;
+use fidelis_tests::{Fleet, Outcome, fashion_mnist, repository};
+use serde_json::Value;
+
+const NUM_IMAGES: usize = 300;
+
+/// The first test images as PNG files in two folders.
+fn folder_of_images(root: &Path) -> Result<PathBuf> {
+    let images = root.join("images");
+    for (i, pixels) in fashion_mnist::test_images(NUM_IMAGES)?.iter().enumerate() {
+        let folder = images.join(if i < 100 { "a" } else { "b" });
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(format!("{i:05}.png")), fashion_mnist::png(pixels)?)?;
+    }
+    Ok(images)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A command line with the demo's detector at its end.
+fn with_detector(args: &[&str]) -> Vec<String> {
+    let weights = text(&repository().join("demo/models/fashion-cnn.safetensors"));
+    let detector = ["--detector", "fashion-cnn", "--weights", &weights];
+    args.iter().chain(&detector).map(ToString::to_string).collect()
+}
+
+fn ref_args(data: &Path, dest: &Path, more: &[&str]) -> Vec<String> {
+    with_detector(&[&["ref", "--data", &text(data), "--dest", &text(dest)], more].concat())
+}
+
+fn run<S: AsRef<std::ffi::OsStr> + std::fmt::Debug>(name: &str, args: &[S]) -> Result<Outcome> {
+    let outcome = Outcome::of(name, args, &[])?;
+    ensure!(outcome.code == Some(0), "{name} {args:?}: {outcome:#?}");
+    Ok(outcome)
+}
+
+/// The distance between two files.
+fn distance(features: &Path, reference: &Path) -> Result<f64> {
+    let args = ["metrics", "--features", &text(features), "--ref", &text(reference), "--json"];
+    let found: Value = serde_json::from_str(&run("fidelis", &args)?.stdout)?;
+    found["fid"].as_f64().context("no distance")
+}
+
+/// I3 for datasets: two workers of a fleet and one machine of its own give the same bits, and so do features that
+/// were extracted and folded without any queue.
+#[tokio::test(flavor = "multi_thread")]
+async fn reference_statistics_are_the_same_bits_wherever_they_are_made() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let root = fleet.folder().to_owned();
+    let images = folder_of_images(&root)?;
+    let (by_fleet, here, by_hand) = (root.join("fleet.npz"), root.join("here.npz"), root.join("hand.npz"));
+    {
+        let _workers = (fleet.worker("first", 1)?, fleet.worker("second", 1)?);
+        let args = ref_args(&images, &by_fleet, &[]);
+        let outcome = fleet.fidelis(&args.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        ensure!(outcome.code == Some(0), "{outcome:#?}");
+        assert!(outcome.stdout.contains("300 images, 128 features"), "{}", outcome.stdout);
+    }
+    run("fidelis", &ref_args(&images, &here, &["--workers", "2"]))?;
+    let features = root.join("features.safetensors");
+    let extract = ["features", "--images", &text(&images), "--out", &text(&features)];
+    run("fidelis-worker", &with_detector(&extract))?;
+    run("fidelis", &["ref", "--features", &text(&features), "--dest", &text(&by_hand)])?;
+    let expected = std::fs::read(&by_fleet)?;
+    assert!(std::fs::read(&here)? == expected, "this machine's own fleet");
+    assert!(std::fs::read(&by_hand)? == expected, "by hand");
+    Ok(())
+}
+
+#[test]
+fn scores_are_those_of_the_statistics() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let (images, stats) = (folder_of_images(root.path())?, root.path().join("stats.npz"));
+    let reference = repository().join("demo/refs/fashion-train.npz");
+    let score = ["calc", "--images", &text(&images), "--ref", &text(&reference), "--json"];
+    let outcome = run("fidelis", &with_detector(&score))?;
+    let result: Value = serde_json::from_str(outcome.stdout.lines().last().context("nothing on stdout")?)?;
+    assert_eq!(result["num_images"], NUM_IMAGES);
+    run("fidelis", &ref_args(&images, &stats, &[]))?;
+    let expected = distance(&stats, &reference)?;
+    assert!(expected > 0.5, "{expected}");
+    assert_eq!(result["detectors"]["fashion-cnn"]["value"].as_f64(), Some(expected));
+    Ok(())
+}
+
+#[test]
+fn unreadable_images_are_named_counted_and_fatal_unless_allowed() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let images = folder_of_images(root.path())?;
+    // Both in the first chunk, none in the second.
+    let (empty, half) = (images.join("a/00007.png"), images.join("a/00011.png"));
+    let whole = std::fs::read(&half)?;
+    std::fs::write(&empty, b"")?;
+    std::fs::write(&half, &whole[..whole.len() / 2])?;
+    let dest = root.path().join("stats.npz");
+    let refused = Outcome::of("fidelis", &ref_args(&images, &dest, &[]), &[])?;
+    assert_eq!(refused.code, Some(i32::from(exit::INCOMPLETE)), "{refused:#?}");
+    let last = refused.stderr.lines().last().unwrap_or_default();
+    for words in ["2 of the images", "`a/00007.png`", "`a/00011.png`", "--allow-unreadable"] {
+        assert!(last.contains(words), "`{words}` is not in: {last}");
+    }
+    assert!(!dest.exists());
+    let outcome = run("fidelis", &ref_args(&images, &dest, &["--allow-unreadable"]))?;
+    assert!(outcome.stdout.contains("298 images"), "{outcome:#?}");
+    // As if the two had never been there.
+    std::fs::remove_file(empty)?;
+    std::fs::remove_file(half)?;
+    let without = root.path().join("without.npz");
+    run("fidelis", &ref_args(&images, &without, &[]))?;
+    assert!(distance(&dest, &without)?.abs() < 1e-6);
+    Ok(())
+}
