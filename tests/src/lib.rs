@@ -4,6 +4,7 @@
 pub mod fashion_mnist;
 mod fleet;
 mod process;
+pub mod published;
 
 pub use fleet::{Fleet, RunFiles};
 pub use process::{Outcome, Process, binary, repository};

@@ -2,8 +2,23 @@
 //!
 //! Both binaries read them, so nothing here knows a tensor library: what a file holds comes out as an [`Array`], and
 //! images ([`images`]) as pixels.
+//!
+//! - [`pickle`]: a pickle machine that runs nothing
+//! - [`torch_file`], [`state_dict`], [`tensors`]: tensors by name, as torch and safetensors files keep them
+//! - [`net`]: nets, and whether two of them fit
+//! - [`images`][]: datasets
 
 mod array;
+mod error;
+mod file;
 pub mod images;
+pub mod net;
+pub mod pickle;
+pub mod state_dict;
+pub mod tensors;
+mod text;
+pub mod torch_file;
 
 pub use array::{Array, Dtype};
+pub use error::{FileError, FormatError};
+pub use state_dict::StateDict;

@@ -1,0 +1,74 @@
+//! Why a file could not be read or written.
+
+use std::path::{Path, PathBuf};
+
+use crate::pickle::PickleError;
+
+/// Why a file could not be read or written. The file's name is the caller's to add, or [`FileError`]'s.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The operating system said no.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Not what it claims to be, or cut short.
+    #[error("damaged or not {expected}: {detail}; make it again")]
+    Damaged {
+        /// What was looked for, with its article.
+        expected: &'static str,
+        /// What was wrong.
+        detail: String,
+    },
+    /// Sound, but without what is needed.
+    #[error("holds no `{name}`: {hint}")]
+    Missing {
+        /// The array or tensor.
+        name: &'static str,
+        /// What to give instead.
+        hint: &'static str,
+    },
+    /// Sound, but with something in it whose meaning is not known here.
+    #[error("holds what is not known here: {0}")]
+    Unknown(String),
+    /// Larger than anything real.
+    #[error("`{what}` is `{value}`, more than the `{limit}` this reads")]
+    TooLarge {
+        /// Which size.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// A pickle that is damaged, or that wants something run.
+    #[error(transparent)]
+    Pickle(#[from] PickleError),
+}
+
+impl FormatError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::Interrupted)
+    }
+
+    /// Names the file.
+    pub fn at(self, path: &Path) -> FileError {
+        FileError { path: path.to_owned(), source: self }
+    }
+}
+
+/// A [`FormatError`] and the file that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}`: {source}")]
+pub struct FileError {
+    /// Which file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub source: FormatError,
+}
+
+impl FileError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.source.is_retryable()
+    }
+}

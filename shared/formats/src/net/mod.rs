@@ -1,0 +1,98 @@
+//! Nets at rest: a config, and tensors under their state-dict names.
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `.pkl` | a checkpoint as published: a pickle of objects, of which nothing is run |
+//! | `.safetensors` | the tensors, and the config as JSON in the metadata key `config` |
+
+mod config;
+mod encoder;
+mod pair;
+mod published;
+mod walk;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::{Map, Value as Json};
+
+use crate::{FileError, FormatError, StateDict, file, tensors, text};
+
+pub use config::{ConfigError, NetConfig};
+pub use encoder::{Encoder, Whitening};
+pub use pair::{Mismatch, check_pair};
+
+/// Key of the config, as JSON, in a safetensors file's metadata.
+pub const CONFIG_KEY: &str = "config";
+
+/// A net and what its file says of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetFile {
+    pub config: NetConfig,
+    /// Parameters and buffers under their state-dict names, in the file's types.
+    pub tensors: StateDict,
+    /// What the net was trained on, where a published checkpoint says.
+    pub dataset_kwargs: Option<Map<String, Json>>,
+}
+
+/// Reads a net; the content decides, whatever the name is.
+///
+/// # Errors
+/// A file that cannot be read, is damaged, is no net, or holds something that is not known here.
+pub fn read(path: &Path) -> Result<NetFile, FileError> {
+    file::read(path).and_then(|bytes| decode(&bytes)).map_err(|error| error.at(path))
+}
+
+/// Reads a net out of a whole file.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode(bytes: &Bytes) -> Result<NetFile, FormatError> {
+    if is_pickle(bytes) {
+        return published::decode(bytes);
+    }
+    let file = tensors::decode(bytes)?;
+    let config = stored_config(file.metadata.get(CONFIG_KEY))?;
+    Ok(NetFile { config, tensors: file.tensors, dataset_kwargs: None })
+}
+
+/// Reads the config of a net: of a `.safetensors` the header alone.
+///
+/// # Errors
+/// As [`read`], as far as the config is concerned.
+pub fn read_config(path: &Path) -> Result<NetConfig, FileError> {
+    config_of(path).map_err(|error| error.at(path))
+}
+
+fn config_of(path: &Path) -> Result<NetConfig, FormatError> {
+    let mut start = Vec::new();
+    File::open(path)?.take(2).read_to_end(&mut start)?;
+    if is_pickle(&start) {
+        return Ok(published::decode(&file::read(path)?)?.config);
+    }
+    stored_config(tensors::read_metadata(path)?.get(CONFIG_KEY))
+}
+
+/// Protocol 2 or above: published checkpoints have one.
+fn is_pickle(start: &[u8]) -> bool {
+    matches!(start, [0x80, 2..=5, ..])
+}
+
+fn stored_config(json: Option<&String>) -> Result<NetConfig, FormatError> {
+    let hint = "its metadata has none, so it is no net; `fidelis-worker convert` writes one from a `.pkl`";
+    let json = json.ok_or(FormatError::Missing { name: CONFIG_KEY, hint })?;
+    checked(serde_json::from_str(json))
+}
+
+fn checked(config: serde_json::Result<NetConfig>) -> Result<NetConfig, FormatError> {
+    let config =
+        config.map_err(|error| damaged(format!("its config: {}", text::message(&error.to_string()))))?;
+    config.check().map_err(|error| damaged(error.to_string()))?;
+    Ok(config)
+}
+
+fn damaged(detail: String) -> FormatError {
+    FormatError::Damaged { expected: "an EDM2 net", detail }
+}

@@ -1,0 +1,83 @@
+//! Safetensors files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use bytes::Bytes;
+use safetensors::tensor::Metadata;
+use safetensors::{Dtype as Stored, SafeTensors};
+
+use crate::{Array, Dtype, FormatError, text};
+
+/// The tensors and the metadata of a safetensors file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensors {
+    pub tensors: BTreeMap<String, Array>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Reads a whole file; the arrays are parts of it.
+///
+/// # Errors
+/// A file that is damaged or cut short, or a tensor of a type that [`Dtype`] does not have.
+pub fn decode(bytes: &Bytes) -> Result<Tensors, FormatError> {
+    let (header_len, header) =
+        SafeTensors::read_metadata(bytes).map_err(|error| damaged(error.to_string()))?;
+    let start = 8 + header_len;
+    let mut tensors = BTreeMap::new();
+    for (name, info) in header.tensors() {
+        let dtype = dtype(info.dtype)
+            .ok_or_else(|| FormatError::Unknown(format!("`{name}` is of type `{:?}`", info.dtype)))?;
+        let (begin, end) = info.data_offsets;
+        let bytes = bytes.slice(start + begin..start + end);
+        tensors.insert(name, Array { dtype, shape: info.shape.clone(), bytes });
+    }
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    Ok(Tensors { tensors, metadata })
+}
+
+/// Larger headers than any file has are not read.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// Reads the metadata of a file from its header alone, and checks that the tensors that it announces are there.
+///
+/// # Errors
+/// As [`decode`].
+pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, FormatError> {
+    let mut file = File::open(path)?;
+    let file_len = file.metadata()?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| damaged("it ends in its header".to_owned()))?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER_BYTES || length + 8 > file_len {
+        return Err(damaged(format!("a header of `{length}` bytes")));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header)?;
+    let header: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
+    let expected = (8 + length).saturating_add(header.data_len() as u64);
+    if expected != file_len {
+        return Err(damaged(format!("`{file_len}` bytes where its header announces `{expected}`")));
+    }
+    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+}
+
+fn dtype(stored: Stored) -> Option<Dtype> {
+    Some(match stored {
+        Stored::F16 => Dtype::F16,
+        Stored::BF16 => Dtype::BF16,
+        Stored::F32 => Dtype::F32,
+        Stored::F64 => Dtype::F64,
+        Stored::U8 => Dtype::U8,
+        Stored::I32 => Dtype::I32,
+        Stored::I64 => Dtype::I64,
+        Stored::BOOL => Dtype::Bool,
+        _ => return None,
+    })
+}
+
+fn damaged(detail: String) -> FormatError {
+    FormatError::Damaged { expected: "a `.safetensors` file", detail: text::message(&detail) }
+}

@@ -1,0 +1,178 @@
+//! Nets at rest: published checkpoints and safetensors.
+
+#[path = "../../../tests/src/published/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod published;
+
+use std::path::{Path, PathBuf};
+
+use fidelis_formats::net::{self, Encoder, NetConfig, NetFile, Whitening, check_pair};
+use fidelis_formats::{Array, Dtype, StateDict};
+use published::{Py, dict, object, pickle, rgb_encoder, text};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
+}
+
+fn read(name: &str) -> NetFile {
+    net::read(&fixture(name)).unwrap()
+}
+
+const NAMES: [&str; 4] = ["main", "guide", "null", "uncond"];
+
+#[test]
+fn published_checkpoints_are_their_safetensors() {
+    for name in NAMES {
+        let (pkl, stored) = (read(&format!("edm2-{name}.pkl")), read(&format!("edm2-{name}.safetensors")));
+        let config = NetConfig { encoder: None, whitening: None, ..pkl.config.clone() };
+        assert_eq!(config, stored.config, "{name}");
+        assert_eq!(pkl.tensors, stored.tensors, "{name}");
+        assert!(pkl.tensors.len() > 60 && pkl.tensors.values().all(|a| a.dtype == Dtype::F16), "{name}");
+    }
+}
+
+#[test]
+fn published_checkpoints_know_their_encoder_and_data() {
+    let (main, uncond) = (read("edm2-main.pkl"), read("edm2-uncond.pkl"));
+    assert_eq!(uncond.config.encoder, Some(Encoder::Rgb));
+    assert_eq!(main.config.encoder, Some(Encoder::StabilityVae));
+    let published =
+        Whitening::from_moments(&[5.81, 3.25, 0.12, -2.15], &[4.17, 4.62, 3.71, 3.28], (0.0, 0.5));
+    let found = main.config.whitening.unwrap();
+    let pairs = found.scale.iter().zip(&published.scale).chain(found.bias.iter().zip(&published.bias));
+    assert!(pairs.clone().count() == 8 && pairs.clone().all(|(a, b)| (a - b).abs() < 1e-7), "{found:?}");
+    let kwargs = main.dataset_kwargs.unwrap();
+    assert_eq!((&kwargs["path"], &kwargs["use_labels"]), (&"x.zip".into(), &true.into()));
+}
+
+#[test]
+fn the_config_alone_is_read_of_both() {
+    for name in NAMES {
+        for extension in ["pkl", "safetensors"] {
+            let name = format!("edm2-{name}.{extension}");
+            assert_eq!(net::read_config(&fixture(&name)).unwrap(), read(&name).config, "{name}");
+        }
+    }
+}
+
+fn tensors() -> StateDict {
+    let array = |shape: &[usize]| {
+        let len = shape.iter().product::<usize>() * 4;
+        Array { dtype: Dtype::F32, shape: shape.to_vec(), bytes: (0..len).map(|i| i as u8).collect() }
+    };
+    [
+        ("unet.enc.8x8_conv.weight", array(&[2, 4])),
+        ("unet.out_gain", array(&[])),
+        ("logvar_fourier.freqs", array(&[3])),
+    ]
+    .map(|(name, array)| (name.to_owned(), array))
+    .into()
+}
+
+fn sizes() -> Vec<(&'static str, Py)> {
+    let sizes = [("img_resolution", 8), ("img_channels", 4), ("label_dim", 0), ("model_channels", 64)];
+    sizes.map(|(name, value)| (name, Py::Int(value))).to_vec()
+}
+
+fn with(name: &'static str, value: Py) -> Py {
+    let mut kwargs = sizes();
+    kwargs.retain(|(other, _)| *other != name);
+    kwargs.push((name, value));
+    dict(kwargs)
+}
+
+fn decode(bytes: Vec<u8>) -> Result<NetFile, String> {
+    net::decode(&bytes.into()).map_err(|error| error.to_string())
+}
+
+fn encoded(encoder: Py) -> Result<NetConfig, String> {
+    decode(published::net(dict(sizes()), &tensors(), encoder)).map(|net| net.config)
+}
+
+#[test]
+fn what_a_constructor_was_not_told_has_the_published_defaults() {
+    let net = decode(published::net(dict(sizes()), &tensors(), Py::None)).unwrap();
+    assert_eq!(net.tensors, tensors());
+    let NetConfig { channel_mult, channel_mult_noise, channel_mult_emb, num_blocks, .. } = &net.config;
+    assert_eq!((&channel_mult[..], channel_mult_noise, channel_mult_emb), (&[1, 2, 3, 4][..], &None, &None));
+    assert_eq!((*num_blocks, &net.config.attn_resolutions[..]), (3, &[16, 8][..]));
+    let NetConfig { label_balance, concat_balance, res_balance, attn_balance, .. } = net.config;
+    assert_eq!((label_balance, concat_balance, res_balance, attn_balance), (0.5, 0.5, 0.3, 0.3));
+    let NetConfig { channels_per_head, dropout, clip_act, sigma_data, .. } = net.config;
+    assert_eq!((channels_per_head, dropout, clip_act, sigma_data), (64, 0.0, Some(256.0), 0.5));
+    assert_eq!((net.config.logvar_channels, net.config.use_fp16, net.config.encoder), (128, true, None));
+    let unclipped = decode(published::net(with("clip_act", Py::None), &tensors(), Py::None)).unwrap();
+    assert_eq!(unclipped.config.clip_act, None);
+}
+
+#[test]
+fn what_is_not_known_is_named() {
+    let refused = |kwargs, encoder| decode(published::net(kwargs, &tensors(), encoder)).unwrap_err();
+    let option = refused(with("use_magic", Py::Bool(true)), Py::None);
+    assert!(option.contains("unknown field `use_magic`"), "{option}");
+    assert!(refused(with("encoder", text("rgb")), Py::None).contains("the net's option `encoder`"));
+    assert!(refused(with("sigma_data", Py::Float(f64::NAN)), Py::None).contains("the number NaN"));
+    assert!(refused(with("num_blocks", Py::Int(1 << 40)), Py::None).contains("`num_blocks`"));
+    let encoder = refused(dict(sizes()), object("OtherEncoder", dict::<&str>([])));
+    assert!(encoder.contains("the encoder `OtherEncoder`"), "{encoder}");
+    let more = decode(pickle(&dict([("ema", Py::None), ("optimizer", Py::None)]), 4)).unwrap_err();
+    assert!(more.contains("`optimizer`"), "{more}");
+    let other = decode(pickle(&dict([("ema", object("SongUNet", dict::<&str>([])))]), 4)).unwrap_err();
+    assert!(other.contains("`ema` is a `SongUNet`, no `Precond`"), "{other}");
+    let part = dict([
+        ("_init_kwargs", dict(sizes())),
+        ("_modules", dict([("x", object("Lora", dict::<&str>([])))])),
+    ]);
+    let part = decode(pickle(&dict([("ema", object("Precond", part))]), 4)).unwrap_err();
+    assert!(part.contains("`x`, a `Lora`"), "{part}");
+    assert!(decode(pickle(&dict::<&str>([]), 4)).unwrap_err().contains("holds no `ema`"));
+}
+
+#[test]
+fn the_encoders_scale_comes_from_either_form() {
+    let floats = |numbers: &[f64]| Py::List(numbers.iter().map(|&n| Py::Float(n)).collect());
+    assert_eq!(encoded(rgb_encoder()).unwrap().encoder, Some(Encoder::Rgb));
+    let numbers = [1.0, 2.0, 4.0, 8.0];
+    let module = "numpy.core.multiarray";
+    let state = [("scale", published::ndarray(module, &[4], &numbers)), ("bias", floats(&numbers))];
+    let config = encoded(object("StabilityVAEEncoder", dict(state))).unwrap();
+    let whitening = Whitening { scale: numbers.to_vec(), bias: numbers.to_vec() };
+    assert_eq!(config.whitening, Some(whitening));
+    let moments = dict([("raw_mean", floats(&[1.0; 4])), ("raw_std", floats(&numbers))]);
+    let config = encoded(object("StabilityVAEEncoder", dict([("_init_kwargs", moments)]))).unwrap();
+    let scale = vec![0.5, 0.25, 0.125, 0.0625];
+    let bias = scale.iter().map(|s| -s).collect();
+    assert_eq!(config.whitening, Some(Whitening { scale, bias }));
+    let few = [("scale", floats(&[1.0])), ("bias", floats(&[1.0]))];
+    let error = encoded(object("StabilityVAEEncoder", dict(few))).unwrap_err();
+    assert!(error.contains("`whitening` needs a scale and a bias for each of 4 channels"), "{error}");
+}
+
+#[test]
+fn pairs_are_checked_by_field() {
+    let config = |name: &str| read(&format!("edm2-{name}.safetensors")).config;
+    let (main, null) = (config("main"), config("null"));
+    check_pair(&main, &config("guide")).unwrap();
+    check_pair(&main, &null).unwrap();
+    let refused = |gnet: NetConfig, field| {
+        let error = check_pair(&main, &gnet).unwrap_err();
+        assert_eq!(error.field, field);
+    };
+    assert_eq!(check_pair(&null, &main).unwrap_err().field, "label_dim");
+    refused(config("uncond"), "image shape");
+    refused(NetConfig { sigma_data: 1.0, ..main.clone() }, "sigma_data");
+    refused(NetConfig { label_dim: 11, ..main.clone() }, "label_dim");
+    let (rgb, vae) = (Some(Encoder::Rgb), Some(Encoder::StabilityVae));
+    let with = |encoder| NetConfig { encoder, ..main.clone() };
+    assert_eq!(check_pair(&with(rgb), &with(vae)).unwrap_err().field, "encoder");
+    check_pair(&with(rgb), &with(None)).unwrap();
+}
+
+#[test]
+fn a_file_without_a_config_is_no_net() {
+    let path = fixture("forward-main.safetensors");
+    for error in [net::read(&path).unwrap_err(), net::read_config(&path).unwrap_err()] {
+        let line = error.to_string();
+        assert!(line.contains("forward-main.safetensors") && line.contains("holds no `config`"), "{line}");
+    }
+}
