@@ -3,7 +3,9 @@
 use std::error::Error;
 
 use crate::{
-    exit, manifest::ManifestError, payload::PayloadError, queue::QueueError, receipt::ReceiptError,
+    exit,
+    files::{FileError, ResolveError},
+    manifest::ManifestError, payload::PayloadError, queue::QueueError, receipt::ReceiptError,
     spec::SpecError, store::StoreError,
 };
 
@@ -16,7 +18,7 @@ pub fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
             })+
         };
     }
-    ask!(StoreError, QueueError, PayloadError, ReceiptError, ManifestError);
+    ask!(StoreError, QueueError, PayloadError, ReceiptError, ManifestError, FileError, ResolveError);
     error.is::<SpecError>().then_some(exit::USAGE)
 }
 

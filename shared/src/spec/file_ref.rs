@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::ids::Digest;
+use crate::{files, ids::Digest};
 
 /// A file; in a spec either its path as a string or `{ path, sha256 }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,11 @@ impl FileRef {
     /// A file by its path alone.
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into(), sha256: None }
+    }
+
+    /// The path as it may be shown: an address without its query.
+    pub fn shown(&self) -> String {
+        files::shown(&self.path)
     }
 
     /// True for `s3://…`, `https://…` and the like; `file:…` and plain paths are not.

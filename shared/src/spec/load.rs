@@ -1,9 +1,9 @@
 //! Reading specs, and resolving the files they name.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use super::{FileRef, Labels, RunSpec, SpecError};
-use crate::{folder, ids::Digest};
+use crate::{files::Source, folder};
 
 impl RunSpec {
     /// Reads a `.toml` or `.json` spec; relative paths in it become absolute, from the spec file's folder.
@@ -57,31 +57,40 @@ impl RunSpec {
     /// Makes relative paths absolute, from `folder`.
     pub fn anchor(&mut self, folder: &Path) {
         for (_, file) in self.files_mut() {
-            if !file.path.is_empty() && !file.is_url() {
-                file.path = folder.join(&file.path).display().to_string();
+            if file.path.is_empty() || file.is_url() {
+                continue;
+            }
+            // What is no path is refused by `validate`.
+            if let Ok(Source::Path(path)) = Source::parse(&file.path) {
+                file.path = folder.join(path).display().to_string();
             }
         }
     }
 
-    /// Hashes every file the spec names and fills in the digests.
+    /// Hashes the local files that the spec names and fills in the digests. Fetches nothing: the digest of an address
+    /// must be pinned. [`Files::resolve`](crate::files::Files::resolve) fetches.
     ///
     /// # Errors
     /// [`SpecError::File`] for a file that cannot be read, [`SpecError::Pin`] for other content than pinned.
     pub fn resolve(&mut self) -> Result<(), SpecError> {
-        for (field, file) in self.files_mut() {
-            let found = hash(&file.path).map_err(|source| SpecError::File {
-                field: field.clone(),
-                path: file.path.clone(),
-                source,
-            })?;
-            match file.sha256 {
-                Some(pinned) if pinned != found => {
-                    return Err(SpecError::Pin { field, path: file.path.clone(), pinned, found });
-                }
-                _ => file.sha256 = Some(found),
+        self.files_mut().into_iter().try_for_each(|(field, file)| Self::resolve_file(&field, file))
+    }
+
+    pub(crate) fn resolve_file(field: &str, file: &mut FileRef) -> Result<(), SpecError> {
+        let field = field.to_owned();
+        if file.is_url() {
+            let problem = format!("the digest of `{}` is not known here: write `{{ path, sha256 }}`", file.shown());
+            return if file.sha256.is_some() { Ok(()) } else { Err(SpecError::Field { field, problem }) };
+        }
+        let path = file.path.clone();
+        match (folder::digest(Path::new(&path)), file.sha256) {
+            (Err(source), _) => Err(SpecError::File { field, path, source }),
+            (Ok(found), Some(pinned)) if pinned != found => Err(SpecError::Pin { field, path, pinned, found }),
+            (Ok(found), _) => {
+                file.sha256 = Some(found);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Whether the digest of every file is known.
@@ -105,7 +114,7 @@ impl RunSpec {
         files
     }
 
-    pub(super) fn files_mut(&mut self) -> Vec<(String, &mut FileRef)> {
+    pub(crate) fn files_mut(&mut self) -> Vec<(String, &mut FileRef)> {
         let mut files: Vec<(String, &mut FileRef)> = Vec::new();
         let Self { net, gnet, vae, data, .. } = self;
         let single = [("net", net), ("gnet", gnet), ("vae", vae), ("data", data)];
@@ -120,8 +129,4 @@ impl RunSpec {
         }
         files
     }
-}
-
-fn hash(path: &str) -> io::Result<Digest> {
-    folder::digest(Path::new(path))
 }

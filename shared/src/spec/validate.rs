@@ -1,7 +1,7 @@
 //! Every rule a spec must keep, each with the field's name in its message.
 
 use super::{DETECTORS, EncoderKind, EngineKind, Labels, RunSpec, SamplerSpec, SpecError};
-use crate::{ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
+use crate::{files::Source, ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
 
 type Checked = Result<(), SpecError>;
 
@@ -33,7 +33,9 @@ impl RunSpec {
             )
         })?;
         self.files().iter().try_for_each(|(name, file)| {
-            require(!file.path.is_empty(), name, || "the path is empty: name a file".into())
+            require(!file.path.is_empty(), name, || "the path is empty: name a file".into())?;
+            let source = Source::of(file).map_err(|error| field(name, error.to_string()))?;
+            source.check_storable().map_err(|reason| field(name, format!("`{}`: {reason}", file.shown())))
         })
     }
 

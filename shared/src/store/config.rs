@@ -47,11 +47,25 @@ impl Location {
         }
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() && prefix.split('/').any(|part| ["", ".", ".."].contains(&part)) {
-            return Err(refuse("the prefix has an empty, `.` or `..` part"));
+            return Err(refuse("it has an empty, `.` or `..` part"));
         }
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Ok(Location { bucket: bucket.to_owned(), prefix })
     }
+}
+
+/// The bucket and the key of a single object's address, `s3://bucket/key`.
+pub(crate) fn object_of(url: &str) -> Result<(String, String), StoreError> {
+    let refuse = |reason| StoreError::Url { url: url.to_owned(), reason };
+    let Location { bucket, prefix } = Location::parse(url)?;
+    let key = prefix.trim_end_matches('/');
+    if key.is_empty() {
+        return Err(refuse("it names no object"));
+    }
+    if url.ends_with('/') {
+        return Err(refuse("it names a folder, not an object"));
+    }
+    Ok((bucket, key.to_owned()))
 }
 
 #[cfg(test)]

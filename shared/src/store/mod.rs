@@ -22,10 +22,13 @@ mod config;
 mod error;
 mod objects;
 mod probe;
+mod stream;
 
+pub(crate) use config::object_of;
 pub use config::{StoreConfig, StoreCredentials};
 pub use error::StoreError;
 pub use objects::{Created, ObjectInfo};
+pub use stream::{Fetch, ObjectBody, Opened};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -159,6 +162,7 @@ mod tests {
             sendable(store.create("", bytes::Bytes::new()));
             sendable(store.replace("", bytes::Bytes::new(), ""));
             sendable((store.get(""), store.list(""), store.probe()));
+            sendable(store.open(Fetch::default()));
         };
         let _ = check;
     }
