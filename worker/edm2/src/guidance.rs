@@ -16,8 +16,8 @@ pub enum PairError {
     Mismatch { field: &'static str, net: String, gnet: String },
 }
 
-/// The main net, the guiding net if there is one, and how strongly it guides.
-#[derive(Debug)]
+/// The main net, the guiding net if there is one, and how strongly it guides. Clones share the weights.
+#[derive(Clone, Debug)]
 pub struct GuidedNet {
     net: Precond,
     gnet: Option<Precond>,

@@ -9,6 +9,7 @@
 //! - [`generate`]: all of the above in one, for a list of seeds
 //! - [`checkpoint`]: nets in and out of files
 //! - [`device`]: devices by name
+//! - [`weights`]: tensors by name, shared between lanes
 //! - [`data`], [`train`]: datasets, and the trainer of nets and of the demo's detector
 
 pub mod checkpoint;
@@ -18,7 +19,9 @@ pub mod device;
 pub mod encoder;
 pub mod generate;
 pub mod guidance;
+mod layers;
 pub mod net;
 pub mod noise;
 pub mod sampler;
 pub mod train;
+pub mod weights;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
-use fidelis_edm2::encoder::Encoder;
+use fidelis_edm2::encoder::Codec;
 use fidelis_edm2::guidance::GuidedNet;
 use fidelis_edm2::net::{Precision, Precond};
 use fidelis_edm2::noise::{Classes, Draws, Stream};
@@ -104,7 +104,7 @@ fn sample_case(name: &str, case: &Value, seeds: &[u64]) {
     assert_eq!(latent.kind(), golden["latent"].kind());
     check(name, &latent, &golden["latent"], 5e-4);
     if let Some(rgb) = golden.get("rgb") {
-        let found = Encoder::Rgb.decode(&latent).to_kind(Kind::Int);
+        let found = Codec::Rgb.decode(&latent).unwrap().to_kind(Kind::Int);
         let off = (found - rgb.to_kind(Kind::Int)).abs();
         println!(
             "{name} rgb: {} of {} pixels differ",

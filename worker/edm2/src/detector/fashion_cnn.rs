@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::DetectorError;
 use crate::net::StateDict;
+use crate::weights::Shared;
 
 /// Names and shapes of the weights; each layer has a bias of its first dimension.
 const LAYERS: [(&str, &[i64]); 6] = [
@@ -18,9 +19,9 @@ const LAYERS: [(&str, &[i64]); 6] = [
     ("head", &[10, FashionCnn::NUM_FEATURES]),
 ];
 
-/// Weights and biases, in the order of [`LAYERS`].
-#[derive(Debug)]
-pub struct FashionCnn(Vec<(Tensor, Tensor)>);
+/// Weights and biases, in the order of [`LAYERS`]. Clones share them.
+#[derive(Clone, Debug)]
+pub struct FashionCnn(Vec<(Shared, Shared)>);
 
 impl FashionCnn {
     pub const NAME: &'static str = "fashion-cnn";
@@ -33,7 +34,7 @@ impl FashionCnn {
             Some(t) if t.size() != shape => {
                 Err(format!("`{name}` has shape {:?}, expected {shape:?}", t.size()))
             }
-            Some(t) => Ok(t.to_device(device).to_kind(Kind::Float)),
+            Some(t) => Ok(Shared::from(t.to_device(device).to_kind(Kind::Float))),
         };
         let layer = |&(name, shape): &(&str, &[i64])| {
             Ok((tensor(format!("{name}.weight"), shape)?, tensor(format!("{name}.bias"), &shape[..1])?))
@@ -80,11 +81,11 @@ impl FashionCnn {
 
     fn conv(&self, layer: usize, x: &Tensor) -> Tensor {
         let (weight, bias) = &self.0[layer];
-        x.conv2d(weight, Some(bias), [1, 1], [1, 1], [1, 1], 1).relu()
+        x.conv2d(weight, Some(&**bias), [1, 1], [1, 1], [1, 1], 1).relu()
     }
 
     fn linear(&self, layer: usize, x: &Tensor) -> Tensor {
         let (weight, bias) = &self.0[layer];
-        x.linear(weight, Some(bias))
+        x.linear(weight, Some(&**bias))
     }
 }

@@ -1,53 +1,100 @@
 //! From uint8 images to the features that distances are computed from.
 
+mod dinov2;
+mod error;
 mod fashion_cnn;
+mod inception;
+mod state;
+mod torch_script;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use crate::checkpoint::{TensorFile, TensorFileError};
+use crate::layers::in_parts;
 use crate::net::StateDict;
+pub use dinov2::DinoV2;
+pub use error::DetectorError;
 pub use fashion_cnn::FashionCnn;
+pub use inception::{Inception, Preprocessing};
+pub use torch_script::TorchScript;
 
-/// Why a detector could not be loaded or used.
-#[derive(Debug, thiserror::Error)]
-pub enum DetectorError {
-    #[error("`{0}` is no detector that is known here: expected `{name}`", name = FashionCnn::NAME)]
-    Unknown(String),
-    #[error(transparent)]
-    File(#[from] TensorFileError),
-    #[error("`{path}` does not hold the weights of `{detector}`: {problem}")]
-    Weights { path: PathBuf, detector: String, problem: String },
-    #[error("the detector `{detector}` takes {expected}, not images of shape {found:?}")]
-    Images { detector: &'static str, expected: &'static str, found: Vec<i64> },
-}
+/// Detectors that are known by name.
+pub const NAMES: [&str; 4] = [INCEPTION, PYTORCH_FID, DinoV2::NAME, FashionCnn::NAME];
 
-/// A feature extractor on one device.
-#[derive(Debug)]
+const INCEPTION: &str = "inception";
+const PYTORCH_FID: &str = "pytorch-fid";
+
+/// Images that a GPU takes at once.
+const GPU_BATCH: i64 = 32;
+
+/// A feature extractor on one device, in float32. Clones share the weights.
+///
+/// On a CPU the nets of `inception`, `pytorch-fid`, `dinov2` and TorchScript see one image at a time, so that its
+/// features depend on nothing but its pixels.
+#[derive(Clone, Debug)]
 pub enum Detector {
     FashionCnn(FashionCnn),
+    Inception(Box<Inception>, Preprocessing),
+    DinoV2(Box<DinoV2>),
+    TorchScript(TorchScript),
 }
 
 impl Detector {
-    /// Loads the detector `name` with the weights in `path`.
+    /// Loads the detector `name` with the weights in `path`. A name that is not one of [`NAMES`] asks for the
+    /// TorchScript file `path` (`.pt`), whose code torch's interpreter then runs.
     pub fn load(name: &str, path: &Path, device: Device) -> Result<Self, DetectorError> {
-        if name != FashionCnn::NAME {
-            return Err(DetectorError::Unknown(name.to_owned()));
-        }
-        let state: StateDict = TensorFile::read(path)?.tensors;
-        FashionCnn::load(&state, device).map(Self::FashionCnn).map_err(|problem| DetectorError::Weights {
+        let unfit = |problem: String| DetectorError::Weights {
             path: path.to_owned(),
             detector: name.to_owned(),
             problem,
-        })
+        };
+        match name {
+            FashionCnn::NAME => {
+                FashionCnn::load(&state::read(path)?, device).map(Self::FashionCnn).map_err(unfit)
+            }
+            INCEPTION => inception(state::read(path)?, device, Preprocessing::Tf1).map_err(unfit),
+            PYTORCH_FID => inception(state::read(path)?, device, Preprocessing::PytorchFid).map_err(unfit),
+            DinoV2::NAME => DinoV2::new(state::read(path)?, device)
+                .map(|net| Self::DinoV2(Box::new(net)))
+                .map_err(|error| unfit(error.to_string())),
+            _ if path.extension().is_some_and(|extension| extension == "pt") => {
+                TorchScript::load(path, device).map(Self::TorchScript)
+            }
+            _ => Err(DetectorError::Unknown(name.to_owned())),
+        }
     }
 
-    /// uint8 `[N, C, H, W]` to float32 `[N, D]`.
+    /// uint8 `[N, C, H, W]` to float32 `[N, D]`. A grey image counts as three equal channels where the net wants
+    /// colour; any size goes, except for `fashion-cnn`.
     pub fn features(&self, images: &Tensor) -> Result<Tensor, DetectorError> {
         let _guard = tch::no_grad_guard();
         match self {
             Self::FashionCnn(cnn) => cnn.features(images),
+            Self::Inception(net, preprocessing) => in_parts(images, net.device(), GPU_BATCH, |x| {
+                let x = inception::three_channels(x, net.device());
+                let x = x.ok_or_else(|| not_images("inception", images))?;
+                Ok(net.forward(&preprocessing.apply(&x)))
+            }),
+            Self::DinoV2(net) => in_parts(images, net.device(), GPU_BATCH, |x| {
+                let x = net.preprocess(x).ok_or_else(|| not_images(DinoV2::NAME, images))?;
+                Ok(net.forward(&x))
+            }),
+            Self::TorchScript(script) => in_parts(images, script.device(), GPU_BATCH, |x| script.features(x)),
         }
     }
+}
+
+fn inception(state: StateDict, device: Device, preprocessing: Preprocessing) -> Result<Detector, String> {
+    if let Some(name) = state.keys().find(|name| name.starts_with("AuxLogits.")) {
+        return Err(format!(
+            "it has `{name}`, so it is torchvision's Inception v3, which is another net than the FID detector"
+        ));
+    }
+    let net = Inception::new(state, device).map_err(|error| error.to_string())?;
+    Ok(Detector::Inception(Box::new(net), preprocessing))
+}
+
+fn not_images(detector: &'static str, found: &Tensor) -> DetectorError {
+    DetectorError::Images { detector, expected: "uint8 [N, 1 or 3, H, W]", found: found.size() }
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use crate::checkpoint::CheckpointError;
 use crate::detector::DetectorError;
+use crate::encoder::EncoderError;
 use crate::guidance::PairError;
 use crate::net::NetError;
 use crate::noise::DrawsError;
@@ -25,6 +26,8 @@ pub enum GenerateError {
     Pair(#[from] PairError),
     #[error(transparent)]
     Sampler(#[from] SamplerError),
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
     #[error(transparent)]
     Detector(#[from] DetectorError),
     #[error(transparent)]

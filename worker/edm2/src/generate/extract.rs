@@ -12,7 +12,7 @@ use crate::data::stack;
 use crate::detector::Detector;
 use crate::device::set_threads;
 
-/// Detectors on one device, loaded once for each lane.
+/// Detectors on one device, for lanes that share the weights.
 #[derive(Debug)]
 pub struct Extractor(Vec<BTreeMap<String, Detector>>);
 
@@ -41,7 +41,7 @@ pub struct Unreadable {
 }
 
 impl Extractor {
-    /// Loads the detectors by name with their weights; a GPU takes one lane.
+    /// Loads the detectors by name with their weights, once; a GPU takes one lane.
     pub fn load(
         detectors: &BTreeMap<String, PathBuf>,
         device: Device,
@@ -51,8 +51,8 @@ impl Extractor {
         set_threads(1);
         let load =
             |(name, path): (&String, &PathBuf)| Ok((name.clone(), Detector::load(name, path, device)?));
-        let lane = |_| detectors.iter().map(load).collect::<Result<_, GenerateError>>();
-        Ok(Self((0..lanes).map(lane).collect::<Result<_, _>>()?))
+        let lane = detectors.iter().map(load).collect::<Result<_, GenerateError>>()?;
+        Ok(Self(vec![lane; lanes]))
     }
 
     /// Features of the images at `indices`; `micro_batch` of them are read and seen together, which is part of what

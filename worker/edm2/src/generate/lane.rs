@@ -10,9 +10,9 @@ use super::{Buffer, GenerateError, Recipe};
 use crate::checkpoint::Checkpoint;
 use crate::detector::Detector;
 use crate::device;
-use crate::encoder::Encoder;
+use crate::encoder::Codec;
 use crate::guidance::GuidedNet;
-use crate::net::{Precision, Precond};
+use crate::net::{NetConfig, Precision, Precond};
 use crate::noise::{Draws, Noise};
 use crate::sampler::{Sampler, Stopped};
 
@@ -26,12 +26,14 @@ pub struct Part {
     pub features: BTreeMap<String, Buffer<f32>>,
 }
 
-#[derive(Debug)]
+/// Nets, encoder and detectors. Clones share the weights.
+#[derive(Clone, Debug)]
 pub struct Lane {
     nets: GuidedNet,
     sampler: Sampler,
     draws: Draws,
-    encoder: Option<Encoder>,
+    /// None when nobody asks for pixels.
+    codec: Option<Codec>,
     detectors: BTreeMap<String, Detector>,
     latents: bool,
     images: bool,
@@ -44,10 +46,11 @@ impl Lane {
         let gnet = recipe.gnet.as_ref().map(|path| load_net(path, device, recipe.precision)).transpose()?;
         let nets = GuidedNet::new(net, gnet, recipe.guidance, recipe.interval)?;
         let config = nets.net().config();
-        let encoder = recipe.encoder.or(config.encoder_or_pixels());
-        if encoder.is_none() && (recipe.images || !recipe.detectors.is_empty()) {
-            return Err(GenerateError::NoEncoder);
-        }
+        let codec = if recipe.images || !recipe.detectors.is_empty() {
+            Some(load_codec(recipe, config, device)?)
+        } else {
+            None
+        };
         let draws = Draws {
             shape: config.image_shape(),
             label_dim: config.label_dim,
@@ -63,7 +66,7 @@ impl Lane {
             nets,
             sampler: recipe.sampler.clone(),
             draws,
-            encoder,
+            codec,
             detectors: recipe.detectors.iter().map(load).collect::<Result<_, GenerateError>>()?,
             latents: recipe.latents,
             images: recipe.images,
@@ -75,7 +78,7 @@ impl Lane {
         let _guard = tch::no_grad_guard();
         let draws = self.draws.of(seeds);
         let latents = self.sample(&draws, stop)?;
-        let images = self.encoder.map(|encoder| encoder.decode(&latents));
+        let images = self.codec.as_ref().map(|codec| codec.decode(&latents)).transpose()?;
         let mut features = BTreeMap::new();
         if let Some(images) = &images {
             for (name, detector) in &self.detectors {
@@ -106,6 +109,14 @@ fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond
     let Checkpoint { config, state } = Checkpoint::read(path)?;
     Precond::load(&state, &config, device, precision)
         .map_err(|source| GenerateError::Net { path: path.display().to_string(), source })
+}
+
+/// The encoder that the recipe names, or else the net's file.
+fn load_codec(recipe: &Recipe, config: &NetConfig, device: Device) -> Result<Codec, GenerateError> {
+    let encoder = recipe.encoder.or(config.encoder_or_pixels()).ok_or(GenerateError::NoEncoder)?;
+    let codec = Codec::load(encoder, recipe.vae.as_deref(), device)?;
+    codec.check_channels(config.img_channels)?;
+    Ok(codec)
 }
 
 /// Row-major values on the CPU.

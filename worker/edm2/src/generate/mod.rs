@@ -90,12 +90,12 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Loads the nets and detectors, once for each of `lanes` lanes (a GPU takes one).
+    /// Loads the nets and detectors once, for `lanes` lanes that share the weights (a GPU takes one).
     pub fn load(recipe: &Recipe, device: Device, lanes: usize) -> Result<Self, GenerateError> {
         let lanes = if device == Device::Cpu { lanes.max(1) } else { 1 };
         set_threads(1);
-        let lanes = (0..lanes).map(|_| Lane::load(recipe, device)).collect::<Result<_, _>>()?;
-        Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes })
+        let lane = Lane::load(recipe, device)?;
+        Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes: vec![lane; lanes] })
     }
 
     /// Generates the images of `seeds`; asks `stop` between sampling steps whether to give up.

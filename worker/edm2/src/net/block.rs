@@ -23,7 +23,7 @@ pub struct BlockShape {
     pub attention: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Block {
     shape: BlockShape,
     res_balance: f64,
@@ -119,7 +119,7 @@ impl Block {
 }
 
 /// Cosine self-attention over the positions of the image.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Attention {
     heads: i64,
     balance: f64,

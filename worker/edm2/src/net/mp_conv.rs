@@ -4,6 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::ops::normalize;
 use super::params::{Init, NetError, Params};
+use crate::weights::Shared;
 
 /// `normalize(weight)` over all but the first dimension: what forced weight normalization stores (EDM2, section 2.3).
 pub fn normalized(weight: &Tensor) -> Tensor {
@@ -13,21 +14,21 @@ pub fn normalized(weight: &Tensor) -> Tensor {
 
 /// A layer without bias whose output has the magnitude of its input: linear for a 2-D weight, else a
 /// convolution with padding `k/2`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MpConv(Weight);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Weight {
     /// As stored, with the learned gain if the layer has one.
-    Stored { weight: Tensor, gain: Option<Tensor> },
+    Stored { weight: Shared, gain: Option<Shared> },
     /// As it acts, computed once for inference.
-    Acting(Tensor),
+    Acting(Shared),
 }
 
 impl MpConv {
     /// Asks `params` for `{name}.weight` of `shape` (out, in[, k, k]).
     pub fn new(params: &mut Params, name: &str, shape: &[i64]) -> Result<Self, NetError> {
-        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?;
+        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?.into();
         Ok(Self(Weight::Stored { weight, gain: None }))
     }
 
@@ -38,14 +39,14 @@ impl MpConv {
         shape: &[i64],
         gain_name: &str,
     ) -> Result<Self, NetError> {
-        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?;
-        let gain = Some(params.tensor(gain_name, &[], Init::Zero)?);
+        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?.into();
+        let gain = Some(params.tensor(gain_name, &[], Init::Zero)?.into());
         Ok(Self(Weight::Stored { weight, gain }))
     }
 
     /// Computes the acting weight in float32, keeps it as `kind` and lets go of the stored one.
     pub fn freeze(&mut self, kind: Kind) {
-        self.0 = Weight::Acting(self.acting_weight().to_kind(kind));
+        self.0 = Weight::Acting(self.acting_weight().to_kind(kind).into());
     }
 
     fn acting_weight(&self) -> Tensor {
@@ -56,7 +57,7 @@ impl MpConv {
         let fan_in: i64 = weight.size()[1..].iter().product();
         let weight = normalized(weight) / (fan_in as f64).sqrt();
         match gain {
-            Some(gain) => weight * gain,
+            Some(gain) => weight * &**gain,
             None => weight,
         }
     }
@@ -73,22 +74,22 @@ impl MpConv {
 }
 
 /// Random Fourier features of a scalar per image.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MpFourier {
-    freqs: Tensor,
-    phases: Tensor,
+    freqs: Shared,
+    phases: Shared,
 }
 
 impl MpFourier {
     pub fn new(params: &mut Params, name: &str, channels: i64) -> Result<Self, NetError> {
         Ok(Self {
-            freqs: params.tensor(&format!("{name}.freqs"), &[channels], Init::Frequencies)?,
-            phases: params.tensor(&format!("{name}.phases"), &[channels], Init::Phases)?,
+            freqs: params.tensor(&format!("{name}.freqs"), &[channels], Init::Frequencies)?.into(),
+            phases: params.tensor(&format!("{name}.phases"), &[channels], Init::Phases)?.into(),
         })
     }
 
     /// `[N]` to `[N, channels]`, in float32.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        (x.outer(&self.freqs) + &self.phases).cos() * std::f64::consts::SQRT_2
+        (x.outer(&self.freqs) + &*self.phases).cos() * std::f64::consts::SQRT_2
     }
 }

@@ -25,8 +25,8 @@ impl Precision {
     }
 }
 
-/// The denoiser D(x; σ).
-#[derive(Debug)]
+/// The denoiser D(x; σ). Clones share the weights.
+#[derive(Clone, Debug)]
 pub struct Precond {
     config: NetConfig,
     kind: Kind,

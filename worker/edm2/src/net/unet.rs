@@ -8,7 +8,7 @@ use super::mp_conv::{MpConv, MpFourier};
 use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
 use super::params::{NetError, Params};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UNet {
     label_dim: i64,
     label_balance: f64,
@@ -22,7 +22,7 @@ pub struct UNet {
     out_conv: MpConv,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct DecStep {
     block: Block,
     takes_skip: bool,

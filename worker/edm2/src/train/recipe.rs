@@ -35,6 +35,9 @@ pub struct Recipe {
     /// Relative widths of the moving averages to keep; the first is the one that is written as the net.
     pub ema: Vec<f64>,
     pub lr: LrSchedule,
+    /// Weights of the encoder `stability-vae`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae: Option<PathBuf>,
     pub net: NetConfig,
 }
 

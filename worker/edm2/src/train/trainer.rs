@@ -10,12 +10,15 @@ use super::ema::Ema;
 use super::recipe::Recipe;
 use crate::checkpoint::{Checkpoint, TensorFile, TensorFileError};
 use crate::data::ImageSet;
+use crate::encoder::{Codec, EncoderError};
 use crate::net::{NetError, Params, Precond, StateDict, normalized};
 use crate::noise::with_seed;
 
-/// Separates the streams of the initial weights and of each step's noise from that of the data order.
+/// Separates the streams of the initial weights, of each step's noise and of each step's latents from that of the data
+/// order.
 const INIT_STREAM: u64 = 0x1417;
 const NOISE_STREAM: u64 = 0x5e9;
+const LATENT_STREAM: u64 = 1 << 40;
 
 /// Key of the recipe in a state file.
 const RECIPE_KEY: &str = "recipe";
@@ -26,6 +29,8 @@ const STEP: &str = "step";
 pub enum TrainError {
     #[error(transparent)]
     Net(#[from] NetError),
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
     #[error(transparent)]
     File(#[from] TensorFileError),
     #[error("the net acts on {expected:?}, the encoder makes {found:?} of the images")]
@@ -42,6 +47,8 @@ pub enum TrainError {
 #[derive(Debug)]
 pub struct Trainer {
     recipe: Recipe,
+    codec: Codec,
+    /// As the encoder stores them: an autoencoder has seen them once and for all.
     images: ImageSet,
     device: Device,
     net: Precond,
@@ -56,7 +63,10 @@ pub struct Trainer {
 impl Trainer {
     /// Fresh weights, step 0.
     pub fn new(recipe: Recipe, images: ImageSet, device: Device) -> Result<Self, TrainError> {
-        check_images(&recipe, &images)?;
+        let encoder = recipe.net.encoder.expect("a checked recipe names its encoder");
+        let codec = Codec::load(encoder, recipe.vae.as_deref(), device)?;
+        let images = ImageSet { images: codec.encode(&images.images)?, ..images };
+        check_images(&recipe, &codec, &images)?;
         let (net, trained, all) = with_seed(mixed(recipe.seed, INIT_STREAM), || {
             let mut params = Params::fresh(device);
             let net = Precond::new(&mut params, &recipe.net, device)?;
@@ -65,7 +75,7 @@ impl Trainer {
         let adam = Adam::new(&trained, 0.99);
         let emas = recipe.ema.iter().map(|&sigma_rel| Ema::new(sigma_rel, &all)).collect();
         let batches = Batches::new(recipe.seed, images.num_images() as u64);
-        Ok(Self { recipe, images, device, net, trained, all, adam, emas, batches, step: 0 })
+        Ok(Self { recipe, codec, images, device, net, trained, all, adam, emas, batches, step: 0 })
     }
 
     pub fn step(&self) -> u64 {
@@ -109,8 +119,9 @@ impl Trainer {
 
     fn batch(&mut self, seen: u64, batch: u64) -> (Tensor, Option<Tensor>) {
         let indices = self.batches.at(seen, batch);
-        let encoder = self.recipe.net.encoder.expect("a checked recipe names its encoder");
-        let clean = encoder.encode(&self.images.images.index_select(0, &indices)).to_device(self.device);
+        let images = self.images.images.index_select(0, &indices);
+        let stream = mixed(self.recipe.seed, LATENT_STREAM + self.step);
+        let clean = with_seed(stream, || self.codec.latents(&images)).to_device(self.device);
         let labels = self.images.labels.as_ref().filter(|_| self.recipe.net.label_dim > 0);
         (clean, labels.map(|l| l.index_select(0, &indices).to_device(self.device)))
     }
@@ -181,9 +192,8 @@ fn copied(state: &StateDict) -> StateDict {
     state.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
 }
 
-fn check_images(recipe: &Recipe, images: &ImageSet) -> Result<(), TrainError> {
-    let encoder = recipe.net.encoder.expect("a checked recipe names its encoder");
-    let found = encoder.encode(&images.images.narrow(0, 0, 1)).size()[1..].to_vec();
+fn check_images(recipe: &Recipe, codec: &Codec, images: &ImageSet) -> Result<(), TrainError> {
+    let found = with_seed(0, || codec.latents(&images.images.narrow(0, 0, 1))).size()[1..].to_vec();
     if found != recipe.net.image_shape() {
         return Err(TrainError::Shape { expected: recipe.net.image_shape().to_vec(), found });
     }

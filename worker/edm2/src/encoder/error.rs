@@ -1,0 +1,21 @@
+//! Why pixels did not become latents, or latents pixels.
+
+use std::path::PathBuf;
+
+use crate::checkpoint::TensorFileError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EncoderError {
+    #[error("the encoder `stability-vae` needs the autoencoder's weights: name its file as `vae`")]
+    NoVae,
+    #[error(transparent)]
+    File(#[from] TensorFileError),
+    #[error("`{path}` does not hold the weights of `stability-vae`: {problem}")]
+    Weights { path: PathBuf, problem: String },
+    #[error(
+        "the encoder takes latents {expected}, not of shape {found:?}: does the net go with this encoder?"
+    )]
+    Latents { expected: &'static str, found: Vec<i64> },
+    #[error("the encoder takes images {expected}, not of shape {found:?}")]
+    Images { expected: String, found: Vec<i64> },
+}

@@ -1,0 +1,113 @@
+//! The plain layers that the encoders and detectors of other houses are made of.
+
+use tch::{Device, Tensor};
+
+use crate::weights::{Shared, Weights, WeightsError};
+
+/// A convolution with bias, never in TF32: on a GPU torch would round its inputs to 10 bits unless told otherwise, and
+/// take whichever algorithm is fast today.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    pub weight: Shared,
+    pub bias: Shared,
+    pub stride: i64,
+    pub padding: [i64; 2],
+}
+
+impl Conv {
+    /// Stride 1, padded so that the size stays: `{name}.weight` `[out, in, k, k]` and `{name}.bias`.
+    pub fn same(weights: &mut Weights, name: &str, shape: [i64; 3]) -> Result<Self, WeightsError> {
+        let [out, input, k] = shape;
+        Ok(Self {
+            weight: weights.tensor(&format!("{name}.weight"), &[out, input, k, k])?.into(),
+            bias: weights.tensor(&format!("{name}.bias"), &[out])?.into(),
+            stride: 1,
+            padding: [k / 2, k / 2],
+        })
+    }
+
+    /// `[N, in, H, W]` to `[N, out, H', W']`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let (stride, padding) = ([self.stride; 2], self.padding);
+        let (benchmark, deterministic, cudnn, tf32) = (false, true, true, false);
+        let (weight, bias) = (&self.weight, Some(&*self.bias));
+        x.internal_convolution(
+            weight,
+            bias,
+            stride,
+            padding,
+            [1, 1],
+            false,
+            [0, 0],
+            1,
+            benchmark,
+            deterministic,
+            cudnn,
+            tf32,
+        )
+    }
+}
+
+/// `x @ weightᵀ + bias`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Shared,
+    bias: Shared,
+}
+
+impl Linear {
+    pub fn new(weights: &mut Weights, name: &str, out: i64, input: i64) -> Result<Self, WeightsError> {
+        Ok(Self {
+            weight: weights.tensor(&format!("{name}.weight"), &[out, input])?.into(),
+            bias: weights.tensor(&format!("{name}.bias"), &[out])?.into(),
+        })
+    }
+
+    /// `[…, in]` to `[…, out]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&*self.bias))
+    }
+}
+
+/// Scale and shift of a normalization, ε = 1e-6.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    weight: Shared,
+    bias: Shared,
+}
+
+impl Norm {
+    const EPS: f64 = 1e-6;
+
+    pub fn new(weights: &mut Weights, name: &str, channels: i64) -> Result<Self, WeightsError> {
+        Ok(Self {
+            weight: weights.tensor(&format!("{name}.weight"), &[channels])?.into(),
+            bias: weights.tensor(&format!("{name}.bias"), &[channels])?.into(),
+        })
+    }
+
+    /// Normalizes `[N, C, H, W]` over each of `groups` groups of channels.
+    pub fn groups(&self, x: &Tensor, groups: i64) -> Tensor {
+        x.group_norm(groups, Some(&*self.weight), Some(&*self.bias), Self::EPS, true)
+    }
+
+    /// Normalizes the last dimension.
+    pub fn last(&self, x: &Tensor) -> Tensor {
+        x.layer_norm(self.weight.size(), Some(&*self.weight), Some(&*self.bias), Self::EPS, true)
+    }
+}
+
+/// Sends the rows of `images` through `net` a few at a time, which bounds the memory.
+///
+/// On a CPU each goes alone: what comes of an image is then a function of its own pixels, whatever the batch it came in.
+/// On a GPU `gpu_batch` go together.
+pub fn in_parts<E>(
+    images: &Tensor,
+    device: Device,
+    gpu_batch: i64,
+    net: impl Fn(&Tensor) -> Result<Tensor, E>,
+) -> Result<Tensor, E> {
+    let at_once = if device == Device::Cpu { 1 } else { gpu_batch };
+    let parts: Vec<Tensor> = images.split(at_once, 0).iter().map(net).collect::<Result<_, E>>()?;
+    Ok(Tensor::cat(&parts, 0))
+}
