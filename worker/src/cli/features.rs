@@ -23,12 +23,12 @@ pub struct FeaturesArgs {
     /// a .safetensors
     #[arg(long)]
     images: PathBuf,
-    /// fashion-cnn
+    /// inception, pytorch-fid, dinov2, fashion-cnn, or a TorchScript file F.pt of your own: its code is then run
     #[arg(long)]
     detector: String,
-    /// The detector's weights
+    /// The detector's weights; an F.pt is its own
     #[arg(long)]
-    weights: PathBuf,
+    weights: Option<PathBuf>,
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -37,9 +37,17 @@ pub struct FeaturesArgs {
     out: PathBuf,
 }
 
+fn weights(args: &FeaturesArgs) -> Result<PathBuf, Failure> {
+    match &args.weights {
+        Some(weights) => Ok(weights.clone()),
+        None if args.detector.ends_with(".pt") => Ok(PathBuf::from(&args.detector)),
+        None => Err(anyhow::anyhow!("the detector `{}` needs `--weights`", args.detector).into()),
+    }
+}
+
 /// Extracts and writes; nothing is left behind when it fails.
 pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
-    let detectors = [(args.detector.clone(), args.weights.clone())].into();
+    let detectors = [(args.detector.clone(), weights(args)?)].into();
     let mut extractor = Extractor::load(&detectors, device::parse(&args.device)?, edm2::default_lanes())?;
     let dataset = Dataset::open(&args.images)?;
     let indices: Vec<u64> = (0..dataset.len()).collect();
