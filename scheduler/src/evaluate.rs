@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use fidelis_shared::{atomic, stats::Statistics};
+use fidelis_formats::stats::{self, Statistics, npz};
+use fidelis_shared::atomic;
 use serde_json::{Map, Value};
 
-use crate::formats::{FeatureFile, FormatError, npz};
+use crate::formats::{FeatureFile, FormatError};
 use crate::metrics::{Fold, Gaussian, MetricError, metric_of};
 
 /// Rows per chunk, as a run's default: the same features give the same bits here and there.
@@ -44,7 +45,7 @@ pub enum EvaluateError {
         source: MetricError,
     },
     /// Neither features nor statistics by its name.
-    #[error("`{0}`: give features as `.safetensors` or statistics as `.npz`")]
+    #[error("`{0}`: give features as `.safetensors` or statistics as `.npz` or EDM2's `.pkl`")]
     Extension(PathBuf),
     /// Not among the metrics there are.
     #[error("unknown metric `{0}`: there is `fid`")]
@@ -71,27 +72,29 @@ pub fn metrics(request: &MetricsRequest) -> Result<Map<String, Value>, EvaluateE
     if let Some(unknown) = request.metrics.iter().find(|name| *name != "fid") {
         return Err(EvaluateError::UnknownMetric(unknown.clone()));
     }
-    let gaussian = |path: &Path| Gaussian::new(&load(path)?).map_err(EvaluateError::metric(path));
+    let detector = request.detector.as_deref();
+    let gaussian = |path: &Path| Gaussian::new(&load(path, detector)?).map_err(EvaluateError::metric(path));
     let (ours, theirs) = (gaussian(&request.features)?, gaussian(&request.reference)?);
     let distance = ours.distance(&theirs).map_err(EvaluateError::metric(&request.features))?;
-    let name = request.detector.as_deref().map_or("fid", metric_of);
+    let name = detector.map_or("fid", metric_of);
     Ok(Map::from_iter([(name.to_owned(), Value::from(distance.value))]))
 }
 
 /// Writes the statistics of a features file as `.npz`, whole or not at all.
 pub fn write_reference(features: &Path, dest: &Path) -> Result<Statistics, EvaluateError> {
-    let statistics = load(features)?;
+    let statistics = load(features, None)?;
     let bytes = npz::encode(&statistics).map_err(EvaluateError::file(features))?;
     atomic::write(dest, &bytes).map_err(|error| EvaluateError::file(dest)(error.into()))?;
     Ok(statistics)
 }
 
-/// Statistics of a file: read from `.npz`, or folded from the features of a `.safetensors`.
-pub fn load(path: &Path) -> Result<Statistics, EvaluateError> {
+/// Statistics of a file: read from `.npz` or `.pkl`, or folded from the features of a `.safetensors`. `detector` chooses
+/// among those of a `.pkl`.
+pub fn load(path: &Path, detector: Option<&str>) -> Result<Statistics, EvaluateError> {
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("npz") => {
-            let bytes = npz::read(path).map_err(EvaluateError::file(path))?;
-            npz::decode(&bytes).map_err(EvaluateError::file(path))
+        Some("npz" | "pkl") => {
+            let bytes = stats::read(path).map_err(EvaluateError::file(path))?;
+            stats::decode(&bytes, detector).map_err(EvaluateError::file(path))
         }
         Some("safetensors") => fold(path),
         _ => Err(EvaluateError::Extension(path.to_owned())),

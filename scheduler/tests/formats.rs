@@ -1,51 +1,10 @@
-//! Files from outside: what is read, what is written, what is refused.
+//! Features from outside: what is read, what is refused.
 
 use std::path::{Path, PathBuf};
 
-use fidelis::formats::{FeatureFile, FormatError, npz};
+use fidelis::formats::FeatureFile;
 use fidelis::metrics::RowNames;
-use fidelis_shared::stats::Statistics;
 use safetensors::tensor::{Dtype, TensorView, serialize};
-
-fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name)
-}
-
-fn statistics() -> Statistics {
-    Statistics { mu: vec![1.0, -2.5], sigma: vec![2.0, 0.5, 0.5, 1.0], num_images: 1234 }
-}
-
-#[test]
-fn statistics_go_both_ways_with_equal_bytes() {
-    let bytes = npz::encode(&statistics()).unwrap();
-    assert_eq!(npz::decode(&bytes).unwrap(), statistics());
-    assert_eq!(bytes, npz::encode(&statistics()).unwrap());
-}
-
-#[test]
-fn other_houses_statistics_are_read() {
-    let theirs = npz::decode(&std::fs::read(fixture("ref-stats.npz")).unwrap()).unwrap();
-    assert_eq!((theirs.mu.len(), theirs.num_images), (64, 0));
-}
-
-#[test]
-fn damaged_statistics_are_one_clear_line() {
-    let whole = npz::encode(&statistics()).unwrap();
-    let cut = (0..whole.len()).step_by(7).map(|length| whole[..length].to_vec());
-    let mut flipped = whole.clone();
-    let at = whole.windows(8).position(|w| w == (-2.5_f64).to_le_bytes()).unwrap();
-    flipped[at] ^= 1;
-    for bytes in cut.chain([flipped, b"not a zip at all".to_vec()]) {
-        let error = npz::decode(&bytes).unwrap_err().to_string();
-        assert!(
-            error.starts_with("damaged or not `.npz` statistics: ") || error.contains("`.npy`"),
-            "{error}"
-        );
-        assert!(!error.contains('\n'), "{error}");
-    }
-    let skewed = Statistics { mu: vec![0.0; 3], ..statistics() };
-    assert!(matches!(npz::encode(&skewed), Err(FormatError::Damaged { .. })));
-}
 
 fn write_features(folder: &Path, tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> PathBuf {
     let views = tensors.iter().map(|(name, dtype, shape, data)| {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use fidelis::formats::npz;
 use fidelis::metrics::{
     FeatureChunk, Fold, Folded, Frechet, Gaussian, MetricError, Moments, RowNames, jackknife,
 };
-use fidelis_shared::stats::Statistics;
+use fidelis_formats::stats::{Statistics, npz};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use fidelis::evaluate::load;
-use fidelis::formats::npz;
 use fidelis::local::S3Server;
 use fidelis::metrics::{Gaussian, Moments};
 use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce};
 use fidelis::report::RunResult;
+use fidelis_formats::stats::npz;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::{ChunkObject, Dtype, Tensor};
@@ -125,7 +125,7 @@ async fn a_run_becomes_its_result() {
     let run = spec.run_id();
 
     let direct = Moments::of(&features_of(&(0..NUM_IMAGES).collect::<Vec<_>>(), 0.0), DIM).unwrap();
-    let reference = load(&folder.path().join("reference.npz")).unwrap();
+    let reference = load(&folder.path().join("reference.npz"), None).unwrap();
     let gaussian = |statistics| Gaussian::new(statistics).unwrap();
     let expected = gaussian(&direct.statistics().unwrap()).distance(&gaussian(&reference)).unwrap();
     let result = &reduced.result.detectors["fashion-cnn"];

@@ -19,7 +19,6 @@ pub mod receipt;
 pub mod retry;
 pub mod seeds;
 pub mod spec;
-pub mod stats;
 pub mod store;
 mod text;
 pub mod wire;

@@ -12,7 +12,7 @@ use crate::evaluate::{self, MetricsRequest};
 /// What to compare.
 #[derive(Debug, Args)]
 pub struct MetricsArgs {
-    /// Features (.safetensors) or statistics (.npz) of the images
+    /// Features (.safetensors) or statistics (.npz, EDM2's .pkl) of the images
     #[arg(long, value_name = "FILE")]
     features: PathBuf,
     /// Features or statistics to compare with
@@ -21,7 +21,8 @@ pub struct MetricsArgs {
     /// Which metrics
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "fid")]
     metrics: Vec<String>,
-    /// The detector that made the features: names the metric, as `fd` for one that is not Inception
+    /// The detector that made the features: names the metric, as `fd` for one that is not
+    /// Inception, and chooses among the statistics of a .pkl
     #[arg(long, value_name = "NAME")]
     detector: Option<String>,
     /// JSON on stdout

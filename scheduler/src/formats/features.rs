@@ -8,7 +8,9 @@ use std::path::Path;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::{FormatError, MAX_DIM};
+use fidelis_formats::stats::MAX_DIM;
+
+use super::FormatError;
 use crate::metrics::{FeatureChunk, RowNames};
 
 const MAX_HEADER_BYTES: u64 = 16 << 20;

@@ -2,7 +2,7 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
-use fidelis_shared::stats::Statistics;
+use fidelis_formats::stats::Statistics;
 
 use super::factor::Factor;
 

@@ -2,7 +2,7 @@
 
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par};
-use fidelis_shared::stats::Statistics;
+use fidelis_formats::stats::Statistics;
 
 /// Moments of `count` rows of `dim` features. Merging is not associative in the last bits: whoever wants equal bits
 /// (I3) merges the same parts in the same order, whatever threads computed them.

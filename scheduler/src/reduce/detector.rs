@@ -1,14 +1,13 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
+use fidelis_formats::stats::{self, Statistics};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::manifest::Manifest;
 use fidelis_shared::spec::{DetectorSpec, FileRef};
-use fidelis_shared::stats::Statistics;
 use fidelis_shared::store::Store;
 
 use super::{ReduceError, fetch};
-use crate::formats::npz;
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
 };
@@ -80,14 +79,16 @@ fn statistics(
 ) -> Result<Option<Statistics>, ReduceError> {
     let Some(FileRef { path, sha256 }) = file else { return Ok(None) };
     let file = format!("`{field}` of detector `{}`, `{path}`", detector.name);
-    let bytes = match npz::read(path.as_ref()) {
+    let bytes = match stats::read(path.as_ref()) {
         Ok(bytes) => bytes,
         Err(source) => return Err(ReduceError::Statistics { file, source }),
     };
     let found = Digest::of(&bytes);
     match *sha256 {
         Some(expected) if expected != found => Err(ReduceError::OtherStatistics { file, expected, found }),
-        _ => npz::decode(&bytes).map(Some).map_err(|source| ReduceError::Statistics { file, source }),
+        _ => stats::decode(&bytes, Some(&detector.name))
+            .map(Some)
+            .map_err(|source| ReduceError::Statistics { file, source }),
     }
 }
 

@@ -43,7 +43,7 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
     for detector in &spec.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;
         let (statistics, result) = detector::measure(detector, folded).await?;
-        let npz = crate::formats::npz::encode(&statistics);
+        let npz = fidelis_formats::stats::npz::encode(&statistics);
         let npz = npz.map_err(|error| ReduceError::Internal(error.to_string()))?;
         let key = keys::stats(&expected.run, &detector.name);
         store.replace(&key, npz.into(), "application/octet-stream").await?;

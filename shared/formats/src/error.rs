@@ -29,6 +29,12 @@ pub enum FormatError {
     /// Sound, but with something in it whose meaning is not known here.
     #[error("holds what is not known here: {0}")]
     Unknown(String),
+    /// Statistics, but of other detectors.
+    #[error(
+        "holds statistics of `inception`, `pytorch-fid` and `dinov2`, none of `{0}`: give those of that detector as \
+         `.npz`"
+    )]
+    OtherDetector(String),
     /// Larger than anything real.
     #[error("`{what}` is `{value}`, more than the `{limit}` this reads")]
     TooLarge {

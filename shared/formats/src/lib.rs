@@ -6,6 +6,7 @@
 //! - [`pickle`]: a pickle machine that runs nothing
 //! - [`torch_file`], [`state_dict`], [`tensors`]: tensors by name, as torch and safetensors files keep them
 //! - [`net`]: nets, and whether two of them fit
+//! - [`stats`]: statistics of features
 //! - [`images`][]: datasets
 
 mod array;
@@ -13,8 +14,10 @@ mod error;
 mod file;
 pub mod images;
 pub mod net;
+mod npy;
 pub mod pickle;
 pub mod state_dict;
+pub mod stats;
 pub mod tensors;
 mod text;
 pub mod torch_file;

@@ -33,8 +33,8 @@ impl Archive {
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
         let damaged = |detail: String| DatasetError::damaged(path, detail);
-        let view = View { file: Arc::new(file), position: 0 };
-        let mut zip = ZipArchive::new(view).map_err(|error| damaged(error.to_string()))?;
+        let mut zip =
+            ZipArchive::new(View::new(Arc::new(file))).map_err(|error| damaged(error.to_string()))?;
         let mut entries = Vec::new();
         let mut table = None;
         for place in 0..zip.len() {
@@ -91,9 +91,23 @@ fn read_entry(zip: &mut ZipArchive<View>, place: usize) -> Result<Vec<u8>, Image
 
 /// A position of its own in a file that is shared: clones do not move each other.
 #[derive(Clone, Debug)]
-struct View {
+pub struct View {
     file: Arc<File>,
     position: u64,
+}
+
+impl View {
+    pub fn new(file: Arc<File>) -> Self {
+        Self::at(file, 0)
+    }
+
+    pub fn at(file: Arc<File>, position: u64) -> Self {
+        Self { file, position }
+    }
+
+    pub fn position(&self) -> u64 {
+        self.position
+    }
 }
 
 impl Read for View {

@@ -10,7 +10,7 @@ use zune_jpeg::JpegDecoder;
 use super::{Image, ImageError};
 
 /// No image of a dataset comes near this; it keeps a damaged header from asking for gigabytes.
-const MAX_SIDE: usize = 8192;
+pub const MAX_SIDE: usize = 8192;
 
 /// Whether a file of this name is read as an image.
 pub fn is_image(name: &str) -> bool {

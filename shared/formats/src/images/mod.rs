@@ -14,6 +14,7 @@ mod error;
 mod folder;
 mod idx;
 mod labels;
+mod npz;
 mod tensors;
 
 use std::path::Path;
@@ -37,11 +38,13 @@ pub struct Dataset(Source);
 enum Source {
     Archive(archive::Archive),
     Folder(folder::Folder),
+    Npz(npz::Npz),
     Tensors(tensors::Tensors),
 }
 
 impl Dataset {
-    /// Opens a dataset; reads its directory and classes, but for the array formats no image yet.
+    /// Opens a dataset; reads its directory and classes, but no image yet where images lie in
+    /// the file one by one (idx, safetensors and compressed npz arrays come into memory whole).
     ///
     /// # Errors
     /// A path that is none of the forms above, cannot be read, is damaged or holds no image.
@@ -53,6 +56,8 @@ impl Dataset {
             Source::Folder(folder::Folder::open(path)?)
         } else if name.ends_with(".zip") {
             Source::Archive(archive::Archive::open(path)?)
+        } else if name.ends_with(".npz") {
+            Source::Npz(npz::Npz::open(path)?)
         } else if name.ends_with(".safetensors") {
             Source::Tensors(tensors::from_safetensors(path)?)
         } else if name.contains("-idx3-ubyte") {
@@ -72,6 +77,7 @@ impl Dataset {
         match &self.0 {
             Source::Archive(archive) => archive.len(),
             Source::Folder(folder) => folder.len(),
+            Source::Npz(npz) => npz.len(),
             Source::Tensors(tensors) => tensors.len(),
         }
     }
@@ -86,7 +92,7 @@ impl Dataset {
         match &self.0 {
             Source::Archive(archive) => archive.name(index),
             Source::Folder(folder) => folder.name(index),
-            Source::Tensors(_) => format!("image {index}"),
+            Source::Npz(_) | Source::Tensors(_) => format!("image {index}"),
         }
     }
 
@@ -95,6 +101,7 @@ impl Dataset {
         match &self.0 {
             Source::Archive(archive) => archive.label(index),
             Source::Folder(folder) => folder.label(index),
+            Source::Npz(npz) => npz.label(index),
             Source::Tensors(tensors) => tensors.label(index),
         }
     }
@@ -110,6 +117,7 @@ impl Dataset {
         match &mut self.0 {
             Source::Archive(archive) => archive.read(index),
             Source::Folder(folder) => folder.read(index),
+            Source::Npz(npz) => npz.read(index),
             Source::Tensors(tensors) => Ok(tensors.read(index)),
         }
     }

@@ -174,3 +174,73 @@ fn tensors_are_read_by_place() {
     assert_eq!(dataset.read(1).unwrap(), Image { shape: [3, 2, 2], pixels: pixels[12..].to_vec() });
     assert_eq!((dataset.len(), dataset.label(0)), (2, Some(4)));
 }
+
+/// An `.npz` of these arrays: name, dtype, shape, bytes.
+fn write_npz(path: &Path, method: zip::CompressionMethod, arrays: &[(&str, &str, &str, Vec<u8>)]) {
+    let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, descr, shape, bytes) in arrays {
+        let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default().compression_method(method))
+            .unwrap();
+        zip.write_all(b"\x93NUMPY\x01\x00\x76\x00").unwrap();
+        zip.write_all(format!("{dict:<117}\n").as_bytes()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+#[test]
+fn adms_arrays_are_read_by_place_stored_or_deflated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("samples.npz");
+    let labels =
+        || ("arr_1", "<i8", "(2,)", [7_i64, 9].iter().flat_map(|label| label.to_le_bytes()).collect());
+    let images = || ("arr_0", "|u1", "(2, 1, 2, 3)", (0..12).collect());
+    for method in [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated] {
+        write_npz(&path, method, &[images(), labels()]);
+        let mut dataset = Dataset::open(&path).unwrap();
+        assert_eq!((dataset.len(), dataset.label(0), dataset.label(1)), (2, Some(7), Some(9)));
+        let second = Image { shape: [3, 1, 2], pixels: vec![6, 9, 7, 10, 8, 11] };
+        assert_eq!(dataset.read(1).unwrap(), second);
+        assert!(matches!(dataset.read(2), Err(ImageError::Absent { .. })));
+        write_npz(&path, method, &[images()]);
+        assert_eq!(Dataset::open(&path).unwrap().label(0), None);
+    }
+}
+
+#[test]
+fn an_npz_that_is_no_dataset_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npz");
+    let bytes = |count| vec![1_u8; count];
+    for method in [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated] {
+        for (arrays, words) in [
+            (vec![("mu", "<f8", "(1,)", bytes(8))], "no array `arr_0`"),
+            (vec![("arr_0", "<f4", "(1, 1, 1, 1)", bytes(4))], "`arr_0` is <f4 [1, 1, 1, 1]"),
+            (vec![("arr_0", "|u1", "(4, 1, 1)", bytes(4))], "expected |u1 [N, H, W, C]"),
+            (vec![("arr_0", "|u1", "(1, 1, 1, 4)", bytes(4))], "images of 4 channels"),
+            (vec![("arr_0", "|u1", "(9, 1, 1, 1)", bytes(4))], "another length than its header"),
+            (vec![("arr_0", "|u1", "(3, 1, 1, 1)", bytes(4))], "another length than its header"),
+            (vec![("arr_0", "|u1", "(99999999999999, 8000, 8000, 3)", bytes(4))], "`arr_0`"),
+            (vec![("arr_0", "|u1", "(0, 1, 1, 1)", bytes(0))], "holds no images"),
+            (
+                vec![("arr_0", "|u1", "(1, 1, 1, 1)", bytes(1)), ("arr_1", "<i8", "(1, 1)", bytes(8))],
+                "`arr_1` is of shape [1, 1]",
+            ),
+            (
+                vec![("arr_0", "|u1", "(2, 1, 1, 1)", bytes(2)), ("arr_1", "<i8", "(1,)", bytes(8))],
+                "1 classes for 2 images",
+            ),
+        ] {
+            write_npz(&path, method, &arrays);
+            let error = Dataset::open(&path).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains("x.npz") && !error.contains('\n'), "{error}");
+        }
+    }
+    write_npz(&path, zip::CompressionMethod::Stored, &[("arr_0", "|u1", "(1, 1, 1, 1)", bytes(1))]);
+    let whole = fs::read(&path).unwrap();
+    for len in 0..whole.len() {
+        fs::write(&path, &whole[..len]).unwrap();
+        assert!(!Dataset::open(&path).unwrap_err().to_string().contains('\n'));
+    }
+}

@@ -1,31 +1,33 @@
-//! NumPy's `.npy`: the few dtypes statistics come in.
+//! NumPy's `.npy`: its header, and the few dtypes that statistics come in.
 
 use std::io::Read;
 
-use super::FormatError;
+use crate::{FormatError, text};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The data begins at a multiple of this.
 const ALIGNMENT: usize = 64;
+/// How many values are read at a time.
+const PART_VALUES: u64 = 1 << 16;
 /// NumPy's own reader refuses longer headers of plain arrays.
 const MAX_HEADER_BYTES: usize = 10_000;
 
 /// An array widened to float64, C order.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Array {
+pub(crate) struct Array {
     pub shape: Vec<usize>,
     pub values: Vec<f64>,
 }
 
 /// `np.save` of a little-endian float64 array, C order, byte for byte.
-pub(super) fn encode_f64(shape: &[usize], values: &[f64]) -> Vec<u8> {
+pub(crate) fn encode_f64(shape: &[usize], values: &[f64]) -> Vec<u8> {
     let mut bytes = header("<f8", shape);
     bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     bytes
 }
 
 /// `np.save` of a zero-dimensional int64.
-pub(super) fn encode_i64(value: i64) -> Vec<u8> {
+pub(crate) fn encode_i64(value: i64) -> Vec<u8> {
     let mut bytes = header("<i8", &[]);
     bytes.extend(value.to_le_bytes());
     bytes
@@ -47,34 +49,64 @@ fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
     bytes
 }
 
+/// What stands in front of the values.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header {
+    /// The element type, as `<f8`.
+    pub descr: String,
+    /// Column-major order.
+    pub fortran: bool,
+    pub shape: Vec<usize>,
+}
+
+impl Header {
+    /// Reads up to the first value.
+    pub fn read(reader: &mut impl Read) -> Result<Self, FormatError> {
+        let dict = read_header(reader)?;
+        let descr = quoted(field(&dict, "descr")?).ok_or_else(|| damaged("a structured dtype"))?;
+        let fortran = field(&dict, "fortran_order")?.starts_with("True");
+        Ok(Self { descr: text::name(descr), fortran, shape: parse_shape(field(&dict, "shape")?)? })
+    }
+
+    /// How many elements there are, if that can be said.
+    pub fn num_elements(&self) -> Option<u64> {
+        self.shape.iter().try_fold(1_u64, |n, &d| n.checked_mul(d as u64))
+    }
+}
+
 /// Reads one array of at most `max_values`; the reader must end with it.
-pub(super) fn decode(reader: &mut impl Read, max_values: u64) -> Result<Array, FormatError> {
-    let dict = read_header(reader)?;
-    let descr = quoted(field(&dict, "descr")?).ok_or_else(|| damaged("a structured dtype"))?;
-    let fortran = field(&dict, "fortran_order")?.starts_with("True");
-    let shape = parse_shape(field(&dict, "shape")?)?;
-    let count = shape.iter().try_fold(1_u64, |n, &d| n.checked_mul(d as u64)).unwrap_or(u64::MAX);
+pub(crate) fn decode(reader: &mut impl Read, max_values: u64) -> Result<Array, FormatError> {
+    let header = Header::read(reader)?;
+    let count = header.num_elements().unwrap_or(u64::MAX);
     if count > max_values {
         return Err(FormatError::TooLarge { what: "number of values", value: count, limit: max_values });
     }
-    let (width, convert): (usize, fn(&[u8]) -> f64) = match descr {
+    let (width, convert): (usize, fn(&[u8]) -> f64) = match &header.descr[..] {
         "<f8" => (8, |b| f64::from_le_bytes(b.try_into().unwrap_or_default())),
         "<f4" => (4, |b| f64::from(f32::from_le_bytes(b.try_into().unwrap_or_default()))),
         "<i8" => (8, |b| i64::from_le_bytes(b.try_into().unwrap_or_default()) as f64),
         "<i4" => (4, |b| f64::from(i32::from_le_bytes(b.try_into().unwrap_or_default()))),
         other => return Err(damaged(format!("dtype `{other}` is none of <f8, <f4, <i8, <i4"))),
     };
-    let num_bytes = count * width as u64;
-    let mut bytes = Vec::new();
-    reader.take(num_bytes + 1).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
-    if bytes.len() as u64 != num_bytes {
-        return Err(damaged(format!("not the `{num_bytes}` bytes of data its header announces")));
+    let mut values = Vec::new();
+    // In parts: the bytes and the numbers of a large sigma need not be there side by side.
+    let mut part = Vec::new();
+    while (values.len() as u64) < count {
+        let wanted = (count - values.len() as u64).min(PART_VALUES) * width as u64;
+        part.clear();
+        reader.take(wanted).read_to_end(&mut part).map_err(|error| unreadable(&error))?;
+        if part.len() as u64 != wanted {
+            return Err(damaged(format!("not the `{count}` values that its header announces")));
+        }
+        values.extend(part.chunks_exact(width).map(convert));
     }
-    let mut values: Vec<f64> = bytes.chunks_exact(width).map(convert).collect();
-    if let ([rows, columns], true) = (&shape[..], fortran) {
+    if reader.read(&mut [0]).map_err(|error| unreadable(&error))? != 0 {
+        return Err(damaged(format!("more than the `{count}` values that its header announces")));
+    }
+    if let ([rows, columns], true) = (&header.shape[..], header.fortran) {
         values = (0..rows * columns).map(|k| values[k % columns * rows + k / columns]).collect();
     }
-    Ok(Array { shape, values })
+    Ok(Array { shape: header.shape, values })
 }
 
 fn read_header(reader: &mut impl Read) -> Result<String, FormatError> {
@@ -111,7 +143,13 @@ fn parse_shape(value: &str) -> Result<Vec<usize>, FormatError> {
     let inner = value.strip_prefix('(').and_then(|rest| rest.split_once(')'));
     let (inner, _) = inner.ok_or_else(|| damaged("its shape is no tuple"))?;
     let sizes = inner.split(',').map(str::trim).filter(|size| !size.is_empty());
-    sizes.map(|size| size.parse().map_err(|_| damaged(format!("a shape of `{size}`")))).collect()
+    sizes
+        .map(|size| size.parse().map_err(|_| damaged(format!("a shape of `{}`", text::name(size)))))
+        .collect()
+}
+
+fn unreadable(error: &std::io::Error) -> FormatError {
+    damaged(text::message(&error.to_string()))
 }
 
 fn damaged(detail: impl Into<String>) -> FormatError {

@@ -1,0 +1,135 @@
+//! ADM's sample files: `arr_0`, uint8 `[N, H, W, C]`, and classes in `arr_1`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::archive::View;
+use super::{DatasetError, Image, ImageError, codec};
+use crate::npy::{self, Header};
+
+/// A compressed array is inflated into memory: larger ones must be saved without compression.
+const MAX_INFLATED_BYTES: u64 = 4 << 30;
+/// Far above any dataset; keeps a damaged header from asking for gigabytes of classes.
+const MAX_IMAGES: u64 = 1 << 27;
+
+#[derive(Clone, Debug)]
+pub struct Npz {
+    num_images: u64,
+    /// `[C, H, W]` of each image.
+    shape: [usize; 3],
+    rows: Rows,
+    labels: Arc<[i64]>,
+}
+
+/// Where the images are, each `[H, W, C]`.
+#[derive(Clone, Debug)]
+enum Rows {
+    /// In the file, from this byte on; read when they are asked for.
+    Stored {
+        file: Arc<File>,
+        offset: u64,
+    },
+    Memory(Bytes),
+}
+
+impl Npz {
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let read_error = |source| DatasetError::Read { path: path.to_owned(), source };
+        let damaged = |detail: String| DatasetError::damaged(path, detail);
+        let file = Arc::new(File::open(path).map_err(read_error)?);
+        let mut zip = ZipArchive::new(View::new(file.clone())).map_err(|e| damaged(e.to_string()))?;
+        let labels = read_labels(&mut zip).map_err(damaged)?;
+        let (num_images, shape, rows) = read_images(&mut zip, &file).map_err(damaged)?;
+        if !labels.is_empty() && labels.len() as u64 != num_images {
+            let (num_labels, num_images) = (labels.len(), num_images as usize);
+            return Err(DatasetError::Labels { path: path.to_owned(), num_labels, num_images });
+        }
+        Ok(Self { num_images, shape, rows, labels: labels.into() })
+    }
+
+    pub fn len(&self) -> u64 {
+        self.num_images
+    }
+
+    pub fn label(&self, index: u64) -> Option<i64> {
+        self.labels.get(index as usize).copied()
+    }
+
+    /// `index` is below [`Self::len`].
+    pub fn read(&self, index: u64) -> Result<Image, ImageError> {
+        let size = self.shape.iter().product::<usize>();
+        let start = index * size as u64;
+        let samples = match &self.rows {
+            Rows::Memory(bytes) => bytes.slice(start as usize..start as usize + size),
+            Rows::Stored { file, offset } => {
+                let mut samples = vec![0; size];
+                file.read_exact_at(&mut samples, offset + start)?;
+                samples.into()
+            }
+        };
+        Ok(codec::planar(&samples, self.shape[0], self.shape))
+    }
+}
+
+fn read_labels(zip: &mut ZipArchive<View>) -> Result<Vec<i64>, String> {
+    let Some(place) = zip.index_for_name("arr_1.npy") else { return Ok(Vec::new()) };
+    let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
+    let labels = npy::decode(&mut entry, MAX_IMAGES).map_err(|error| format!("`arr_1`: {error}"))?;
+    match labels.shape[..] {
+        [_] => Ok(labels.values.into_iter().map(|label| label as i64).collect()),
+        _ => Err(format!("`arr_1` is of shape {:?}, expected one class for each image", labels.shape)),
+    }
+}
+
+fn read_images(zip: &mut ZipArchive<View>, file: &Arc<File>) -> Result<(u64, [usize; 3], Rows), String> {
+    let place = zip.index_for_name("arr_0.npy").ok_or("it has no array `arr_0`")?;
+    let entry = zip.by_index_raw(place).map_err(|error| error.to_string())?;
+    let (start, size, method) = (entry.data_start(), entry.size(), entry.compression());
+    let (encrypted, start) = (entry.encrypted(), start.ok_or("`arr_0` is nowhere")?);
+    drop(entry);
+    if method == CompressionMethod::Stored && !encrypted {
+        let mut view = View::at(file.clone(), start);
+        let (num_images, shape) = images_of(&mut view)?;
+        let offset = view.position();
+        let expected = num_images.checked_mul(shape.iter().product::<usize>() as u64);
+        let end = expected.and_then(|len| offset.checked_add(len));
+        let file_len = file.metadata().map_err(|error| error.to_string())?.len();
+        if end.is_none_or(|end| end - start != size || end > file_len) {
+            return Err("`arr_0` is of another length than its header says".to_owned());
+        }
+        return Ok((num_images, shape, Rows::Stored { file: file.clone(), offset }));
+    }
+    let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
+    let (num_images, shape) = images_of(&mut entry)?;
+    let expected = num_images.checked_mul(shape.iter().product::<usize>() as u64).unwrap_or(u64::MAX);
+    if expected > MAX_INFLATED_BYTES {
+        return Err(format!(
+            "`arr_0` inflates to more than `{MAX_INFLATED_BYTES}` bytes: save it uncompressed"
+        ));
+    }
+    let mut bytes = Vec::new();
+    entry.take(expected + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 != expected {
+        return Err("`arr_0` is of another length than its header says".to_owned());
+    }
+    Ok((num_images, shape, Rows::Memory(bytes.into())))
+}
+
+/// Reads the header of the images: how many, and `[C, H, W]`.
+fn images_of(reader: &mut impl Read) -> Result<(u64, [usize; 3]), String> {
+    let header = Header::read(reader).map_err(|error| format!("`arr_0`: {error}"))?;
+    let (&[n, h, w, c], "|u1" | "<u1" | "u1", false) = (&header.shape[..], &header.descr[..], header.fortran)
+    else {
+        return Err(format!("`arr_0` is {} {:?}, expected |u1 [N, H, W, C]", header.descr, header.shape));
+    };
+    if !matches!(c, 1 | 3) || !(1..=codec::MAX_SIDE).contains(&h) || !(1..=codec::MAX_SIDE).contains(&w) {
+        return Err(format!("images of {c} channels and {w}x{h} pixels, expected 1 or 3 channels"));
+    }
+    Ok((n as u64, [c, h, w]))
+}
