@@ -148,6 +148,6 @@ fn a_fleet_names_a_damaged_net_once_and_gives_up() -> Result<()> {
     let outcome = Outcome::of("fidelis", &args, &[])?;
     assert_eq!(outcome.code, Some(i32::from(exit::INCOMPLETE)), "{outcome:#?}");
     let last = outcome.stderr.lines().last().unwrap_or_default();
-    assert!(last.contains("damaged.safetensors") && last.contains("not a whole safetensors file"), "{last}");
+    assert!(last.contains("damaged.safetensors") && last.contains("not a `.safetensors` file"), "{last}");
     Ok(())
 }

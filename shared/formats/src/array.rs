@@ -16,6 +16,20 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// NumPy's name, or torch's where NumPy has none.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "float16",
+            Self::BF16 => "bfloat16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+            Self::U8 => "uint8",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::Bool => "bool",
+        }
+    }
+
     /// Bytes of one element.
     pub fn size(self) -> usize {
         match self {

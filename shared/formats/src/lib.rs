@@ -7,9 +7,11 @@
 //! - [`torch_file`], [`state_dict`], [`tensors`]: tensors by name, as torch and safetensors files keep them
 //! - [`net`]: nets, and whether two of them fit
 //! - [`stats`]: statistics of features
+//! - [`content`]: any of these
 //! - [`images`][]: datasets
 
 mod array;
+pub mod content;
 mod error;
 mod file;
 pub mod images;

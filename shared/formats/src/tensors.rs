@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype as Stored, SafeTensors};
 
 use crate::{Array, Dtype, FormatError, text};
@@ -36,6 +36,23 @@ pub fn decode(bytes: &Bytes) -> Result<Tensors, FormatError> {
     }
     let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
     Ok(Tensors { tensors, metadata })
+}
+
+/// The bytes of a safetensors file, with at most one key of metadata: then equal tensors give equal bytes.
+///
+/// # Errors
+/// An array whose shape does not fit its bytes.
+pub fn encode(
+    tensors: &BTreeMap<String, Array>,
+    metadata: Option<(&str, String)>,
+) -> Result<Vec<u8>, FormatError> {
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, array) in tensors {
+        let view = TensorView::new(stored(array.dtype), array.shape.clone(), &array.bytes);
+        views.push((name, view.map_err(|error| damaged(format!("`{}`: {error}", text::name(name))))?));
+    }
+    let metadata = metadata.map(|(key, value)| [(key.to_owned(), value)].into());
+    safetensors::serialize(views, metadata).map_err(|error| damaged(error.to_string()))
 }
 
 /// Larger headers than any file has are not read.
@@ -76,6 +93,19 @@ fn dtype(stored: Stored) -> Option<Dtype> {
         Stored::BOOL => Dtype::Bool,
         _ => return None,
     })
+}
+
+fn stored(dtype: Dtype) -> Stored {
+    match dtype {
+        Dtype::F16 => Stored::F16,
+        Dtype::BF16 => Stored::BF16,
+        Dtype::F32 => Stored::F32,
+        Dtype::F64 => Stored::F64,
+        Dtype::U8 => Stored::U8,
+        Dtype::I32 => Stored::I32,
+        Dtype::I64 => Stored::I64,
+        Dtype::Bool => Stored::BOOL,
+    }
 }
 
 fn damaged(detail: String) -> FormatError {

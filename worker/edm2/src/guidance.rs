@@ -3,6 +3,7 @@
 //! With a smaller or less trained conditional D₀ this is autoguidance; with an unconditional D₀,
 //! classifier-free guidance.
 
+use fidelis_formats::net::{Mismatch, check_pair};
 use tch::{Kind, Tensor};
 
 use crate::net::Precond;
@@ -12,8 +13,8 @@ use crate::net::Precond;
 pub enum PairError {
     #[error("guidance `{0}` needs a guiding net: name one as `gnet`, or set guidance to 1")]
     NoGuidingNet(f64),
-    #[error("net and gnet do not fit: `{field}` is {net} and {gnet}")]
-    Mismatch { field: &'static str, net: String, gnet: String },
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
 }
 
 /// The main net, the guiding net if there is one, and how strongly it guides. Clones share the weights.
@@ -36,7 +37,7 @@ impl GuidedNet {
     ) -> Result<Self, PairError> {
         match &gnet {
             None if guidance != 1.0 => return Err(PairError::NoGuidingNet(guidance)),
-            Some(gnet) => check_pair(&net, gnet)?,
+            Some(gnet) => check_pair(net.config(), gnet.config())?,
             None => {}
         }
         Ok(Self { net, gnet, guidance, interval })
@@ -63,26 +64,4 @@ impl GuidedNet {
     fn acts_at(&self, sigma: f64) -> bool {
         self.guidance != 1.0 && self.interval.is_none_or(|(lo, hi)| lo < sigma && sigma <= hi)
     }
-}
-
-fn check_pair(net: &Precond, gnet: &Precond) -> Result<(), PairError> {
-    let (net, gnet) = (net.config(), gnet.config());
-    let mismatch = |field, net: String, gnet: String| Err(PairError::Mismatch { field, net, gnet });
-    if net.image_shape() != gnet.image_shape() {
-        return mismatch(
-            "image shape",
-            format!("{:?}", net.image_shape()),
-            format!("{:?}", gnet.image_shape()),
-        );
-    }
-    if net.sigma_data != gnet.sigma_data {
-        return mismatch("sigma_data", net.sigma_data.to_string(), gnet.sigma_data.to_string());
-    }
-    if gnet.label_dim != 0 && net.label_dim != gnet.label_dim {
-        return mismatch("label_dim", net.label_dim.to_string(), gnet.label_dim.to_string());
-    }
-    if net.encoder.is_some() && gnet.encoder.is_some() && net.encoder != gnet.encoder {
-        return mismatch("encoder", format!("{:?}", net.encoder), format!("{:?}", gnet.encoder));
-    }
-    Ok(())
 }

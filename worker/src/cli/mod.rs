@@ -1,8 +1,10 @@
 //! The command line of `fidelis-worker`.
 
+mod convert;
 mod failure;
 mod features;
 mod grid;
+mod info;
 mod output;
 pub mod run;
 mod sample;
@@ -28,6 +30,10 @@ enum Command {
     Sample(Box<sample::SampleArgs>),
     /// Extract the features of images that exist
     Features(features::FeaturesArgs),
+    /// Convert a published net to .safetensors, bit for bit
+    Convert(convert::ConvertArgs),
+    /// Tell what a net, a state dict or statistics hold
+    Info(info::InfoArgs),
     /// Train a net or the demo's detector
     Train(train::TrainArgs),
 }
@@ -39,6 +45,8 @@ impl Cli {
             Command::Run(args) => run::run(args).await,
             Command::Sample(args) => blocking(move || sample::sample(&args)).await,
             Command::Features(args) => blocking(move || features::features(&args)).await,
+            Command::Convert(args) => blocking(move || convert::convert(&args)).await,
+            Command::Info(args) => blocking(move || info::info(&args)).await,
             Command::Train(args) => blocking(move || train::train(&args)).await,
         }
     }

@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 
 #[derive(Debug, Args)]
 pub struct SampleArgs {
-    /// Main net (.safetensors)
+    /// Main net: .pkl as published, or .safetensors
     #[arg(long)]
     net: PathBuf,
     /// Guiding net: a worse version of the main net, or an unconditional one

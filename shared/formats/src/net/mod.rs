@@ -18,6 +18,7 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
+use crate::torch_file::is_torch_file;
 use crate::{FileError, FormatError, StateDict, file, tensors, text};
 
 pub use config::{ConfigError, NetConfig};
@@ -37,6 +38,17 @@ pub struct NetFile {
     pub dataset_kwargs: Option<Map<String, Json>>,
 }
 
+impl NetFile {
+    /// The net as a `.safetensors` file: tensors bit for bit, the config as JSON in the metadata.
+    ///
+    /// # Errors
+    /// A tensor whose shape does not fit its bytes.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, FormatError> {
+        let config = serde_json::to_string(&self.config).map_err(|error| damaged(error.to_string()))?;
+        tensors::encode(&self.tensors, Some((CONFIG_KEY, config)))
+    }
+}
+
 /// Reads a net; the content decides, whatever the name is.
 ///
 /// # Errors
@@ -50,6 +62,10 @@ pub fn read(path: &Path) -> Result<NetFile, FileError> {
 /// # Errors
 /// As [`read`].
 pub fn decode(bytes: &Bytes) -> Result<NetFile, FormatError> {
+    if is_torch_file(bytes) {
+        let detail = "it is a file of `torch.save`, which does not say what net its tensors make";
+        return Err(damaged(detail.to_owned()));
+    }
     if is_pickle(bytes) {
         return published::decode(bytes);
     }
@@ -69,8 +85,8 @@ pub fn read_config(path: &Path) -> Result<NetConfig, FileError> {
 fn config_of(path: &Path) -> Result<NetConfig, FormatError> {
     let mut start = Vec::new();
     File::open(path)?.take(2).read_to_end(&mut start)?;
-    if is_pickle(&start) {
-        return Ok(published::decode(&file::read(path)?)?.config);
+    if is_pickle(&start) || start == b"PK" {
+        return Ok(decode(&file::read(path)?)?.config);
     }
     stored_config(tensors::read_metadata(path)?.get(CONFIG_KEY))
 }

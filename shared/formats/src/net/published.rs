@@ -24,7 +24,10 @@ pub fn decode(bytes: &Bytes) -> Result<NetFile, FormatError> {
             Some("dataset_kwargs") => dataset_kwargs = Some(value),
             // What it was trained with does not matter to a net that is done.
             Some("loss_fn") => {}
-            Some(other) => return Err(FormatError::Unknown(format!("`{}`", text::name(other)))),
+            Some(other) => {
+                let what = format!("`{}`, which no published net has beside `ema`", text::name(other));
+                return Err(FormatError::Unknown(what));
+            }
             None => return Err(damaged(format!("a key that is {}", key.kind()))),
         }
     }

@@ -1,23 +1,27 @@
 //! Nets in and out of files.
 
+mod array;
 mod tensor_file;
 
 use std::path::{Path, PathBuf};
 
-use crate::net::{NetConfig, StateDict};
-pub use tensor_file::{TensorFile, TensorFileError};
+use fidelis_formats::FileError;
+use fidelis_formats::net::{self, CONFIG_KEY};
 
-/// Key of the net's config, as JSON, in a safetensors file's metadata.
-const CONFIG_KEY: &str = "config";
+use crate::net::{NetConfig, StateDict};
+pub(crate) use array::tensor;
+pub use tensor_file::{TensorFile, TensorFileError};
 
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] TensorFileError),
-    #[error("`{0}` holds no net: its metadata has no `config`")]
-    NoConfig(PathBuf),
-    #[error("the config of `{path}` is not that of an EDM2 net: {source}")]
+    #[error("cannot use the net {0}")]
+    Net(#[from] FileError),
+    #[error("cannot use the net `{path}`: libtorch cannot take its tensor `{tensor}` ({source})")]
+    Tensor { path: PathBuf, tensor: String, source: tch::TchError },
+    #[error("the config of `{path}` cannot be written: {source}")]
     Config { path: PathBuf, source: serde_json::Error },
 }
 
@@ -29,14 +33,15 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a `.safetensors` net, tensors in the file's type on the CPU.
+    /// Reads a net, a `.pkl` as published or a `.safetensors`: tensors in the file's type on the CPU.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let file = TensorFile::read(path)?;
-        let config =
-            file.metadata.get(CONFIG_KEY).ok_or_else(|| CheckpointError::NoConfig(path.to_owned()))?;
-        let config = serde_json::from_str(config)
-            .map_err(|source| CheckpointError::Config { path: path.to_owned(), source })?;
-        Ok(Self { config, state: file.tensors })
+        let file = net::read(path)?;
+        let converted = |(name, array)| match tensor(&array) {
+            Ok(tensor) => Ok((name, tensor)),
+            Err(source) => Err(CheckpointError::Tensor { path: path.to_owned(), tensor: name, source }),
+        };
+        let state = file.tensors.into_iter().map(converted).collect::<Result<_, _>>()?;
+        Ok(Self { config: file.config, state })
     }
 
     /// Writes the net with its tensors as they are; the file appears whole or not at all.

@@ -1,8 +1,8 @@
 //! One encoder or decoder block of the U-Net (EDM2, figure 21).
 
+use fidelis_formats::net::NetConfig;
 use tch::{Kind, Tensor};
 
-use super::config::NetConfig;
 use super::mp_conv::MpConv;
 use super::ops::{Resample, mp_silu, mp_sum, normalize};
 use super::params::{NetError, Params};

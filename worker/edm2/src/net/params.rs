@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fidelis_formats::net::{ConfigError, NetConfig};
 use tch::{Device, Kind, Tensor};
 
-use super::config::ConfigError;
+use super::precond::Precond;
 
 /// Parameters and buffers by their state-dict names.
 pub type StateDict = BTreeMap<String, Tensor>;
@@ -22,6 +23,8 @@ pub enum NetError {
     Shape { name: String, found: Vec<i64>, expected: Vec<i64> },
     #[error("the tensor `{0}` belongs to no part of the net that the config describes")]
     Unknown(String),
+    #[error("libtorch cannot make a tensor of shape {0:?}")]
+    Torch(Vec<i64>),
     #[error(
         "the tensor `{0}` holds a value that is not finite: the file is damaged or the training diverged"
     )]
@@ -62,6 +65,8 @@ impl Init {
 enum Source<'a> {
     Stored(&'a StateDict),
     Fresh,
+    /// Tensors without content, to learn what a net asks for.
+    Blank,
 }
 
 /// Hands out a net's tensors by name and keeps the account of them.
@@ -89,6 +94,11 @@ impl<'a> Params<'a> {
         Self { source: Source::Fresh, device, trained: StateDict::new(), all: StateDict::new() }
     }
 
+    fn blank() -> Self {
+        let (trained, all) = (StateDict::new(), StateDict::new());
+        Self { source: Source::Blank, device: Device::Cpu, trained, all }
+    }
+
     /// The tensors that training changes, by name.
     pub fn trained(&self) -> &StateDict {
         &self.trained
@@ -103,6 +113,7 @@ impl<'a> Params<'a> {
         let tensor = match self.source {
             Source::Stored(state) => stored(state, name, shape)?.to_device(self.device).to_kind(Kind::Float),
             Source::Fresh => init.draw(shape, self.device).set_requires_grad(init.is_trained()),
+            Source::Blank => blank(shape)?,
         };
         if init.is_trained() {
             self.trained.insert(name.to_owned(), tensor.shallow_clone());
@@ -120,6 +131,23 @@ impl<'a> Params<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// How many parameters the net of a config has: all that training changes, the weight of the uncertainty and the gains
+/// among it, without the buffers (frequencies and phases of the Fourier features). Allocates no weights.
+///
+/// # Errors
+/// A config that describes no net.
+pub fn num_params(config: &NetConfig) -> Result<u64, NetError> {
+    let mut params = Params::blank();
+    Precond::new(&mut params, config, Device::Cpu)?;
+    Ok(params.trained.values().map(|tensor| tensor.numel() as u64).sum())
+}
+
+/// A tensor of any shape in the memory of one element.
+fn blank(shape: &[i64]) -> Result<Tensor, NetError> {
+    let one = Tensor::zeros([1; 0], (Kind::Float, Device::Cpu));
+    one.f_expand(shape, false).map_err(|_| NetError::Torch(shape.to_vec()))
 }
 
 fn stored<'a>(state: &'a StateDict, name: &str, shape: &[i64]) -> Result<&'a Tensor, NetError> {

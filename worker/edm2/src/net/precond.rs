@@ -1,8 +1,8 @@
 //! Preconditioning and uncertainty around the U-Net (EDM, arXiv 2206.00364, table 1; EDM2, section 3).
 
+use fidelis_formats::net::NetConfig;
 use tch::{Device, Kind, Tensor};
 
-use super::config::NetConfig;
 use super::mp_conv::{MpConv, MpFourier};
 use super::params::{NetError, Params, StateDict};
 use super::unet::UNet;

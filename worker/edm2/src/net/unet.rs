@@ -1,9 +1,9 @@
 //! The U-Net of EDM2 (arXiv 2312.02696, figure 21, config G).
 
+use fidelis_formats::net::NetConfig;
 use tch::{Kind, Tensor};
 
 use super::block::{Block, BlockShape, Flavor};
-use super::config::NetConfig;
 use super::mp_conv::{MpConv, MpFourier};
 use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
 use super::params::{NetError, Params};

@@ -1,0 +1,35 @@
+//! `fidelis-worker convert`: a published net to `.safetensors`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use fidelis_formats::net;
+use fidelis_shared::exit;
+
+use super::failure::Failure;
+use super::output;
+
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// A net: .pkl as published, or .safetensors
+    #[arg(value_name = "IN")]
+    from: PathBuf,
+    /// Where it goes (.safetensors): tensors bit for bit, the config as JSON in the metadata
+    #[arg(value_name = "OUT")]
+    to: PathBuf,
+}
+
+/// Reads, checks and writes; nothing is left behind when it fails.
+pub fn convert(args: &ConvertArgs) -> Result<u8, Failure> {
+    let ConvertArgs { from, to } = args;
+    let writable = to.extension().is_some_and(|extension| extension == "safetensors");
+    if !writable {
+        return Err(anyhow!("cannot write `{}`: nets are written as `.safetensors`", to.display()).into());
+    }
+    let net = net::read(from)?;
+    let bytes = net.to_safetensors().with_context(|| format!("cannot write `{}`", to.display()))?;
+    output::write_whole(to, &bytes)?;
+    println!("{}: {} tensors, {} bytes", to.display(), net.tensors.len(), bytes.len());
+    Ok(exit::DONE)
+}

@@ -1,0 +1,96 @@
+//! `fidelis-worker info`: what a file holds.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use fidelis_edm2::net::num_params;
+use fidelis_formats::content::{self, Content};
+use fidelis_formats::net::NetFile;
+use fidelis_formats::stats::Statistics;
+use fidelis_formats::{Array, StateDict};
+use fidelis_shared::{exit, folder};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+
+#[derive(Debug, Args)]
+pub struct InfoArgs {
+    /// A net (.pkl, .safetensors), a state dict (.pth, .pt, .safetensors) or statistics (.npz, .pkl)
+    #[arg(value_name = "F")]
+    file: PathBuf,
+    /// JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints one fact on a line.
+pub fn info(args: &InfoArgs) -> Result<u8, Failure> {
+    let facts = facts(&args.file)?;
+    if args.json {
+        println!(
+            "{}",
+            Value::Object(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        );
+    } else {
+        facts.iter().for_each(|(name, value)| print_fact(name, value));
+    }
+    Ok(exit::DONE)
+}
+
+/// Names and values, in the order in which people read them.
+type Facts = Vec<(&'static str, Value)>;
+
+fn facts(path: &Path) -> anyhow::Result<Facts> {
+    let content = content::read(path)?;
+    let sha256 = folder::digest(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let mut facts = vec![("file", path.display().to_string().into())];
+    match &content {
+        Content::Net(net) => {
+            facts.push(("kind", "net".into()));
+            facts.push(("parameters", num_params(&net.config)?.into()));
+            facts.extend(tensor_facts(&net.tensors));
+            facts.extend(net_facts(net)?);
+        }
+        Content::StateDict(state) => {
+            facts.push(("kind", "state dict".into()));
+            facts.extend(tensor_facts(state));
+        }
+        Content::Statistics(Statistics { mu, num_images, .. }) => {
+            facts.push(("kind", "statistics".into()));
+            facts.push(("features", mu.len().into()));
+            facts.push(("num_images", if *num_images == 0 { Value::Null } else { (*num_images).into() }));
+        }
+    }
+    facts.push(("sha256", sha256.to_string().into()));
+    Ok(facts)
+}
+
+fn net_facts(net: &NetFile) -> anyhow::Result<Facts> {
+    let encoder = net.config.encoder.map(serde_json::to_value).transpose()?.unwrap_or(Value::Null);
+    let data = net.dataset_kwargs.clone().map_or(Value::Null, Value::Object);
+    Ok(vec![("encoder", encoder), ("dataset_kwargs", data), ("config", serde_json::to_value(&net.config)?)])
+}
+
+fn tensor_facts(tensors: &StateDict) -> Facts {
+    let dtypes: BTreeSet<&str> = tensors.values().map(|array| array.dtype.name()).collect();
+    let elements = tensors.values().map(Array::num_elements).sum::<usize>();
+    vec![("tensors", tensors.len().into()), ("elements", elements.into()), ("dtype", json!(dtypes))]
+}
+
+fn print_fact(name: &str, value: &Value) {
+    match value {
+        Value::Null => println!("{name:<16}not said"),
+        Value::String(text) => println!("{name:<16}{text}"),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            println!("{name:<16}{}", words.join(", "));
+        }
+        Value::Object(options) => {
+            println!("{name}");
+            options.iter().for_each(|(name, value)| println!("  {name:<20}{value}"));
+        }
+        other => println!("{name:<16}{other}"),
+    }
+}
