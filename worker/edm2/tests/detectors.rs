@@ -1,15 +1,17 @@
 //! Detectors by name: what they refuse, files of one's own, and features that depend on nothing but the pixels.
 
 mod common;
+#[path = "../../../tests/src/published/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod published;
 #[path = "../examples/recipe-weights/recipe.rs"]
 mod recipe;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{fixture, quiet};
 use fidelis_edm2::checkpoint::TensorFile;
-use fidelis_edm2::detector::{Detector, DetectorError};
+use fidelis_edm2::detector::{Detector, DetectorError, Inception, Preprocessing};
 use fidelis_edm2::generate::{Extractor, Source};
 use fidelis_formats::images::Dataset;
 use tch::{CModule, Device, Kind, Tensor};
@@ -33,77 +35,104 @@ fn traced(path: &Path, mut net: impl FnMut(&Tensor) -> Tensor) {
     CModule::create_by_tracing("Own", "forward", &[input], &mut forward).unwrap().save(path).unwrap();
 }
 
+/// A `.safetensors` file with these tensors alone.
+fn file_of(path: &Path, tensors: Vec<(&str, Tensor)>) {
+    let tensors = tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
+    TensorFile { tensors, ..TensorFile::default() }.write(path).unwrap();
+}
+
 #[test]
-fn inception_weights_that_do_not_fit_are_named() {
+fn weights_that_do_not_fit_are_named() {
     let _guard = quiet();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
-    let mut weights = recipe::weights("inception").unwrap();
-    let mut load = |change: &dyn Fn(&mut BTreeMap<String, Tensor>), detector: &str| {
-        let copy = weights.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
-        let kept = std::mem::replace(&mut weights, copy);
-        let mut file = TensorFile { tensors: kept, ..TensorFile::default() };
-        change(&mut file.tensors);
-        file.write(&path).unwrap();
-        Detector::load(detector, &path, CPU)
+    let refused = |detector: &str, tensors: Vec<(&str, Tensor)>, words: &[&str]| {
+        file_of(&path, tensors);
+        one_line(
+            &Detector::load(detector, &path, CPU).unwrap_err(),
+            &[words, &["weights.safetensors"]].concat(),
+        );
     };
-    let counter = |state: &mut BTreeMap<String, Tensor>| {
-        state.insert("Mixed_5b.branch1x1.bn.num_batches_tracked".to_owned(), Tensor::from(0_i64));
-    };
-    assert!(load(&counter, "pytorch-fid").is_ok(), "counters of training steps do not matter");
-    let name = "Mixed_7c.branch_pool.bn.running_var";
-    one_line(&load(&|s| _ = s.remove(name), "inception").unwrap_err(), &[name, "weights.safetensors"]);
-    let narrow = |s: &mut BTreeMap<String, Tensor>| {
-        _ = s.insert("fc.bias".into(), Tensor::zeros([1000], tch::kind::FLOAT_CPU))
-    };
-    one_line(&load(&narrow, "inception").unwrap_err(), &["fc.bias", "[1000]", "[1008]"]);
-    let extra = |s: &mut BTreeMap<String, Tensor>| _ = s.insert("head.w".into(), Tensor::from(1.0_f32));
-    one_line(&load(&extra, "inception").unwrap_err(), &["head.w"]);
-    let auxiliary =
-        |s: &mut BTreeMap<String, Tensor>| _ = s.insert("AuxLogits.fc.bias".into(), Tensor::from(1.0_f32));
-    one_line(&load(&auxiliary, "inception").unwrap_err(), &["torchvision", "AuxLogits.fc.bias"]);
-    one_line(&load(&|_| (), "dinov2").unwrap_err(), &["patch_embed.proj.weight"]);
-    one_line(&load(&|_| (), "fashion-cnn").unwrap_err(), &["conv1.weight"]);
-    one_line(&load(&|_| (), "incepti0n").unwrap_err(), &["incepti0n", "`inception`", "`pytorch-fid`", ".pt"]);
+    let zeros = |shape: &[i64]| Tensor::zeros(shape, tch::kind::FLOAT_CPU);
+    let first = "Conv2d_1a_3x3.conv.weight";
+    refused("inception", vec![("fc.bias", zeros(&[1008]))], &["`inception`", "no tensor", first]);
+    refused("pytorch-fid", vec![(first, zeros(&[32, 3, 5, 5]))], &[first, "[32, 3, 5, 5]", "[32, 3, 3, 3]"]);
+    refused("inception", vec![(first, zeros(&[32, 3, 3, 3]) / 0.0)], &[first, "finite"]);
+    refused("inception", vec![("AuxLogits.fc.bias", zeros(&[1000]))], &["torchvision", "AuxLogits.fc.bias"]);
+    refused("dinov2", vec![("cls_token", zeros(&[1, 1, 1024]))], &["`dinov2`", "patch_embed.proj.weight"]);
+    refused("fashion-cnn", vec![], &["conv1.weight"]);
+    one_line(&Detector::load("incepti0n", &path, CPU).unwrap_err(), &["incepti0n", "`pytorch-fid`", ".pt"]);
+    one_line(&Detector::load("inception", &fixture("block-means.pt"), CPU).unwrap_err(), &["block-means.pt"]);
+    one_line(&Detector::load("dinov2", &fixture("none.pth"), CPU).unwrap_err(), &["none.pth"]);
+}
+
+#[test]
+fn inception_takes_every_tensor_but_counters() {
+    let _guard = quiet();
+    let mut state = recipe::weights("inception").unwrap();
+    state.insert("Mixed_5b.branch1x1.bn.num_batches_tracked".to_owned(), Tensor::from(0_i64));
+    let copy = || state.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+    assert!(Inception::new(copy().collect(), CPU).is_ok());
+    let more = copy().chain([("head.weight".to_owned(), Tensor::from(1.0_f32))]).collect();
+    let error = Inception::new(more, CPU).unwrap_err().to_string();
+    assert!(error.contains("`head.weight`") && error.contains("no part"), "{error}");
+    let less = copy().filter(|(name, _)| name != "fc.bias").collect();
+    assert!(Inception::new(less, CPU).unwrap_err().to_string().contains("`fc.bias`"));
+}
+
+/// The demo's detector, as `torch.save` writes state dicts.
+#[test]
+fn torch_files_hold_the_same_weights_as_safetensors() {
+    let _guard = quiet();
+    let folder = tempfile::tempdir().unwrap();
+    let safetensors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/models/fashion-cnn.safetensors");
+    let state = fidelis_formats::state_dict::read(&safetensors).unwrap();
+    let x = images([2, 1, 28, 28]);
+    let features = |path: &Path| Detector::load("fashion-cnn", path, CPU).unwrap().features(&x).unwrap();
+    let expected = features(&safetensors);
+    for (name, bytes) in
+        [("zip.pth", published::zip_state_dict(&state)), ("legacy.pth", published::legacy_state_dict(&state))]
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(features(&path), expected, "{name}");
+    }
 }
 
 #[test]
 fn inception_sees_each_image_alone_and_grey_as_colour() {
     let _guard = quiet();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("weights.safetensors");
-    let tensors = recipe::weights("inception").unwrap();
-    TensorFile { tensors, ..TensorFile::default() }.write(&path).unwrap();
-    let detector = Detector::load("inception", &path, CPU).unwrap();
+    let net = Inception::new(recipe::weights("inception").unwrap(), CPU).unwrap();
+    let detector = Detector::Inception(Box::new(net.clone()), Preprocessing::Tf1);
     let grey = images([3, 1, 20, 28]);
-    let colour = grey.expand([3, 3, 20, 28], false);
     let features = detector.features(&grey).unwrap();
     assert_eq!(features.size(), [3, 2048]);
-    assert_eq!(detector.features(&colour).unwrap(), features);
+    assert_eq!(detector.features(&grey.expand([3, 3, 20, 28], false)).unwrap(), features);
     assert_eq!(detector.features(&grey.narrow(0, 2, 1)).unwrap(), features.narrow(0, 2, 1));
     assert_ne!(features.narrow(0, 1, 1), features.narrow(0, 2, 1));
-    let modes = Detector::load("pytorch-fid", &path, CPU).unwrap();
-    assert_ne!(modes.features(&grey).unwrap(), features, "the modes resize differently");
+    let other = Detector::Inception(Box::new(net), Preprocessing::PytorchFid);
+    assert_ne!(other.features(&grey).unwrap(), features, "the modes resize differently");
     let error = detector.features(&images([1, 4, 8, 8])).unwrap_err();
     one_line(&error, &["inception", "[1, 4, 8, 8]", "[N, 1 or 3, H, W]"]);
-    lanes_share_it(folder.path(), &path);
 }
 
-/// Two lanes give the bits of one.
-fn lanes_share_it(folder: &Path, weights: &Path) {
-    let data = folder.join("images.safetensors");
-    let tensors = [("images".to_owned(), images([5, 3, 9, 9]))].into();
-    TensorFile { tensors, ..TensorFile::default() }.write(&data).unwrap();
-    let detectors = [("pytorch-fid".to_owned(), weights.to_owned())].into();
+#[test]
+fn lanes_change_no_bit_of_features() {
+    let _guard = quiet();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("images.safetensors");
+    file_of(&data, vec![("images", images([7, 1, 28, 28]))]);
+    let cnn = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/models/fashion-cnn.safetensors");
+    let detectors =
+        [("fashion-cnn".to_owned(), cnn), ("block-means".to_owned(), fixture("block-means.pt"))].into();
     let dataset = Dataset::open(&data).unwrap();
     let extract = |lanes: usize| {
-        let source = Source { dataset: &dataset, path: &data, indices: &[0, 1, 2, 3, 4] };
-        let mut extractor = Extractor::load(&detectors, CPU, lanes).unwrap();
-        extractor.extract(&source, 2, &|| false).unwrap().features.remove("pytorch-fid").unwrap()
+        let source = Source { dataset: &dataset, path: &data, indices: &[0, 1, 2, 3, 4, 5, 6] };
+        Extractor::load(&detectors, CPU, lanes).unwrap().extract(&source, 2, &|| false).unwrap().features
     };
-    let (one, two) = (extract(1), extract(2));
-    assert_eq!(one.shape, [5, 2048]);
-    assert_eq!(one, two);
+    let (one, three) = (extract(1), extract(3));
+    assert_eq!((&one["fashion-cnn"].shape[..], &one["block-means"].shape[..]), (&[7, 128][..], &[7, 16][..]));
+    assert_eq!(one, three);
 }
 
 /// `block-means.pt` was made with PyTorch 2.13, `torch.jit.script(BlockMeans().eval())`:

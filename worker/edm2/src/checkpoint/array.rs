@@ -3,10 +3,24 @@
 use fidelis_formats::{Array, Dtype};
 use tch::{Kind, TchError, Tensor};
 
+/// Why an array did not become a tensor. Begins in the middle of a sentence that names it.
+#[derive(Debug, thiserror::Error)]
+pub enum ArrayError {
+    #[error("it has {0} bytes, which is not what its shape and type ask for")]
+    Size(usize),
+    #[error("libtorch cannot take it: {0}")]
+    Torch(#[from] TchError),
+}
+
 /// The array on the CPU, in its own type.
-pub fn tensor(array: &Array) -> Result<Tensor, TchError> {
+pub fn tensor(array: &Array) -> Result<Tensor, ArrayError> {
+    // tch reads as many bytes as the shape asks for, whether they are there or not.
+    let size = array.shape.iter().try_fold(array.dtype.size(), |size, &n| size.checked_mul(n));
+    if size != Some(array.bytes.len()) {
+        return Err(ArrayError::Size(array.bytes.len()));
+    }
     let shape: Vec<i64> = array.shape.iter().map(|&n| n as i64).collect();
-    Tensor::f_from_data_size(&array.bytes, &shape, kind_of(array.dtype))
+    Ok(Tensor::f_from_data_size(&array.bytes, &shape, kind_of(array.dtype))?)
 }
 
 fn kind_of(dtype: Dtype) -> Kind {
@@ -39,6 +53,8 @@ mod tests {
         let scalar = tensor(&array(Dtype::I64, &[], 7_i64.to_le_bytes().to_vec())).unwrap();
         assert_eq!((scalar.size(), scalar.int64_value(&[])), (vec![], 7));
         assert_eq!(tensor(&array(Dtype::F16, &[0, 3], Vec::new())).unwrap().size(), [0, 3]);
-        assert!(tensor(&array(Dtype::F64, &[2], vec![0; 8])).is_err());
+        let short = tensor(&array(Dtype::F64, &[2], vec![0; 8])).unwrap_err().to_string();
+        assert!(short.contains("8 bytes"), "{short}");
+        assert!(tensor(&array(Dtype::F64, &[usize::MAX, 2], Vec::new())).is_err());
     }
 }

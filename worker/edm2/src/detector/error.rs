@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use fidelis_formats::FileError;
+
 use super::NAMES;
-use crate::checkpoint::TensorFileError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DetectorError {
@@ -13,7 +14,7 @@ pub enum DetectorError {
     )]
     Unknown(String),
     #[error(transparent)]
-    File(#[from] TensorFileError),
+    File(#[from] FileError),
     #[error("`{path}` does not hold the weights of `{detector}`: {problem}")]
     Weights { path: PathBuf, detector: String, problem: String },
     #[error("the detector `{detector}` takes {expected}, not images of shape {found:?}")]

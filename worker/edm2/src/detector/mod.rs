@@ -51,11 +51,13 @@ impl Detector {
         };
         match name {
             FashionCnn::NAME => {
-                FashionCnn::load(&state::read(path)?, device).map(Self::FashionCnn).map_err(unfit)
+                FashionCnn::load(&state::read(path, name)?, device).map(Self::FashionCnn).map_err(unfit)
             }
-            INCEPTION => inception(state::read(path)?, device, Preprocessing::Tf1).map_err(unfit),
-            PYTORCH_FID => inception(state::read(path)?, device, Preprocessing::PytorchFid).map_err(unfit),
-            DinoV2::NAME => DinoV2::new(state::read(path)?, device)
+            INCEPTION => inception(state::read(path, name)?, device, Preprocessing::Tf1).map_err(unfit),
+            PYTORCH_FID => {
+                inception(state::read(path, name)?, device, Preprocessing::PytorchFid).map_err(unfit)
+            }
+            DinoV2::NAME => DinoV2::new(state::read(path, name)?, device)
                 .map(|net| Self::DinoV2(Box::new(net)))
                 .map_err(|error| unfit(error.to_string())),
             _ if path.extension().is_some_and(|extension| extension == "pt") => {

@@ -9,12 +9,14 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
+#[allow(dead_code)]
 pub fn tensors(name: &str) -> TensorFile {
     TensorFile::read(&fixture(name)).unwrap()
 }
 
 /// Prints the largest difference, absolute and over the largest magnitude of `expected`; the latter must not be above
 /// `tolerance`.
+#[allow(dead_code)]
 pub fn check(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(found.size(), expected.size(), "{what}");
     let (found, expected) = (found.to_kind(Kind::Double), expected.to_kind(Kind::Double));
