@@ -5,8 +5,12 @@ use std::error::Error;
 use crate::{
     exit,
     files::{FileError, ResolveError},
-    manifest::ManifestError, payload::PayloadError, queue::QueueError, receipt::ReceiptError,
-    spec::SpecError, store::StoreError,
+    manifest::ManifestError,
+    payload::PayloadError,
+    queue::QueueError,
+    receipt::ReceiptError,
+    spec::SpecError,
+    store::StoreError,
 };
 
 /// The exit code that one of this crate's errors asks for; `None` for any other error.

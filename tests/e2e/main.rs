@@ -5,3 +5,4 @@ mod datasets;
 mod demo;
 mod faults;
 mod house;
+mod published;

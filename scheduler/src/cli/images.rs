@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use fidelis_formats::stats::npz;
 use fidelis_shared::{
     atomic, exit, keys,
     queue::QueueSettings,
@@ -20,7 +21,7 @@ use super::{
     runs::{self, Ended},
     session::{MachineArgs, Session},
 };
-use crate::{dataset::DatasetRequest, evaluate, fleet::Fleet, formats::npz, reduce::Reduced};
+use crate::{dataset::DatasetRequest, evaluate, fleet::Fleet, reduce::Reduced};
 
 /// What to score.
 #[derive(Debug, Args)]

@@ -78,7 +78,9 @@ pub enum FileError {
 
 fn hint(status: u16) -> &'static str {
     match status {
-        401 | 403 => ": it wants rights that this process does not have; use `s3://` with credentials, or a file",
+        401 | 403 => {
+            ": it wants rights that this process does not have; use `s3://` with credentials, or a file"
+        }
         404 | 410 => ": there is no such file; correct the address",
         408 | 429 | 500.. => ": try again later",
         _ => "; correct the address",

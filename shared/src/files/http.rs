@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn conditions_suit_the_mark() {
         let ask = Ask { from: 5, part_of: Some("\"v1\""), known: Some("Mon, 02 Nov 2026 10:00:00 GMT") };
-        let names: Vec<String> = conditions(ask).iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let names: Vec<String> =
+            conditions(ask).iter().map(|(name, value)| format!("{name}: {value}")).collect();
         assert_eq!(
             names,
             ["range: bytes=5-", "if-range: \"v1\"", "if-modified-since: Mon, 02 Nov 2026 10:00:00 GMT"]

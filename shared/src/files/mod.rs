@@ -167,7 +167,10 @@ impl Files {
         match self.digest(&path).await {
             Ok(found) if found == *digest => Ok(true),
             Ok(found) => {
-                tracing::warn!("`{}` in the cache is damaged, its sha256 is `{found}`: removed", path.display());
+                tracing::warn!(
+                    "`{}` in the cache is damaged, its sha256 is `{found}`: removed",
+                    path.display()
+                );
                 fs::remove_file(&path).map_err(failed(&path))?;
                 Ok(false)
             }
@@ -196,7 +199,11 @@ impl Files {
 
     fn note(&self, path: &Path, digest: Digest) {
         if let Ok(stamp) = stamp(path) {
-            self.0.digests.lock().unwrap_or_else(PoisonError::into_inner).insert(path.into(), (stamp, digest));
+            self.0
+                .digests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(path.into(), (stamp, digest));
         }
     }
 

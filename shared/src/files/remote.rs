@@ -76,7 +76,10 @@ impl Remote {
             (Source::S3 { key, .. }, Some(store)) => {
                 let fetch = Fetch { key, from: ask.from, if_match: ask.part_of, if_none_match: ask.known };
                 let opened = store.open(fetch).await;
-                self.answer(opened.map_err(|source| FileError::Store { file: self.shown.clone(), source })?, ask)
+                self.answer(
+                    opened.map_err(|source| FileError::Store { file: self.shown.clone(), source })?,
+                    ask,
+                )
             }
             _ => Err(FileError::Missing { file: self.shown.clone() }),
         }

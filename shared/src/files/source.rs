@@ -118,7 +118,9 @@ impl Source {
 fn parse_file_url(rest: &str) -> Result<Source, String> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
-        return Err("a `file://` address names no host: write `file:///folder/name`, or the plain path".to_owned());
+        return Err(
+            "a `file://` address names no host: write `file:///folder/name`, or the plain path".to_owned()
+        );
     }
     let decoded = percent_decode_str(path).decode_utf8();
     let decoded = decoded.map_err(|_| "its percent codes are not UTF-8: write the plain path".to_owned())?;

@@ -6,7 +6,8 @@ fn source(text: &str) -> Result<Source, String> {
 }
 
 fn pinned(text: &str) -> Result<Source, String> {
-    Source::of(&FileRef { path: text.into(), sha256: Some(Digest([7; 32])) }).map_err(|error| error.to_string())
+    Source::of(&FileRef { path: text.into(), sha256: Some(Digest([7; 32])) })
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -23,7 +24,8 @@ fn every_way_to_name_a_file() {
     }
     let s3 = Source::S3 { bucket: "models".into(), key: "edm2/a b.pkl".into() };
     assert_eq!(source("s3://models/edm2/a b.pkl"), Ok(s3));
-    for text in ["https://host/a.pkl", "http://127.0.0.1:80/a.pkl", "http://localhost/a", "http://[::1]:8/a"] {
+    for text in ["https://host/a.pkl", "http://127.0.0.1:80/a.pkl", "http://localhost/a", "http://[::1]:8/a"]
+    {
         assert_eq!(source(text), Ok(Source::Http(Url::parse(text).unwrap())), "{text}");
     }
     assert!(pinned("http://mirror.example/a.pkl").is_ok());

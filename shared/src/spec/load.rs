@@ -79,13 +79,16 @@ impl RunSpec {
     pub(crate) fn resolve_file(field: &str, file: &mut FileRef) -> Result<(), SpecError> {
         let field = field.to_owned();
         if file.is_url() {
-            let problem = format!("the digest of `{}` is not known here: write `{{ path, sha256 }}`", file.shown());
+            let problem =
+                format!("the digest of `{}` is not known here: write `{{ path, sha256 }}`", file.shown());
             return if file.sha256.is_some() { Ok(()) } else { Err(SpecError::Field { field, problem }) };
         }
         let path = file.path.clone();
         match (folder::digest(Path::new(&path)), file.sha256) {
             (Err(source), _) => Err(SpecError::File { field, path, source }),
-            (Ok(found), Some(pinned)) if pinned != found => Err(SpecError::Pin { field, path, pinned, found }),
+            (Ok(found), Some(pinned)) if pinned != found => {
+                Err(SpecError::Pin { field, path, pinned, found })
+            }
             (Ok(found), _) => {
                 file.sha256 = Some(found);
                 Ok(())

@@ -65,7 +65,9 @@ impl Store {
         let get = get.set_if_match(if_match.map(str::to_owned));
         let answer = match get.set_if_none_match(if_none_match.map(str::to_owned)).send().await {
             Ok(answer) => answer,
-            Err(SdkError::ServiceError(answer)) if answer.err().is_no_such_key() => return Ok(Opened::Missing),
+            Err(SdkError::ServiceError(answer)) if answer.err().is_no_such_key() => {
+                return Ok(Opened::Missing);
+            }
             Err(error) => {
                 return match status_of(&error) {
                     Some(304) => Ok(Opened::Unchanged),

@@ -127,7 +127,7 @@ fn lanes_change_no_bit_of_features() {
         [("fashion-cnn".to_owned(), cnn), ("block-means".to_owned(), fixture("block-means.pt"))].into();
     let dataset = Dataset::open(&data).unwrap();
     let extract = |lanes: usize| {
-        let source = Source { dataset: &dataset, path: &data, indices: &[0, 1, 2, 3, 4, 5, 6] };
+        let source = Source { dataset: &dataset, indices: &[0, 1, 2, 3, 4, 5, 6] };
         Extractor::load(&detectors, CPU, lanes).unwrap().extract(&source, 2, &|| false).unwrap().features
     };
     let (one, three) = (extract(1), extract(3));

@@ -6,6 +6,7 @@ use common::{check, fixture, quiet, tensors};
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::encoder::{Codec, Encoder, StabilityVae};
 use fidelis_edm2::noise::with_seed;
+use fidelis_formats::net::Whitening;
 use tch::{Device, Kind, Tensor};
 
 fn vae() -> StabilityVae {
@@ -55,6 +56,20 @@ fn latents_are_drawn_from_the_posterior_and_whitened() {
     let noise = with_seed(7, || Tensor::randn([2, 4, 8, 8], (Kind::Float, Device::Cpu)));
     let raw = moments.narrow(1, 0, 4) + moments.narrow(1, 4, 4) * noise;
     check("vae draw", &vae().raw(&one).unwrap(), &raw, 1e-6);
+}
+
+#[test]
+fn a_nets_own_whitening_takes_the_place_of_the_published_one() {
+    let _guard = quiet();
+    let latent = &tensors("vae-golden.safetensors").tensors["latent"];
+    let own = Whitening { scale: vec![0.5, 1.0, 2.0, 4.0], bias: vec![1.0, 0.0, -1.0, 0.5] };
+    let found = vae().whitened(&own).unwrap().raw(latent).unwrap();
+    let channel = |c: i64| (latent.narrow(1, c, 1) - own.bias[c as usize]) / own.scale[c as usize];
+    check("own whitening", &found, &Tensor::cat(&[0, 1, 2, 3].map(channel), 1), 1e-6);
+    for wrong in [vec![1.0; 3], vec![0.0; 4], vec![f64::NAN; 4]] {
+        let error = vae().whitened(&Whitening { scale: wrong, ..own.clone() }).unwrap_err().to_string();
+        assert!(error.contains("expected four factors"), "{error}");
+    }
 }
 
 /// The fixture as an older diffusers wrote it: other names, and convolutions where the linear layers are.

@@ -9,6 +9,7 @@ use fidelis_formats::FileError;
 use fidelis_formats::net::{self, CONFIG_KEY};
 
 use crate::net::{NetConfig, StateDict};
+pub use array::ArrayError;
 pub(crate) use array::tensor;
 pub use tensor_file::{TensorFile, TensorFileError};
 
@@ -20,7 +21,7 @@ pub enum CheckpointError {
     #[error("cannot use the net {0}")]
     Net(#[from] FileError),
     #[error("cannot use the net `{path}`: libtorch cannot take its tensor `{tensor}` ({source})")]
-    Tensor { path: PathBuf, tensor: String, source: tch::TchError },
+    Tensor { path: PathBuf, tensor: String, source: ArrayError },
     #[error("the config of `{path}` cannot be written: {source}")]
     Config { path: PathBuf, source: serde_json::Error },
 }

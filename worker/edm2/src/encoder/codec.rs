@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fidelis_formats::net::Whitening;
 use tch::{Device, Kind, Tensor};
 
 use super::{Encoder, EncoderError, StabilityVae, pixels};
@@ -24,6 +25,16 @@ impl Codec {
                 let path = vae.ok_or(EncoderError::NoVae)?;
                 Ok(Self::StabilityVae(Box::new(StabilityVae::load(path, device)?)))
             }
+        }
+    }
+
+    /// With the whitening of a net's file, where it names one and the encoder has any.
+    pub fn whitened(self, whitening: Option<&Whitening>) -> Result<Self, EncoderError> {
+        match (self, whitening) {
+            (Self::StabilityVae(vae), Some(whitening)) => {
+                Ok(Self::StabilityVae(Box::new(vae.whitened(whitening)?)))
+            }
+            (codec, _) => Ok(codec),
         }
     }
 

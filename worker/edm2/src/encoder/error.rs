@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use fidelis_formats::net::Whitening;
+
 use crate::checkpoint::TensorFileError;
 
 #[derive(Debug, thiserror::Error)]
@@ -18,4 +20,6 @@ pub enum EncoderError {
     Latents { expected: &'static str, found: Vec<i64> },
     #[error("the encoder takes images {expected}, not of shape {found:?}")]
     Images { expected: String, found: Vec<i64> },
+    #[error("the net's file whitens latents by {found:?}: expected four factors and four terms")]
+    Whitening { found: Whitening },
 }

@@ -65,6 +65,7 @@ impl Trainer {
     pub fn new(recipe: Recipe, images: ImageSet, device: Device) -> Result<Self, TrainError> {
         let encoder = recipe.net.encoder.expect("a checked recipe names its encoder");
         let codec = Codec::load(encoder, recipe.vae.as_deref(), device)?;
+        let codec = codec.whitened(recipe.net.whitening.as_ref())?;
         let images = ImageSet { images: codec.encode(&images.images)?, ..images };
         check_images(&recipe, &codec, &images)?;
         let (net, trained, all) = with_seed(mixed(recipe.seed, INIT_STREAM), || {

@@ -8,6 +8,7 @@ mod whitening;
 
 use std::path::Path;
 
+use fidelis_formats::net::Whitening;
 use tch::{Device, Kind, Tensor};
 
 use super::EncoderError;
@@ -31,6 +32,7 @@ pub struct StabilityVae {
     config: VaeConfig,
     device: Device,
     kind: Kind,
+    whitening: Whitening,
     decoder: Decoder,
     encoder: PixelEncoder,
 }
@@ -52,7 +54,16 @@ impl StabilityVae {
         let decoder = Decoder::new(&mut weights, &config)?;
         let encoder = PixelEncoder::new(&mut weights, &config)?;
         weights.finish()?;
-        Ok(Self { config, device, kind, decoder, encoder })
+        Ok(Self { config, device, kind, whitening: whitening::published(), decoder, encoder })
+    }
+
+    /// With the whitening that a net's file names in place of the published one.
+    pub fn whitened(self, whitening: &Whitening) -> Result<Self, EncoderError> {
+        let channels = [&whitening.scale, &whitening.bias].map(|values| values.len() as i64);
+        if channels != [Self::CHANNELS; 2] || !whitening.is_sound() {
+            return Err(EncoderError::Whitening { found: whitening.clone() });
+        }
+        Ok(Self { whitening: whitening.clone(), ..self })
     }
 
     /// Channels of a latent.
@@ -67,7 +78,7 @@ impl StabilityVae {
     /// Latents without their whitening, float32.
     pub fn raw(&self, latents: &Tensor) -> Result<Tensor, EncoderError> {
         match latents.size()[..] {
-            [_, Self::CHANNELS, _, _] => Ok(whitening::remove(latents)),
+            [_, Self::CHANNELS, _, _] => Ok(whitening::remove(&self.whitening, latents)),
             _ => Err(EncoderError::Latents { expected: "[N, 4, h, w]", found: latents.size() }),
         }
     }
@@ -100,7 +111,7 @@ impl StabilityVae {
     pub fn draw(&self, moments: &Tensor) -> Tensor {
         let [mean, std] = [0, 1].map(|half| moments.narrow(1, half * Self::CHANNELS, Self::CHANNELS));
         let noise = Tensor::randn(mean.size(), (Kind::Float, Device::Cpu)).to_device(moments.device());
-        whitening::apply(&(mean + std * noise))
+        whitening::apply(&self.whitening, &(mean + std * noise))
     }
 
     fn through(&self, x: &Tensor, half: impl Fn(&Tensor) -> Tensor) -> Tensor {
