@@ -111,3 +111,28 @@ pub fn in_parts<E>(
     let parts: Vec<Tensor> = images.split(at_once, 0).iter().map(net).collect::<Result<_, E>>()?;
     Ok(Tensor::cat(&parts, 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[test]
+    fn a_cpu_sees_rows_one_by_one_and_in_order() {
+        let rows = Tensor::arange(10, tch::kind::INT64_CPU).reshape([5, 2]);
+        let seen = RefCell::new(Vec::new());
+        let Ok(whole) = in_parts::<Infallible>(&rows, Device::Cpu, 4, |x| {
+            seen.borrow_mut().push(x.size()[0]);
+            Ok(x * 2)
+        });
+        assert_eq!(whole, &rows * 2);
+        assert_eq!(seen.take(), [1; 5]);
+        let Ok(_) = in_parts::<Infallible>(&rows, Device::Cuda(0), 4, |x| {
+            seen.borrow_mut().push(x.size()[0]);
+            Ok(x.shallow_clone())
+        });
+        assert_eq!(seen.take(), [4, 1]);
+    }
+}

@@ -100,3 +100,37 @@ impl Weights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> StateDict {
+        [("a".to_owned(), Tensor::from_slice(&[1.5_f32, 2.5]))].into()
+    }
+
+    #[test]
+    fn clones_share_their_storage() {
+        let one = Shared::from(Tensor::ones([4], tch::kind::FLOAT_CPU));
+        let two = std::thread::spawn({
+            let two = one.clone();
+            move || two.data_ptr() as usize
+        });
+        assert_eq!(two.join().unwrap(), one.data_ptr() as usize);
+    }
+
+    #[test]
+    fn tensors_are_checked_and_counted() {
+        let stored = || Weights::stored(state(), Device::Cpu, Kind::Double);
+        let mut weights = stored();
+        let a = weights.tensor("a", &[2]).unwrap();
+        assert_eq!((a.kind(), a.double_value(&[1])), (Kind::Double, 2.5));
+        assert!(matches!(weights.tensor("a", &[2]), Err(WeightsError::Missing(_))), "each is taken once");
+        let mut weights = stored();
+        assert!(matches!(weights.tensor("a", &[1, 2]), Err(WeightsError::Shape { .. })));
+        assert!(matches!(stored().finish(), Err(WeightsError::Unknown(name)) if name == "a"));
+        let mut blank = Weights::blank();
+        assert_eq!(blank.tensor("b", &[3, 2]).unwrap().size(), [3, 2]);
+        assert_eq!(blank.finish().unwrap(), [("b".to_owned(), vec![3, 2])]);
+    }
+}

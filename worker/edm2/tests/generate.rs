@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fidelis_edm2::encoder::Encoder;
+use fidelis_edm2::detector::Detector;
+use fidelis_edm2::encoder::{Encoder, StabilityVae};
 use fidelis_edm2::generate::{GenerateError, Generated, Generator, Recipe};
 use fidelis_edm2::net::Precision;
 use fidelis_edm2::noise::{Classes, Stream};
 use fidelis_edm2::sampler::Sampler;
-use tch::Device;
+use tch::{Device, Tensor};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
@@ -68,6 +69,42 @@ fn a_stop_is_seen_between_steps() {
     assert!(!error.is_unfit());
 }
 
+/// The fixtures' nets act on latents of 4 channels, which is all that the autoencoder asks.
+#[test]
+fn latents_become_pixels_and_features_through_the_autoencoder() {
+    let (vae, script) = (fixture("vae-tiny.safetensors"), fixture("block-means.pt"));
+    let recipe = Recipe {
+        encoder: Some(Encoder::StabilityVae),
+        vae: Some(vae.clone()),
+        detectors: [("block-means".to_owned(), script.clone())].into(),
+        ..recipe()
+    };
+    let (one, two) =
+        (generate(&recipe, 1, &[3, 4, 5, 6]).unwrap(), generate(&recipe, 2, &[3, 4, 5, 6]).unwrap());
+    let (latents, images) = (one.latents.clone().unwrap(), one.images.clone().unwrap());
+    assert_eq!(
+        (&images, &one.features),
+        (two.images.as_ref().unwrap(), &two.features),
+        "lanes change no bit"
+    );
+    assert_eq!(images.shape, [4, 3, latents.shape[2] * 8, latents.shape[3] * 8]);
+    let shape: Vec<i64> = latents.shape.iter().map(|&n| n as i64).collect();
+    let decoded = StabilityVae::load(&vae, Device::Cpu)
+        .unwrap()
+        .decode(&Tensor::from_slice(&latents.data).reshape(shape))
+        .unwrap();
+    assert_eq!(Vec::<u8>::try_from(decoded.flatten(0, -1)).unwrap(), images.data);
+    let detector = Detector::load("block-means", &script, Device::Cpu).unwrap();
+    let features: Vec<f32> = detector.features(&decoded).unwrap().flatten(0, -1).try_into().unwrap();
+    assert_eq!(features, one.features["block-means"].data);
+    let latents_only = Recipe { images: false, vae: None, detectors: BTreeMap::new(), ..recipe };
+    assert_eq!(
+        generate(&latents_only, 1, &[3, 4, 5, 6]).unwrap().latents,
+        Some(latents),
+        "no pixels, no encoder"
+    );
+}
+
 #[test]
 fn pairs_and_options_that_do_not_fit_are_named() {
     let refused = |recipe: Recipe, words: &[&str]| {
@@ -80,6 +117,18 @@ fn pairs_and_options_that_do_not_fit_are_named() {
     refused(Recipe { gnet: uncond, ..recipe() }, &["image shape"]);
     refused(Recipe { classes: Classes::Fixed(10), ..recipe() }, &["class", "10"]);
     refused(Recipe { encoder: None, ..recipe() }, &["encoder"]);
+    refused(Recipe { encoder: Some(Encoder::StabilityVae), ..recipe() }, &["stability-vae", "`vae`"]);
+    let rgb_net =
+        || Recipe { net: fixture("edm2-uncond.safetensors"), gnet: None, guidance: 1.0, ..recipe() };
+    refused(
+        Recipe {
+            vae: Some(fixture("vae-tiny.safetensors")),
+            encoder: Some(Encoder::StabilityVae),
+            ..rgb_net()
+        },
+        &["[N, 4, h, w]"],
+    );
+    refused(rgb_net(), &["multiple of 4"]);
     refused(Recipe { sampler: Sampler { rho: 0.0, ..Sampler::default() }, ..recipe() }, &["rho"]);
     refused(Recipe { net: fixture("no-such-net.safetensors"), ..recipe() }, &["no-such-net.safetensors"]);
     refused(Recipe { net: fixture("forward-main.safetensors"), ..recipe() }, &["config"]);

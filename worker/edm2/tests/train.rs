@@ -110,6 +110,34 @@ fn the_loss_falls_and_the_snapshot_is_a_net() {
     Precond::load(&net.state, &net.config, Device::Cpu, Precision::Fp32).unwrap();
 }
 
+/// Images become posteriors once; each step draws its latents from them.
+#[test]
+fn a_net_of_the_autoencoders_latents_is_trained_the_same_after_a_resume() {
+    let folder = Folder::new("vae");
+    let vae = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/vae-tiny.safetensors");
+    let text = RECIPE
+        .replace("space-to-depth", "stability-vae")
+        .replace("[net]", &format!("vae = {vae:?}\n[net]"))
+        .replace("batch = 8", "batch = 4");
+    let wide = || {
+        let ImageSet { images, labels } = images();
+        let images = images.narrow(0, 0, 6).upsample_nearest2d([64, 64], None, None);
+        ImageSet { images: images.expand([6, 3, 64, 64], false), labels: labels.map(|l| l.narrow(0, 0, 6)) }
+    };
+    let trainer = || Trainer::new(folder.recipe(&text), wide(), Device::Cpu).unwrap();
+    let (mut whole, mut first) = (trainer(), trainer());
+    let losses: Vec<f64> = (0..3).map(|_| whole.advance()).collect();
+    assert!(losses.iter().all(|loss| loss.is_finite()));
+    let state = folder.0.join("state.safetensors");
+    assert_eq!(first.advance(), losses[0]);
+    first.save(&state).unwrap();
+    let mut second = Trainer::resume(folder.recipe(&text), wide(), Device::Cpu, &state).unwrap();
+    assert_eq!([second.advance(), second.advance()], losses[1..]);
+    let without = folder.recipe(&text.replace(&format!("vae = {vae:?}"), ""));
+    let error = Trainer::new(without, wide(), Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("`vae`"), "{error}");
+}
+
 #[test]
 fn recipes_and_images_that_do_not_fit_are_refused() {
     let folder = Folder::new("refused");

@@ -44,12 +44,16 @@ impl StabilityVae {
         let file = TensorFile::read(path)?;
         let config = file.metadata.get(CONFIG_KEY).map(|json| VaeConfig::parse(json));
         let config = config.transpose().map_err(unfit)?.unwrap_or_default();
-        Self::new(file.tensors, config, device).map_err(|error| unfit(error.to_string()))
+        let kind = if device == Device::Cpu { Kind::Float } else { Kind::Half };
+        Self::new(file.tensors, config, (device, kind)).map_err(|error| unfit(error.to_string()))
     }
 
-    fn new(state: StateDict, config: VaeConfig, device: Device) -> Result<Self, WeightsError> {
+    fn new(
+        state: StateDict,
+        config: VaeConfig,
+        (device, kind): (Device, Kind),
+    ) -> Result<Self, WeightsError> {
         let _guard = tch::no_grad_guard();
-        let kind = if device == Device::Cpu { Kind::Float } else { Kind::Half };
         let mut weights = Weights::stored(renamed(state), device, kind);
         let decoder = Decoder::new(&mut weights, &config)?;
         let encoder = PixelEncoder::new(&mut weights, &config)?;
@@ -137,4 +141,32 @@ fn renamed(state: StateDict) -> StateDict {
         }
     };
     state.into_iter().map(current).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> TensorFile {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        TensorFile::read(&folder.join(name)).unwrap()
+    }
+
+    /// The type that a GPU computes in, on a CPU: every operator takes it, and pixels stay close.
+    #[test]
+    fn half_precision_stays_close_to_single() {
+        tch::set_num_threads(1);
+        let golden = fixture("vae-golden.safetensors").tensors;
+        let file = fixture("vae-tiny.safetensors");
+        let config = VaeConfig::parse(&file.metadata[CONFIG_KEY]).unwrap();
+        let vae = StabilityVae::new(file.tensors, config, (Device::Cpu, Kind::Half)).unwrap();
+        let off = |found: Tensor, expected: &Tensor| {
+            assert_eq!(found.kind(), Kind::Float);
+            (found - expected).abs().max().double_value(&[]) / expected.abs().max().double_value(&[])
+        };
+        let decoded = off(vae.decode_raw(&golden["raw_latent"]), &golden["decoded_float"]);
+        let encoded = off(vae.encode(&golden["image"]).unwrap(), &golden["raw_mean_std"]);
+        println!("decoded {decoded:.2e}, encoded {encoded:.2e}");
+        assert!((1e-6..2e-2).contains(&decoded) && (1e-6..2e-2).contains(&encoded), "{decoded} {encoded}");
+    }
 }
