@@ -12,7 +12,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build demo demo-train test lint fmt
+.PHONY: help setup build demo demo-train test parity lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,9 @@ demo-train: build ## train the demo's nets and detector again, as their model ca
 
 test: build ## run every test
 	@infra/check/test.sh
+
+parity: build ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3.11 or later, 5 GB of disk)
+	@infra/parity/parity.sh
 
 lint: setup ## check formatting, lints, file sizes, scripts and dependencies
 	@infra/check/lint.sh
