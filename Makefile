@@ -7,12 +7,15 @@ MAKEFLAGS += --no-print-directory
 # How many images `make demo` makes of each kind.
 N ?= 2000
 
+# How long `make fuzz` looks, all targets together.
+SECONDS ?= 600
+
 # An empty LIBTORCH would hide the one that .cargo/config.toml names.
 ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build demo demo-train test parity lint fmt
+.PHONY: help setup build demo demo-train test parity fuzz lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +38,9 @@ test: build ## run every test
 
 parity: build ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3.11 or later, 5 GB of disk)
 	@infra/parity/parity.sh
+
+fuzz: ## look for files that a reader trips over (SECONDS=3900 is what a release had; needs cargo-fuzz)
+	@infra/check/fuzz.sh $(SECONDS)
 
 lint: setup ## check formatting, lints, file sizes, scripts and dependencies
 	@infra/check/lint.sh

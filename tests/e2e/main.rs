@@ -5,4 +5,5 @@ mod datasets;
 mod demo;
 mod faults;
 mod house;
+mod nets;
 mod published;
