@@ -85,10 +85,12 @@ fn features_by_hand(weights: &Path, real: &Path) -> Result<[Vec<f32>; 2]> {
     device::set_threads(1);
     let cpu = device::parse("cpu")?;
     let nets = GuidedNet::new(net("edm2-main.pkl")?, Some(net("edm2-guide.pkl")?), GUIDANCE, None)?;
-    let vae = StabilityVae::load(&fixture("vae-tiny.safetensors"), cpu)?;
     let detector = Detector::load("inception", weights, cpu)?;
     let sampler = Sampler { num_steps: NUM_STEPS, ..Sampler::default() };
     let config = nets.net().config();
+    let whitening =
+        config.whitening.as_ref().context("the checkpoint does not say how latents are whitened")?;
+    let vae = StabilityVae::load(&fixture("vae-tiny.safetensors"), cpu)?.whitened(whitening)?;
     let draws = Draws {
         stream: Stream::Cpu,
         shape: config.image_shape(),
