@@ -33,32 +33,17 @@ pub enum DatasetRunError {
     /// It cannot be opened.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The detector, or a file that it needs.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
     /// More images than a run can have.
     #[error(transparent)]
     Seeds(#[from] SeedsError),
 }
 
 impl DatasetRequest {
-    /// The run, checked and resolved; relative paths are taken from `folder`.
+    /// The run, with one seed in place of those that only the dataset tells; relative paths are taken from `folder`.
     ///
     /// # Errors
-    /// See [`DatasetRunError`].
-    pub fn spec(&self, folder: &Path) -> Result<RunSpec, DatasetRunError> {
-        let mut spec = self.unresolved()?;
-        spec.anchor(folder);
-        let path = spec.data.as_ref().map_or("", |data| &data.path);
-        let num_images = Dataset::open(Path::new(path))?.len();
-        spec.seeds = Seeds::from_ranges([(0, num_images - 1)])?;
-        spec.validate()?;
-        spec.resolve()?;
-        Ok(spec)
-    }
-
-    /// With a seed in place of those that only the dataset tells.
-    fn unresolved(&self) -> Result<RunSpec, SpecError> {
+    /// A name or option that no run has.
+    pub fn draft(&self, folder: &Path) -> Result<RunSpec, SpecError> {
         let mut detector = json!({ "name": self.detector, "weights": self.weights });
         if let Some(reference) = &self.reference {
             detector["reference"] = json!(reference);
@@ -71,6 +56,18 @@ impl DatasetRequest {
             "allow_unreadable": self.allow_unreadable,
             "detectors": [detector],
         });
-        RunSpec::from_json(&spec.to_string(), "command line")
+        let mut spec = RunSpec::from_json(&spec.to_string(), "command line")?;
+        spec.anchor(folder);
+        spec.validate()?;
+        Ok(spec)
     }
+}
+
+/// A seed for each image of the dataset at `path`.
+///
+/// # Errors
+/// See [`DatasetRunError`].
+pub fn seeds(path: &Path) -> Result<Seeds, DatasetRunError> {
+    let num_images = Dataset::open(path)?.len();
+    Ok(Seeds::from_ranges([(0, num_images - 1)])?)
 }

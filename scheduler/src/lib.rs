@@ -1,4 +1,4 @@
-//! The control plane: turns a spec, or a [`dataset`], into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
+//! The control plane: turns a spec, or a [`dataset`], whose files [`fit`] into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
 //! ([`reduce`]) into statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the
 //! result ([`report`], [`comparison`]). It knows no tensor library; [`local`] is a whole fleet on one machine.
 
@@ -6,6 +6,7 @@ pub mod cli;
 pub mod comparison;
 pub mod dataset;
 pub mod evaluate;
+pub mod fit;
 pub mod fleet;
 pub mod formats;
 pub mod local;

@@ -18,6 +18,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
         floor: Some(1.125),
         floor_images: Some(10_000),
         reference_images: Some(60_000),
+        published: None,
     };
     let guided = guidance != 1.0;
     RunResult {
@@ -143,7 +144,7 @@ fn result_json_is_pinned() {
     let distance = serde_json::to_string(&run("guided", 1.4, 14.9, 0.25).detectors).unwrap();
     assert_eq!(
         distance,
-        r#"{"fashion-cnn":{"metric":"fd","value":14.9,"sd":0.25,"blocks":10,"clipped_mass":0.0,"rank_deficient":false,"floor":1.125,"floor_images":10000,"reference_images":60000}}"#
+        r#"{"fashion-cnn":{"metric":"fd","value":14.9,"sd":0.25,"blocks":10,"clipped_mass":0.0,"rank_deficient":false,"floor":1.125,"floor_images":10000,"reference_images":60000,"published":null}}"#
     );
     let whole = run("guided", 1.4, 14.901_234_567_891_23, 0.1 + 0.2);
     assert_eq!(RunResult::from_json(&whole.to_json().unwrap()).unwrap(), whole);
@@ -189,6 +190,44 @@ fn runs_that_cannot_be_compared_say_so() {
     assert!(terminal(&runs).contains("different references"));
     let twins = vec![run("same", 1.0, 2.0, 0.1), run("same", 1.0, 2.0, 0.1)];
     assert!(markdown(&twins).starts_with("# same-0123456789abcdef and same-0123456789abcdef\n"));
+}
+
+fn quoting(name: &str, published: Option<f64>) -> RunResult {
+    let mut run = run(name, 1.0, 1.361, 0.004);
+    run.detectors.get_mut("fashion-cnn").unwrap().published = published;
+    run
+}
+
+#[test]
+fn a_published_figure_stands_beside_the_distance() {
+    let runs = vec![quoting("preset", Some(1.3)), quoting("own", None)];
+    let table = "\
+run      guidance   images   FD (fashion-cnn)   floor   published   images/s   device time   workers
+preset          1    2,000    1.3610 ± 0.0040    1.12        1.30       41.3    1 min 35 s         1
+own             1    2,000    1.3610 ± 0.0040    1.12           –       41.3    1 min 35 s         1
+";
+    let text = terminal(&runs);
+    assert!(text.starts_with(table), "{text}");
+    assert!(text.contains("Published is the figure that the spec quotes"), "{text}");
+    let text = markdown(&runs);
+    assert!(text.contains("| floor | published |") && text.contains("| 1.12 | 1.30 |"), "{text}");
+    let json = String::from_utf8(runs[0].to_json().unwrap()).unwrap();
+    assert!(json.contains("\"published\": 1.3"), "{json}");
+    let page = html(&Report { runs: runs.clone(), sheet: None });
+    assert!(
+        page.contains("<th class=\"num\">published</th>") && page.contains("<td class=\"num\">1.30</td>")
+    );
+    assert!(page.contains("FD · fashion-cnn · published 1.30"), "one run alone has no table, but a card");
+    assert!(!terminal(&runs[1..]).contains("ublished"), "nothing to quote");
+}
+
+/// Results of earlier versions know no figure.
+#[test]
+fn a_result_without_the_figure_is_read() {
+    let json = String::from_utf8(quoting("old", None).to_json().unwrap()).unwrap();
+    let old = json.replace(",\n      \"published\": null", "");
+    assert_ne!(old, json);
+    assert_eq!(RunResult::from_json(old.as_bytes()).unwrap(), quoting("old", None));
 }
 
 #[test]

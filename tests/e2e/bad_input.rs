@@ -135,19 +135,31 @@ fn sampling_refuses_what_it_cannot_do() -> Result<()> {
     Ok(())
 }
 
+/// Nothing is started, and nothing queued, for a run whose files make none.
 #[test]
-fn a_fleet_names_a_damaged_net_once_and_gives_up() -> Result<()> {
+fn files_that_make_no_run_are_refused_before_a_chunk_is_queued() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let whole = std::fs::read(Path::new(&models()).join("fashion-net.safetensors"))?;
     std::fs::write(folder.path().join("damaged.safetensors"), &whole[..whole.len() / 2])?;
-    let text = spec("seeds = \"0-7\"").replace(&format!("{}/fashion-net", models()), "damaged");
-    let path = folder.path().join("damaged.toml");
-    std::fs::write(&path, text)?;
-    let out = folder.path().join("out");
-    let args = ["local", &path.display().to_string(), "--out", &out.display().to_string()];
-    let outcome = Outcome::of("fidelis", &args, &[])?;
-    assert_eq!(outcome.code, Some(i32::from(exit::INCOMPLETE)), "{outcome:#?}");
-    let last = outcome.stderr.lines().last().unwrap_or_default();
-    assert!(last.contains("damaged.safetensors") && last.contains("not a `.safetensors` file"), "{last}");
+    let damaged = spec("seeds = \"0-7\"").replace(&format!("{}/fashion-net", models()), "damaged");
+    let fixtures = repository().join("tests/fixtures").display().to_string();
+    let misfit = spec(&format!("seeds = \"0-7\"\nguidance = 2\ngnet = \"{fixtures}/edm2-guide.pkl\""));
+    let cases: [(&str, &str, &[&str]); 3] = [
+        ("damaged", &damaged, &["`net`", "damaged.safetensors"]),
+        ("misfit", &misfit, &["net and gnet do not fit", "image shape"]),
+        (
+            "reference",
+            &(spec("seeds = \"0-7\"") + &format!("reference = \"{fixtures}/ref-stats.npz\"")),
+            &["64", "128"],
+        ),
+    ];
+    for (name, text, words) in cases {
+        let path = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&path, text)?;
+        let out = folder.path().join("out");
+        let args = ["local", &path.display().to_string(), "--out", &out.display().to_string()];
+        check(&Outcome::of("fidelis", &args, &[])?, exit::USAGE, words);
+        assert!(!out.exists(), "{name}");
+    }
     Ok(())
 }

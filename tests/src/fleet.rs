@@ -179,6 +179,17 @@ impl Fleet {
         bail!("the run `{name}` had not {count} receipts within a minute")
     }
 
+    /// Puts an object into the bucket, beside the store's own; gives its address.
+    pub async fn put_object(&self, key: &str, bytes: Vec<u8>) -> Result<String> {
+        Store::connect(self.s3.store_config()).await?.create(key, bytes.into()).await?;
+        Ok(format!("s3://{BUCKET}/{key}"))
+    }
+
+    /// Everything in Redis.
+    pub async fn redis_keys(&self) -> Result<Vec<String>> {
+        Ok(redis::cmd("KEYS").arg("*").query_async(&mut self.redis().await?).await?)
+    }
+
     /// Keys under `runs/`, to count objects.
     pub async fn keys(&self) -> Result<Vec<String>> {
         Ok(self.store().await?.list("runs/").await?.into_iter().map(|object| object.key).collect())

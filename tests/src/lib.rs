@@ -3,8 +3,10 @@
 
 pub mod fashion_mnist;
 mod fleet;
+mod http_server;
 mod process;
 pub mod published;
 
 pub use fleet::{Fleet, RunFiles};
+pub use http_server::{Counts, HttpServer, Served};
 pub use process::{Outcome, Process, binary, repository};

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod engine;
+mod fetching;
 pub mod interrupt;
 pub mod lease;
 pub mod logs;

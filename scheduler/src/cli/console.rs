@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Owner of everything drawn on stderr, so that log lines do not tear the bar.
-static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+pub(super) static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Shows events; one per command.
 #[derive(Debug)]

@@ -6,15 +6,16 @@ use anyhow::anyhow;
 use clap::Args;
 use fidelis_shared::{
     exit,
+    files::{Depth, FileSettings, Files},
     ids::RunId,
     queue::QueueSettings,
     seeds::Seeds,
-    spec::{RunSpec, SpecError},
+    spec::RunSpec,
     store::{Store, StoreConfig},
 };
 
-use super::Failure;
-use crate::fleet::Fleet;
+use super::{Failure, transfer::Transfers};
+use crate::{fit, fleet::Fleet};
 
 /// Where results lie.
 #[derive(Debug, Clone, Args)]
@@ -48,6 +49,11 @@ impl StoreArgs {
         Ok(store)
     }
 
+    /// Where a run's files come from: `s3://` is the store's server.
+    pub fn files(&self) -> Files {
+        files(self.s3_endpoint.clone())
+    }
+
     fn config(&self) -> StoreConfig {
         StoreConfig { url: self.store.clone(), endpoint: self.s3_endpoint.clone(), ..StoreConfig::default() }
     }
@@ -64,17 +70,26 @@ impl FleetArgs {
     }
 }
 
-/// Reads a spec that is about to run: checked, its files hashed; `seeds` take the place of its own.
+/// Files by address, with the environment's cache and credentials.
+pub fn files(s3_endpoint: Option<String>) -> Files {
+    Files::new(FileSettings::from_env(s3_endpoint))
+}
+
+/// Makes a spec ready to run: checked, its files at hand, hashed and found to fit each other; `seeds` take the place of
+/// its own.
 ///
 /// # Errors
 /// Whatever is wrong with it.
-pub fn load_spec(path: &Path, seeds: Option<&Seeds>) -> Result<RunSpec, SpecError> {
-    let mut spec = RunSpec::load(path)?;
+pub async fn prepare(mut spec: RunSpec, seeds: Option<&Seeds>, files: &Files) -> Result<RunSpec, Failure> {
     if let Some(seeds) = seeds {
         spec.seeds = seeds.clone();
     }
     spec.validate()?;
-    spec.resolve()?;
+    let transfers = Transfers::default();
+    files.resolve(&mut spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
+    let local = files.localized(&spec, |_, file| file.is_url(), &|transfer| transfers.tell(transfer)).await?;
+    // Reads and parses: no work for a thread that serves connections.
+    tokio::task::spawn_blocking(move || fit::check(&local)).await??;
     Ok(spec)
 }
 
@@ -82,7 +97,7 @@ pub fn load_spec(path: &Path, seeds: Option<&Seeds>) -> Result<RunSpec, SpecErro
 ///
 /// # Errors
 /// Neither, or whatever is wrong with the spec.
-pub fn run_of(target: &str) -> Result<RunId, Failure> {
+pub async fn run_of(target: &str, files: &Files) -> Result<RunId, Failure> {
     if let Ok(run) = target.parse() {
         return Ok(run);
     }
@@ -90,5 +105,9 @@ pub fn run_of(target: &str) -> Result<RunId, Failure> {
         let text = format!("`{target}` is neither the id of a run, as `submit` prints it, nor a spec file");
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
     }
-    Ok(load_spec(Path::new(target), None)?.run_id())
+    let mut spec = RunSpec::load(Path::new(target))?;
+    spec.validate()?;
+    let transfers = Transfers::default();
+    files.resolve(&mut spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?;
+    Ok(spec.run_id())
 }

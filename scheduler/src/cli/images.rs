@@ -9,24 +9,34 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_formats::stats::npz;
 use fidelis_shared::{
-    atomic, exit, keys,
+    atomic, exit,
+    files::Files,
+    keys,
     queue::QueueSettings,
-    spec::RunSpec,
+    spec::{FileRef, RunSpec},
     store::{Store, StoreConfig},
 };
 
 use super::{
     Failure,
     console::Console,
+    fleet::{files, prepare},
     runs::{self, Ended},
     session::{MachineArgs, Session},
+    transfer::Transfers,
 };
-use crate::{dataset::DatasetRequest, evaluate, fleet::Fleet, reduce::Reduced};
+use crate::{
+    dataset::{self, DatasetRequest},
+    evaluate,
+    fleet::Fleet,
+    reduce::Reduced,
+};
 
 /// What to score.
 #[derive(Debug, Args)]
 pub struct CalcArgs {
-    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors
+    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
+    /// https://…
     #[arg(long, value_name = "DATA")]
     images: String,
     /// Statistics of the real images
@@ -51,7 +61,8 @@ pub struct CalcArgs {
 /// What to make statistics of.
 #[derive(Debug, Args)]
 pub struct RefArgs {
-    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors
+    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
+    /// https://…
     #[arg(long, value_name = "DATA", required_unless_present = "features", requires_all = ["detector", "weights"])]
     data: Option<String>,
     /// Features (.safetensors) instead of images
@@ -93,6 +104,13 @@ pub struct PlaceArgs {
     machine: MachineArgs,
 }
 
+impl PlaceArgs {
+    /// Where the run's files come from: `s3://` is the store's server.
+    fn files(&self) -> Files {
+        files(self.s3_endpoint.clone())
+    }
+}
+
 /// Scores and prints.
 pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
     let request = DatasetRequest {
@@ -103,8 +121,9 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
         reference: Some(args.reference),
         allow_unreadable: args.allow_unreadable,
     };
-    let place = Place::of(args.place)?;
-    match place.run(spec(&request)?, args.json).await? {
+    let files = args.place.files();
+    let spec = spec(&request, &files).await?;
+    match Place::of(args.place)?.run(spec, files, args.json).await? {
         Ended::Finished((reduced, _)) => runs::print(&reduced, args.json),
         Ended::Interrupted(code) => Ok(code),
     }
@@ -122,7 +141,9 @@ pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
         return Err(Failure::new(exit::USAGE, anyhow!("give `--data`, `--detector` and `--weights`")));
     };
     let request = DatasetRequest { name: "ref", data, detector, weights, reference: None, allow_unreadable };
-    match Place::of(place)?.run(spec(&request)?, false).await? {
+    let files = place.files();
+    let spec = spec(&request, &files).await?;
+    match Place::of(place)?.run(spec, files, false).await? {
         Ended::Finished((_, bytes)) => {
             let statistics = npz::decode(&bytes)?;
             atomic::write(&dest, &bytes).with_context(|| format!("cannot write `{}`", dest.display()))?;
@@ -137,9 +158,18 @@ fn told(dest: &Path, num_images: u64, dim: usize) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-fn spec(request: &DatasetRequest) -> Result<RunSpec, Failure> {
+async fn spec(request: &DatasetRequest, files: &Files) -> Result<RunSpec, Failure> {
     let folder = env::current_dir().context("the current folder cannot be used")?;
-    Ok(request.spec(&folder)?)
+    let draft = request.draft(&folder)?;
+    let transfers = Transfers::default();
+    let local = files.localized(&draft, is_remote_data, &|transfer| transfers.tell(transfer)).await?;
+    let path = local.data.map(|data| PathBuf::from(data.path)).unwrap_or_default();
+    let seeds = tokio::task::spawn_blocking(move || dataset::seeds(&path)).await??;
+    prepare(draft, Some(&seeds), files).await
+}
+
+fn is_remote_data(field: &str, file: &FileRef) -> bool {
+    field == "data" && file.is_url()
 }
 
 /// Where a run is made.
@@ -169,13 +199,18 @@ impl Place {
     }
 
     /// The run's result, and the bytes of its first detector's statistics.
-    async fn run(self, spec: RunSpec, json: bool) -> Result<Ended<(Reduced, Vec<u8>)>, Failure> {
+    async fn run(
+        self,
+        spec: RunSpec,
+        files: Files,
+        json: bool,
+    ) -> Result<Ended<(Reduced, Vec<u8>)>, Failure> {
         let detector = spec.detectors.first().map_or(String::new(), |detector| detector.name.clone());
         match self {
             Self::Fleet { redis, store } => {
                 let mut console = Console::new(json);
                 let fleet = Fleet::connect(&redis, QueueSettings::default(), store).await?;
-                match runs::complete(&fleet, spec, &mut console).await? {
+                match runs::complete((&fleet, &files), spec, &mut console).await? {
                     Ended::Finished(reduced) => with_statistics(&fleet.store, reduced, &detector).await,
                     Ended::Interrupted(code) => Ok(Ended::Interrupted(code)),
                 }
@@ -185,7 +220,7 @@ impl Place {
                     Folder::Kept(path) => (path.as_path(), Console::new(json)),
                     Folder::Temporary(folder) => (folder.path(), Console::of_passing_store(json)),
                 };
-                let mut session = Session::start(path, machine, console).await?;
+                let mut session = Session::start(path, machine, files, console).await?;
                 match session.run(vec![spec]).await? {
                     Ended::Finished(mut finished) => {
                         let reduced = finished.pop().context("the run left no result")?;

@@ -2,17 +2,19 @@
 
 use std::{
     collections::BTreeSet,
+    env,
     path::{Path, PathBuf},
 };
 
 use anyhow::anyhow;
 use clap::Args;
-use fidelis_shared::{exit, keys, seeds::Seeds, spec::RunSpec};
+use fidelis_shared::{exit, files::Files, keys, seeds::Seeds, spec::RunSpec};
 
 use super::{
     Failure,
     console::Console,
-    fleet::load_spec,
+    fleet::{files, prepare},
+    presets::PresetArgs,
     runs::Ended,
     session::{MachineArgs, Session},
 };
@@ -25,8 +27,10 @@ const RESERVED: [&str; 3] = ["floor", "sheet", "report"];
 #[derive(Debug, Args)]
 pub struct LocalArgs {
     /// Specs (.toml or .json), run one after the other and compared
-    #[arg(required = true, value_name = "SPEC")]
+    #[arg(required_unless_present = "preset", conflicts_with = "preset", value_name = "SPEC")]
     specs: Vec<PathBuf>,
+    #[command(flatten)]
+    preset: PresetArgs,
     /// Folder for the store and the reports; what an earlier call left there is gone on with
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -42,8 +46,9 @@ pub struct LocalArgs {
 
 /// Runs the specs; the last line on stdout is the summary as JSON.
 pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
-    let specs = load_all(&args)?;
-    let mut session = Session::start(&args.out, args.machine, Console::new(args.json)).await?;
+    let files = files(env::var("FIDELIS_S3_ENDPOINT").ok());
+    let specs = load_all(&args, &files).await?;
+    let mut session = Session::start(&args.out, args.machine, files, Console::new(args.json)).await?;
     match session.run(specs).await? {
         Ended::Finished(finished) => present(&args.out, args.json, &session.fleet, &finished).await,
         Ended::Interrupted(code) => Ok(code),
@@ -51,11 +56,15 @@ pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
 }
 
 /// Reads and checks everything before anything is started.
-fn load_all(args: &LocalArgs) -> Result<Vec<RunSpec>, Failure> {
-    let mut names = BTreeSet::new();
-    let mut specs = Vec::with_capacity(args.specs.len());
+async fn load_all(args: &LocalArgs, files: &Files) -> Result<Vec<RunSpec>, Failure> {
+    let mut read = args.preset.specs()?;
     for path in &args.specs {
-        let spec = load_spec(path, args.seeds.as_ref())?;
+        read.push(RunSpec::load(path)?);
+    }
+    let mut names = BTreeSet::new();
+    let mut specs = Vec::with_capacity(read.len());
+    for spec in read {
+        let spec = prepare(spec, args.seeds.as_ref(), files).await?;
         if RESERVED.contains(&spec.name.as_str()) || !names.insert(spec.name.clone()) {
             let text = format!("the name `{}` is taken: give each spec one of its own", spec.name);
             return Err(Failure::new(exit::USAGE, anyhow!(text)));

@@ -6,10 +6,12 @@ mod failure;
 mod fleet;
 mod images;
 mod local;
+mod presets;
 mod runs;
 mod session;
 mod signals;
 mod status;
+mod transfer;
 
 use clap::{Parser, Subcommand};
 
@@ -44,6 +46,8 @@ enum Command {
     Report(runs::StoredArgs),
     /// How far a run is, from the store and, where given, redis
     Status(status::StatusArgs),
+    /// List the published figures that `--preset` runs, or print one as a spec
+    Presets(presets::PresetsArgs),
     /// Distance between files of features or statistics
     Metrics(evaluate::MetricsArgs),
     /// Score images that exist against reference statistics
@@ -66,7 +70,8 @@ impl Cli {
             Command::Reduce(args) => runs::reduce(args).await,
             Command::Report(args) => runs::report(args).await,
             Command::Status(args) => status::status(args).await,
-            Command::Metrics(args) => evaluate::metrics(args),
+            Command::Presets(args) => presets::presets(args),
+            Command::Metrics(args) => evaluate::metrics(args).await,
             Command::Calc(args) => images::calc(args).await,
             Command::Ref(args) => images::reference(*args).await,
         }

@@ -5,15 +5,25 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_shared::{
-    events::Event, exit, ids::ChunkIndex, keys, queue::DeadChunk, seeds::Seeds, spec::RunSpec, store::Store,
+    events::Event,
+    exit,
+    files::{Files, ResolveError},
+    ids::ChunkIndex,
+    keys,
+    queue::DeadChunk,
+    seeds::Seeds,
+    spec::{FileRef, RunSpec},
+    store::Store,
 };
 use tokio::select;
 
 use super::{
     Failure,
     console::Console,
-    fleet::{FleetArgs, StoreArgs, load_spec, run_of},
+    fleet::{FleetArgs, StoreArgs, prepare, run_of},
+    presets::{PresetArgs, single},
     signals::Signals,
+    transfer::Transfers,
 };
 use crate::{
     fleet::{Fleet, StoredRun},
@@ -30,7 +40,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub struct SubmitArgs {
     /// Spec of the run (.toml or .json)
-    spec: PathBuf,
+    #[arg(required_unless_present = "preset", conflicts_with = "preset")]
+    spec: Option<PathBuf>,
+    #[command(flatten)]
+    preset: PresetArgs,
     /// Seeds to run instead of the spec's, as 0-49999 or 1,2,5-10
     #[arg(long, value_name = "LIST")]
     seeds: Option<Seeds>,
@@ -39,6 +52,17 @@ pub struct SubmitArgs {
     /// JSON on stdout: events, one per line
     #[arg(long)]
     json: bool,
+}
+
+impl SubmitArgs {
+    /// The spec or the preset, ready to run.
+    async fn load(&self, files: &Files) -> Result<RunSpec, Failure> {
+        let spec = match &self.spec {
+            Some(path) => RunSpec::load(path)?,
+            None => single(self.preset.specs()?)?,
+        };
+        prepare(spec, self.seeds.as_ref(), files).await
+    }
 }
 
 /// What to watch.
@@ -67,7 +91,7 @@ pub struct StoredArgs {
 
 /// Submits; prints the run's id.
 pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
-    let spec = load_spec(&args.spec, args.seeds.as_ref())?;
+    let spec = args.load(&args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
     let submitted = submit::submit(&fleet, spec).await?;
     Console::new(args.json).tell(&submitted.event());
@@ -79,7 +103,7 @@ pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
 
 /// Watches to the end.
 pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run)?;
+    let run = run_of(&args.run, &args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
     let run = submit::find(&fleet.store, &run).await?;
     let mut signals = Signals::watch().context("cannot watch for signals")?;
@@ -88,9 +112,10 @@ pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
 
 /// Submits, watches, reduces, reports.
 pub async fn run(args: SubmitArgs) -> Result<u8, Failure> {
-    let spec = load_spec(&args.spec, args.seeds.as_ref())?;
+    let files = args.fleet.store.files();
+    let spec = args.load(&files).await?;
     let fleet = args.fleet.connect().await?;
-    match complete(&fleet, spec, &mut Console::new(args.json)).await? {
+    match complete((&fleet, &files), spec, &mut Console::new(args.json)).await? {
         Ended::Finished(reduced) => print(&reduced, args.json),
         Ended::Interrupted(code) => Ok(code),
     }
@@ -110,7 +135,7 @@ pub enum Ended<T> {
 /// # Errors
 /// The fleet cannot be used, chunks are dead, or the run's objects are not what they should be.
 pub async fn complete(
-    fleet: &Fleet,
+    (fleet, files): (&Fleet, &Files),
     spec: RunSpec,
     console: &mut Console,
 ) -> Result<Ended<Reduced>, Failure> {
@@ -121,25 +146,27 @@ pub async fn complete(
     if code != exit::DONE {
         return Ok(Ended::Interrupted(code));
     }
-    let reduced = conclude(&fleet.store, &submitted.run, console).await?;
+    let reduced = conclude((&fleet.store, files), &submitted.run, console).await?;
     fleet.queue.forget(&submitted.run.run).await?;
     Ok(Ended::Finished(reduced))
 }
 
 /// Reduces a complete run.
 pub async fn reduce(args: StoredArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run)?;
+    let files = args.store.files();
+    let run = run_of(&args.run, &files).await?;
     let store = args.store.connect().await?;
     let run = submit::find(&store, &run).await?;
-    print(&reduce::reduce(&store, &run.spec).await?, args.json)
+    print(&reduce::reduce(&store, &with_statistics(&files, &run.spec).await?).await?, args.json)
 }
 
 /// Reduces a complete run and stores its reports.
 pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run)?;
+    let files = args.store.files();
+    let run = run_of(&args.run, &files).await?;
     let store = args.store.connect().await?;
     let run = submit::find(&store, &run).await?;
-    let reduced = conclude(&store, &run, &mut Console::new(false)).await?;
+    let reduced = conclude((&store, &files), &run, &mut Console::new(false)).await?;
     print(&reduced, args.json)
 }
 
@@ -147,8 +174,12 @@ pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
 ///
 /// # Errors
 /// The run's objects are not what they should be, or the store fails.
-pub async fn conclude(store: &Store, run: &StoredRun, console: &mut Console) -> Result<Reduced, Failure> {
-    let reduced = reduce::reduce(store, &run.spec).await?;
+pub async fn conclude(
+    (store, files): (&Store, &Files),
+    run: &StoredRun,
+    console: &mut Console,
+) -> Result<Reduced, Failure> {
+    let reduced = reduce::reduce(store, &with_statistics(files, &run.spec).await?).await?;
     console.tell(&Event::Reduced {
         run: run.run.clone(),
         num_images: reduced.manifest.num_images,
@@ -161,6 +192,15 @@ pub async fn conclude(store: &Store, run: &StoredRun, console: &mut Console) -> 
         report: store.url_of(&keys::report_html(&run.run)),
     });
     Ok(reduced)
+}
+
+/// The spec with its statistics on this machine, where it names them by address.
+async fn with_statistics(files: &Files, spec: &RunSpec) -> Result<RunSpec, ResolveError> {
+    let transfers = Transfers::default();
+    let wanted = |field: &str, file: &FileRef| {
+        file.is_url() && (field.ends_with(".reference") || field.ends_with(".held_out"))
+    };
+    files.localized(spec, wanted, &|transfer| transfers.tell(transfer)).await
 }
 
 /// The failure of a run whose missing chunks were given up.

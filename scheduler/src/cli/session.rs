@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_shared::{events::Event, spec::RunSpec};
+use fidelis_shared::{events::Event, files::Files, spec::RunSpec};
 use tokio::select;
 
 use super::{
@@ -53,6 +53,7 @@ pub struct MachineArgs {
 #[derive(Debug)]
 pub struct Session {
     machine: MachineArgs,
+    files: Files,
     pub fleet: LocalFleet,
     command: WorkerCommand,
     workers: Option<Workers>,
@@ -65,12 +66,17 @@ impl Session {
     ///
     /// # Errors
     /// Something that is needed is missing or does not start.
-    pub async fn start(out: &Path, machine: MachineArgs, console: Console) -> Result<Self, Failure> {
+    pub async fn start(
+        out: &Path,
+        machine: MachineArgs,
+        files: Files,
+        console: Console,
+    ) -> Result<Self, Failure> {
         let binary = find_worker()?;
         let signals = Signals::watch().context("cannot watch for signals")?;
         let fleet = LocalFleet::start(out, Duration::from_millis(machine.lease_ms)).await?;
         let command = worker_command(out, &machine, &fleet, binary)?;
-        Ok(Self { machine, fleet, command, workers: None, console, signals })
+        Ok(Self { machine, files, fleet, command, workers: None, console, signals })
     }
 
     /// Brings runs to their end, one after the other; the results in the same order.
@@ -78,8 +84,8 @@ impl Session {
     /// # Errors
     /// The first run that cannot be completed.
     pub async fn run(&mut self, specs: Vec<RunSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
-        let Self { machine, fleet, command, workers, console, signals } = self;
-        let mut runs = Runs { machine, fleet, command, workers, console };
+        let Self { machine, files, fleet, command, workers, console, signals } = self;
+        let mut runs = Runs { machine, files, fleet, command, workers, console };
         let finished = select! {
             finished = runs.complete(specs) => finished.map(Ended::Finished),
             code = signals.next() => {
@@ -105,6 +111,7 @@ impl Session {
 /// All of a session but its signals.
 struct Runs<'a> {
     machine: &'a MachineArgs,
+    files: &'a Files,
     fleet: &'a mut LocalFleet,
     command: &'a WorkerCommand,
     workers: &'a mut Option<Workers>,
@@ -121,14 +128,15 @@ impl Runs<'_> {
             if !run.missing(&submitted.stored).is_empty() {
                 self.follow(&run).await?;
             }
-            finished.push(conclude(&self.fleet.fleet.store, &run, self.console).await?);
+            let places = (&self.fleet.fleet.store, self.files);
+            finished.push(conclude(places, &run, self.console).await?);
             self.fleet.fleet.queue.forget(&run.run).await?;
         }
         Ok(finished)
     }
 
     async fn follow(&mut self, run: &StoredRun) -> Result<(), Failure> {
-        let Self { machine, fleet, command, workers, console } = self;
+        let Self { machine, fleet, command, workers, console, .. } = self;
         let workers = workers.get_or_insert_with(|| Workers::start(command, slots(machine)));
         let (handles, mut tell) = (fleet.fleet.clone(), |event: &Event| console.tell(event));
         let watched = select! {

@@ -30,7 +30,7 @@ pub struct StatusArgs {
 
 /// Prints how far the run is.
 pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run)?;
+    let run = run_of(&args.run, &args.store.files()).await?;
     let store = args.store.connect().await?;
     let run = submit::find(&store, &run).await?;
     let stored = stored_chunks(&store, &run.run).await?;

@@ -40,7 +40,7 @@ pub(super) async fn measure(
 ) -> Result<(Statistics, DetectorResult), ReduceError> {
     let reference = statistics(detector, "reference", detector.reference.as_ref())?;
     let held_out = statistics(detector, "held_out", detector.held_out.as_ref())?;
-    let metric = metric_of(&detector.name).to_owned();
+    let (metric, published) = (metric_of(&detector.name).to_owned(), detector.published);
     let measured = move || {
         let statistics = folded.total.statistics()?;
         let mut result = DetectorResult {
@@ -53,6 +53,7 @@ pub(super) async fn measure(
             floor: None,
             floor_images: held_out.as_ref().map(|held_out| held_out.num_images).filter(|&n| n > 0),
             reference_images: reference.as_ref().map(|reference| reference.num_images).filter(|&n| n > 0),
+            published,
         };
         if let Some(reference) = &reference {
             let reference = Gaussian::new(reference)?;

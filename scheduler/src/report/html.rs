@@ -11,7 +11,7 @@ use super::notes::notes;
 use super::provenance::provenance;
 use super::result::RunResult;
 use super::table::{detectors, labels, table};
-use super::text::{decimals, duration, fixed, metric_label, rate, setting, thousands};
+use super::text::{decimals, duration, figure, fixed, metric_label, rate, setting, thousands};
 
 /// A whole HTML document.
 pub fn html(report: &Report) -> String {
@@ -91,9 +91,11 @@ fn cards(page: &mut String, runs: &[RunResult], labels: &[String]) {
             let value = result.value.map_or("–".to_owned(), |value| fixed(value, digits));
             let sd = result.sd.map_or(String::new(), |sd| format!("<small>± {}</small>", fixed(sd, digits)));
             let metric = metric_label(&result.metric);
+            let published = result.published.map(figure);
+            let published = published.map_or(String::new(), |figure| format!(" · published {figure}"));
             let _ = writeln!(
                 page,
-                "<div class=\"big\">{value}{sd}</div>\n<div class=\"what\">{metric} · {}</div>",
+                "<div class=\"big\">{value}{sd}</div>\n<div class=\"what\">{metric} · {}{published}</div>",
                 escaped(detector)
             );
         }

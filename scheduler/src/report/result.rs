@@ -53,6 +53,9 @@ pub struct DetectorResult {
     pub floor_images: Option<u64>,
     /// How many images the reference was made of; `None` where its file does not say.
     pub reference_images: Option<u64>,
+    /// The figure that the spec quotes beside the distance; `None` where it quotes none.
+    #[serde(default)]
+    pub published: Option<f64>,
 }
 
 /// Where the time went, from the receipts: a resumed run counts each image's own making.

@@ -1,7 +1,7 @@
 //! The comparison: the same cells for every rendering.
 
 use super::result::{DetectorResult, RunResult};
-use super::text::{duration, fixed, metric_label, rate, setting, thousands, with_error};
+use super::text::{duration, figure, fixed, metric_label, rate, setting, thousands, with_error};
 
 /// A header and a row per run.
 pub(super) struct Table {
@@ -31,6 +31,11 @@ pub(super) fn detectors(runs: &[RunResult]) -> Vec<(String, String)> {
     all
 }
 
+/// Whether any run quotes a published figure for a detector.
+fn quotes(runs: &[RunResult], detector: &str) -> bool {
+    runs.iter().filter_map(|run| run.detectors.get(detector)).any(|result| result.published.is_some())
+}
+
 pub(super) fn table(runs: &[RunResult]) -> Table {
     let detectors = detectors(runs);
     let numeric = |title: &str| Column { title: title.to_owned(), numeric: true };
@@ -39,12 +44,17 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
     for (name, metric) in &detectors {
         columns.push(numeric(&format!("{metric} ({name})")));
         columns.push(numeric("floor"));
+        columns.extend(quotes(runs, name).then(|| numeric("published")));
     }
     columns.extend(["images/s", "device time", "workers"].map(numeric));
     let rows = runs.iter().zip(labels(runs)).map(|(run, label)| {
         let mut cells = vec![label, setting(run.guidance), thousands(run.num_images)];
         for (name, _) in &detectors {
-            cells.extend(distance_cells(run.detectors.get(name)));
+            let result = run.detectors.get(name);
+            cells.extend(distance_cells(result));
+            if quotes(runs, name) {
+                cells.push(result.and_then(|result| result.published).map_or("–".to_owned(), figure));
+            }
         }
         let timing = &run.timing;
         cells.extend([

@@ -21,6 +21,13 @@ pub(super) fn decimals(sd: Option<f64>) -> usize {
     }
 }
 
+/// A figure as a paper prints it: its own decimals, two at least.
+pub(super) fn figure(number: f64) -> String {
+    let own = number.to_string();
+    let num_decimals = own.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    if num_decimals < 2 { fixed(number, 2) } else { own }
+}
+
 /// A number with so many decimals, and no minus before a zero.
 pub(super) fn fixed(number: f64, decimals: usize) -> String {
     let text = format!("{number:.decimals$}");
@@ -86,6 +93,7 @@ mod tests {
         assert_eq!(with_error(Some(1.234_567), Some(0.00123)), "1.2346 ± 0.0012");
         assert_eq!(with_error(Some(-1e-9), None), "0.00");
         assert_eq!(with_error(None, None), "–");
+        assert_eq!([1.34, 38.2, 2.0, 0.1234].map(figure), ["1.34", "38.20", "2.00", "0.1234"]);
         assert_eq!([0.1234, 41.23, 99.97, 12_345.6].map(rate), ["0.12", "41.2", "100", "12,346"]);
         assert_eq!([8.04, 200.0, 7260.0].map(duration), ["8.0 s", "3 min 20 s", "2 h 1 min"]);
         assert_eq!(["fd", "fid", "fd_dinov2"].map(metric_label), ["FD", "FID", "FD-DINOv2"]);

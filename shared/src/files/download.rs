@@ -3,10 +3,7 @@
 use std::{fs::File, io, path::Path};
 
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    fs::OpenOptions,
-    io::{AsyncWriteExt, BufWriter},
-};
+use tokio::{fs::OpenOptions, io::AsyncWriteExt};
 
 use super::{
     FileError, Progress, Transfer,
@@ -17,7 +14,6 @@ use crate::{ids::Digest, retry::Backoff};
 
 /// A connection that gets this far gets a full set of tries again.
 const HEADWAY_BYTES: u64 = 1 << 20;
-const WRITE_LEN: usize = 1 << 20;
 
 /// A download; whoever runs it holds the slot's lock.
 pub struct Download<'a> {
@@ -115,8 +111,7 @@ impl Download<'_> {
             Sha256::new()
         };
         let path = self.slot.part();
-        let opened = OpenOptions::new().append(true).open(&path).await.map_err(failed(&path))?;
-        let mut part = BufWriter::with_capacity(WRITE_LEN, opened);
+        let mut part = OpenOptions::new().append(true).open(&path).await.map_err(failed(&path))?;
         let mut len = incoming.from;
         let mut received = Ok(());
         loop {

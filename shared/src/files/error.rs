@@ -72,7 +72,7 @@ pub enum FileError {
         /// Which.
         file: String,
         /// What S3 said.
-        source: StoreError,
+        source: Box<StoreError>,
     },
 }
 

@@ -219,7 +219,7 @@ impl Files {
         };
         let config = StoreConfig { url: format!("s3://{bucket}"), ..self.0.settings.s3.clone() };
         let store = cell.get_or_try_init(|| Store::connect(config)).await;
-        store.cloned().map_err(|source| FileError::Store { file: file.shown(), source })
+        store.cloned().map_err(|source| FileError::Store { file: file.shown(), source: source.into() })
     }
 }
 

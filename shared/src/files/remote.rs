@@ -44,7 +44,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub enum Body {
     Http(HttpBody),
-    S3 { file: String, body: ObjectBody },
+    S3 { file: String, body: Box<ObjectBody> },
 }
 
 impl Body {
@@ -52,9 +52,10 @@ impl Body {
     pub async fn next(&mut self) -> Result<Option<Bytes>, FileError> {
         match self {
             Self::Http(body) => body.next().await,
-            Self::S3 { file, body } => {
-                body.next().await.map_err(|source| FileError::Store { file: file.clone(), source })
-            }
+            Self::S3 { file, body } => body
+                .next()
+                .await
+                .map_err(|source| FileError::Store { file: file.clone(), source: source.into() }),
         }
     }
 }
@@ -77,7 +78,10 @@ impl Remote {
                 let fetch = Fetch { key, from: ask.from, if_match: ask.part_of, if_none_match: ask.known };
                 let opened = store.open(fetch).await;
                 self.answer(
-                    opened.map_err(|source| FileError::Store { file: self.shown.clone(), source })?,
+                    opened.map_err(|source| FileError::Store {
+                        file: self.shown.clone(),
+                        source: source.into(),
+                    })?,
                     ask,
                 )
             }

@@ -45,11 +45,11 @@ impl Files {
     pub async fn localized(
         &self,
         spec: &RunSpec,
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(&str, &FileRef) -> bool,
         progress: Progress<'_>,
     ) -> Result<RunSpec, ResolveError> {
         let mut local = spec.clone();
-        for (field, file) in local.files_mut().into_iter().filter(|(field, _)| wanted(field)) {
+        for (field, file) in local.files_mut().into_iter().filter(|(field, file)| wanted(field, file)) {
             let located = self.local(file, progress).await;
             let located = located.map_err(|source| ResolveError::File { field, source })?;
             *file = FileRef { path: located.path.display().to_string(), sha256: Some(located.sha256) };

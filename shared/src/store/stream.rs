@@ -36,7 +36,7 @@ pub enum Opened {
     /// Another version than that of `if_match`, or one that ends before `from`.
     Changed,
     /// Bytes.
-    Object(ObjectBody),
+    Object(Box<ObjectBody>),
 }
 
 /// An object's bytes on their way; dropped, they stop.
@@ -81,7 +81,8 @@ impl Store {
         let (from, num_bytes) = range.unwrap_or((0, length));
         let mark = answer.e_tag().map(str::to_owned);
         let (store, key) = (self.clone(), key.to_owned());
-        Ok(Opened::Object(ObjectBody { from, num_bytes, mark, store, key, body: answer.body }))
+        let body = ObjectBody { from, num_bytes, mark, store, key, body: answer.body };
+        Ok(Opened::Object(Box::new(body)))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct FeaturesArgs {
     /// inception, pytorch-fid, dinov2, fashion-cnn, or a TorchScript file F.pt of your own: its code is then run
     #[arg(long)]
     detector: String,
-    /// The detector's weights; an F.pt is its own
+    /// The detector's weights: a path, s3://bucket/key or https://…; an F.pt is its own
     #[arg(long)]
     weights: Option<PathBuf>,
     /// cpu or cuda:N
@@ -35,6 +35,13 @@ pub struct FeaturesArgs {
     /// Where the tensor `features` [N, D] goes (.safetensors)
     #[arg(long)]
     out: PathBuf,
+}
+
+impl FeaturesArgs {
+    /// What it reads.
+    pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        std::iter::once(&mut self.images).chain(self.weights.as_mut())
+    }
 }
 
 fn weights(args: &FeaturesArgs) -> Result<PathBuf, Failure> {

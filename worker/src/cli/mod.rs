@@ -1,5 +1,6 @@
 //! The command line of `fidelis-worker`.
 
+mod address;
 mod convert;
 mod failure;
 mod features;
@@ -43,8 +44,14 @@ impl Cli {
     pub async fn run(self) -> Result<u8, Failure> {
         match self.command {
             Command::Run(args) => run::run(args).await,
-            Command::Sample(args) => blocking(move || sample::sample(&args)).await,
-            Command::Features(args) => blocking(move || features::features(&args)).await,
+            Command::Sample(mut args) => {
+                address::make_local(args.files()).await?;
+                blocking(move || sample::sample(&args)).await
+            }
+            Command::Features(mut args) => {
+                address::make_local(args.files()).await?;
+                blocking(move || features::features(&args)).await
+            }
             Command::Convert(args) => blocking(move || convert::convert(&args)).await,
             Command::Info(args) => blocking(move || info::info(&args)).await,
             Command::Train(args) => blocking(move || train::train(&args)).await,

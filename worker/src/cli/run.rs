@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use fidelis_shared::{
     exit,
+    files::{FileSettings, Files},
     queue::{Queue, QueueSettings},
     store::{Store, StoreConfig},
 };
@@ -65,6 +66,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
     let lease = Duration::from_millis(args.lease_ms);
     let queue =
         Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;
+    let files = Files::new(FileSettings::from_env(args.s3_endpoint.clone()));
     let config = StoreConfig { url: args.store, endpoint: args.s3_endpoint, ..StoreConfig::default() };
     let store = Store::connect(config).await?;
     store.probe().await?;
@@ -85,7 +87,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
         grace: Duration::from_secs(args.grace_s),
     };
     let consumer = queue.consumer(&format!("{name}-{:08x}", RandomState::new().hash_one(0) as u32));
-    Ok(Worker::new(settings, Parts { store, consumer, device, stop }).run().await?)
+    Ok(Worker::new(settings, Parts { store, files, consumer, device, stop }).run().await?)
 }
 
 fn default_name() -> String {

@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 
 #[derive(Debug, Args)]
 pub struct SampleArgs {
-    /// Main net: .pkl as published, or .safetensors
+    /// Main net, .pkl as published or .safetensors: a path, s3://bucket/key or https://…
     #[arg(long)]
     net: PathBuf,
     /// Guiding net: a worse version of the main net, or an unconditional one
@@ -116,6 +116,13 @@ impl SamplerArgs {
             s_noise: self.s_noise,
             state: self.state,
         }
+    }
+}
+
+impl SampleArgs {
+    /// What it reads, but for the labels.
+    pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [Some(&mut self.net), self.gnet.as_mut(), self.vae.as_mut()].into_iter().flatten()
     }
 }
 

@@ -45,7 +45,6 @@ impl DatasetEngine {
         let recipe = recipe(spec)?;
         if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
             self.loaded = None;
-            edm2::check_files(spec)?;
             let unfit = |error: &dyn std::error::Error| EngineError::Unfit(error.to_string());
             let dataset = Dataset::open(&recipe.data).map_err(|error| unfit(&error))?;
             let device = device::parse(&self.options.device).map_err(|error| unfit(&error))?;

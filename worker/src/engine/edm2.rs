@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
-use fidelis_shared::folder;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
@@ -31,7 +30,6 @@ impl Edm2Engine {
         if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
             // Lets go of the old nets first: two pairs may not fit the device.
             self.loaded = None;
-            check_files(spec)?;
             let device =
                 device::parse(&self.options.device).map_err(|e| EngineError::Unfit(e.to_string()))?;
             let lanes = self.options.lanes.unwrap_or_else(default_lanes);
@@ -82,26 +80,6 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
         images: spec.outputs.images,
         detectors: spec.detectors.iter().map(|d| (d.name.clone(), path(&d.weights))).collect(),
     })
-}
-
-/// The files must be the ones that the run was submitted with: another net would give another result in silence.
-pub fn check_files(spec: &RunSpec) -> Result<(), EngineError> {
-    // Statistics are the reducer's affair.
-    let ours = |field: &str| !field.ends_with(".reference") && !field.ends_with(".held_out");
-    for (field, file) in spec.files().into_iter().filter(|(field, _)| ours(field)) {
-        let FileRef { path, sha256: Some(expected), .. } = file else { continue };
-        let found = folder::digest(path.as_ref()).map_err(|e| {
-            EngineError::Unfit(format!(
-                "cannot read the `{field}` of the spec, `{path}`, on this worker: {e}"
-            ))
-        })?;
-        if found != *expected {
-            return Err(EngineError::Unfit(format!(
-                "the `{field}` of the spec, `{path}`, has sha256 `{found}` on this worker, not `{expected}`"
-            )));
-        }
-    }
-    Ok(())
 }
 
 pub fn classed(error: GenerateError) -> EngineError {

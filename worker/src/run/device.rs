@@ -16,7 +16,7 @@ use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines
 /// A chunk's worth of work.
 #[derive(Debug)]
 pub struct Job {
-    /// The run's spec.
+    /// The run's spec, with local paths of files that were checked.
     pub spec: Arc<RunSpec>,
     /// The chunk's seeds.
     pub seeds: Vec<u64>,

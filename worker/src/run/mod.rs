@@ -4,6 +4,7 @@
 
 mod commit;
 mod device;
+mod local;
 mod pace;
 mod setback;
 mod specs;
@@ -12,6 +13,7 @@ mod stop;
 use std::{pin::pin, time::Duration};
 
 use fidelis_shared::{
+    files::Files,
     queue::{Claim, Consumer, Failure, Leases, QueueError, Verdict},
     retry::Backoff,
     store::Store,
@@ -62,6 +64,8 @@ pub struct WorkerSettings {
 pub struct Parts {
     /// Where results go.
     pub store: Store,
+    /// Where nets and the like come from.
+    pub files: Files,
     /// Where chunks come from; its name is unique per process start.
     pub consumer: Consumer,
     /// What makes images.
@@ -192,7 +196,8 @@ impl Worker {
         if commit.is_stored().await? {
             return Ok(Done { num_images, computed: false });
         }
-        let job = Job { spec: run.spec.clone(), seeds: chunk.seeds.to_vec(), cancel: cancel.clone() };
+        let spec = local::local(&self.parts.files, &run.spec, cancel).await?;
+        let job = Job { spec, seeds: chunk.seeds.to_vec(), cancel: cancel.clone() };
         let made = self.parts.device.make(job).await;
         let made = made.map_err(|error| Setback::of_engine(error, cancel.reason()))?;
         commit.store(made).await?;

@@ -107,7 +107,7 @@ fn read_images(zip: &mut ZipArchive<View>, file: &Arc<File>) -> Result<(u64, [us
     }
     let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
     let (num_images, shape) = images_of(&mut entry)?;
-    let expected = num_images.checked_mul(shape.iter().product::<usize>() as u64).unwrap_or(u64::MAX);
+    let expected = num_images.saturating_mul(shape.iter().product::<usize>() as u64);
     if expected > MAX_INFLATED_BYTES {
         return Err(format!(
             "`arr_0` inflates to more than `{MAX_INFLATED_BYTES}` bytes: save it uncompressed"

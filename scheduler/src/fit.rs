@@ -1,0 +1,200 @@
+//! Whether the files of a run fit each other and the spec: told before a chunk of it is queued, not after 50,000 images.
+
+use std::path::{Path, PathBuf};
+
+use fidelis_formats::{
+    FileError, FormatError,
+    net::{self, Encoder, Mismatch, NetConfig, check_pair},
+    stats,
+};
+use fidelis_shared::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, RunSpec};
+
+/// Files that make no run together. None of these is worth a retry.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// A net that cannot be read, or is none.
+    #[error("spec field `{field}`: {source}")]
+    Net {
+        /// `net` or `gnet`.
+        field: &'static str,
+        /// What is wrong with it.
+        source: FileError,
+    },
+    /// Two nets that cannot guide each other.
+    #[error(transparent)]
+    Pair(#[from] Mismatch),
+    /// A class that the net does not have.
+    #[error("spec field `labels`: class `{class}` does not exist: the net has `{label_dim}`, from 0")]
+    Class {
+        /// The class.
+        class: u32,
+        /// How many there are.
+        label_dim: i64,
+    },
+    /// Classes of an unconditional net.
+    #[error("spec field `labels`: the net is unconditional, it has no classes to choose from: remove it")]
+    Unconditional,
+    /// Latents that nothing turns into pixels.
+    #[error("spec field `encoder`: {0}")]
+    Encoder(&'static str),
+    /// Statistics that cannot be read.
+    #[error("spec field `{field}`: `{}`: {source}", path.display())]
+    Statistics {
+        /// Dotted.
+        field: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// Statistics of another detector.
+    #[error(
+        "spec field `{field}`: `{}` is of `{found}` features where the detector `{detector}` has `{expected}`",
+        path.display()
+    )]
+    Width {
+        /// Dotted.
+        field: String,
+        /// The file.
+        path: PathBuf,
+        /// The detector's name.
+        detector: String,
+        /// D of the file.
+        found: usize,
+        /// D of the detector.
+        expected: usize,
+    },
+}
+
+/// Checks a run whose files are all local.
+///
+/// # Errors
+/// See [`FitError`].
+pub fn check(spec: &RunSpec) -> Result<(), FitError> {
+    if spec.engine == EngineKind::Edm2 {
+        check_nets(spec)?;
+    }
+    for (i, detector) in spec.detectors.iter().enumerate() {
+        for (part, file) in [("reference", &detector.reference), ("held_out", &detector.held_out)] {
+            if let Some(file) = file {
+                check_statistics(detector, format!("detectors[{i}].{part}"), Path::new(&file.path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_nets(spec: &RunSpec) -> Result<(), FitError> {
+    let config = |field: &'static str, file: &Option<FileRef>| {
+        let read = |file: &FileRef| net::read_config(Path::new(&file.path));
+        file.as_ref().map(read).transpose().map_err(|source| FitError::Net { field, source })
+    };
+    let (Some(net), gnet) = (config("net", &spec.net)?, config("gnet", &spec.gnet)?) else { return Ok(()) };
+    if let Some(gnet) = gnet {
+        check_pair(&net, &gnet)?;
+    }
+    check_labels(spec, &net)?;
+    if spec.outputs.images || !spec.detectors.is_empty() { check_encoder(spec, &net) } else { Ok(()) }
+}
+
+fn check_labels(spec: &RunSpec, net: &NetConfig) -> Result<(), FitError> {
+    match spec.labels {
+        Labels::Random => Ok(()),
+        _ if net.label_dim == 0 => Err(FitError::Unconditional),
+        Labels::Class(class) if i64::from(class) >= net.label_dim => {
+            Err(FitError::Class { class, label_dim: net.label_dim })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_encoder(spec: &RunSpec, net: &NetConfig) -> Result<(), FitError> {
+    let named = spec.encoder.map(|encoder| match encoder {
+        EncoderKind::Rgb => Encoder::Rgb,
+        EncoderKind::SpaceToDepth => Encoder::SpaceToDepth,
+        EncoderKind::StabilityVae => Encoder::StabilityVae,
+    });
+    match named.or(net.encoder_or_pixels()) {
+        None => Err(FitError::Encoder("the net's file does not say how its output becomes pixels: name one")),
+        Some(Encoder::StabilityVae) if spec.vae.is_none() => Err(FitError::Encoder(
+            "the net acts on latents of Stability's autoencoder: set it to `stability-vae`, and `vae` to its weights",
+        )),
+        Some(Encoder::StabilityVae) if net.img_channels != 4 => {
+            Err(FitError::Encoder("`stability-vae` goes with nets of 4 channels, which this one has not"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_statistics(detector: &DetectorSpec, field: String, path: &Path) -> Result<(), FitError> {
+    let read = stats::read(path).and_then(|bytes| stats::decode(&bytes, Some(&detector.name)));
+    let path = path.to_owned();
+    let statistics = match read {
+        Ok(statistics) => statistics,
+        Err(source) => return Err(FitError::Statistics { field, path, source }),
+    };
+    match (num_features(&detector.name), statistics.dim()) {
+        (Some(expected), found) if expected != found => {
+            Err(FitError::Width { field, path, detector: detector.name.clone(), found, expected })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// D of the detectors that are known by name.
+fn num_features(detector: &str) -> Option<usize> {
+    match detector {
+        "inception" | "pytorch-fid" => Some(2048),
+        "dinov2" => Some(1024),
+        "fashion-cnn" => Some(128),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> String {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name).display().to_string()
+    }
+
+    /// A run of the fixtures' main net, with more lines.
+    fn refusal(net: &str, more: &str) -> Option<String> {
+        let text = format!(
+            "name = \"x\"\nseeds = \"0-9\"\nnet = {:?}\noutputs = {{ latents = true }}\n{more}",
+            fixture(net)
+        );
+        let spec = RunSpec::from_toml(&text, "test").unwrap();
+        check(&spec).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let (guide, null, uncond) =
+            (fixture("edm2-guide.pkl"), fixture("edm2-null.pkl"), fixture("edm2-uncond.pkl"));
+        let (stats, sample) = (fixture("ref-stats.pkl"), fixture("sample.json"));
+        let detector = |name: &str, reference: &str| {
+            format!(
+                "encoder = \"rgb\"\n[[detectors]]\nname = \"{name}\"\nweights = \"w\"\nreference = \"{reference}\""
+            )
+        };
+        let cases = [
+            ("edm2-main.pkl", format!("gnet = \"{uncond}\""), "`image shape` is [4, 16, 16] and [3, 16, 16]"),
+            ("edm2-null.pkl", format!("gnet = \"{guide}\""), "`label_dim` is 0 and 10"),
+            ("edm2-main.pkl", "labels = \"class:10\"".into(), "class `10` does not exist"),
+            ("edm2-null.pkl", "labels = \"balanced\"".into(), "is unconditional"),
+            ("edm2-main.pkl", format!("gnet = \"{sample}\""), "spec field `gnet`: `"),
+            ("edm2-main.pkl", detector("inception", &stats), "is of `64` features"),
+            ("edm2-main.pkl", detector("inception", &sample), "spec field `detectors[0].reference`: `"),
+            ("edm2-main.pkl", detector("dinov2", &stats), "has `1024`"),
+            ("edm2-main.pkl", detector("dinov2", &stats).replace("encoder = \"rgb\"", ""), "encoder"),
+        ];
+        for (net, more, words) in cases {
+            let error = refusal(net, &more).unwrap_or_default();
+            assert!(error.contains(words) && !error.contains('\n'), "`{words}` is not in: {error}");
+        }
+        assert_eq!(refusal("edm2-main.pkl", &format!("gnet = \"{guide}\"\nlabels = \"class:9\"")), None);
+        assert_eq!(refusal("edm2-main.safetensors", &format!("gnet = \"{null}\"")), None);
+    }
+}
