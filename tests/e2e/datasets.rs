@@ -74,6 +74,27 @@ async fn reference_statistics_are_the_same_bits_wherever_they_are_made() -> Resu
     Ok(())
 }
 
+/// A dataset in the bucket, which every worker fetches for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_in_a_bucket_gives_the_bits_of_the_folder() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let root = fleet.folder().to_owned();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (i, pixels) in fashion_mnist::test_images(NUM_IMAGES)?.iter().enumerate() {
+        zip.start_file(format!("{i:05}.png"), zip::write::SimpleFileOptions::default())?;
+        std::io::Write::write_all(&mut zip, &fashion_mnist::png(pixels)?)?;
+    }
+    let data = fleet.put_object("data/fashion.zip", zip.finish()?.into_inner()).await?;
+    let (from_zip, from_folder) = (root.join("zip.npz"), root.join("folder.npz"));
+    let args = ref_args(Path::new(&data), &from_zip, &[]);
+    let _worker = fleet.worker("fetching", 1)?;
+    let outcome = fleet.fidelis(&args.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    ensure!(outcome.code == Some(0), "{outcome:#?}");
+    run("fidelis", &ref_args(&folder_of_images(&root)?, &from_folder, &[]))?;
+    assert!(std::fs::read(&from_zip)? == std::fs::read(&from_folder)?);
+    Ok(())
+}
+
 #[test]
 fn scores_are_those_of_the_statistics() -> Result<()> {
     let root = tempfile::tempdir()?;

@@ -158,3 +158,32 @@ async fn a_published_pair_scores_on_the_queue_as_by_hand() -> Result<()> {
     );
     Ok(())
 }
+
+/// A mirror of the download site with small nets under the published names.
+#[test]
+fn a_preset_prints_its_result_beside_the_published_figure() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let (nets, refs) = (root.path().join("posthoc-reconstructions"), root.path().join("dataset-refs"));
+    std::fs::create_dir_all(&nets)?;
+    std::fs::create_dir_all(&refs)?;
+    std::fs::copy(fixture("edm2-uncond.pkl"), nets.join("edm2-img64-s-1073741-0.075.pkl"))?;
+    let (weights, real) = (inception_weights(root.path())?, real_images(root.path())?);
+    let path = |path: &Path| path.display().to_string();
+    let (mirror, weights, out) = (path(root.path()), path(&weights), path(&root.path().join("out")));
+    // What statistics are is told by their content.
+    let dest = path(&refs.join("img64.pkl"));
+    let args =
+        ["ref", "--data", &path(&real), "--detector", "inception", "--weights", &weights, "--dest", &dest];
+    let made = Outcome::of("fidelis", &args, &[])?;
+    ensure!(made.code == Some(0), "{made:#?}");
+    let run =
+        ["local", "--preset", "edm2-img64-s-fid", "--seeds", "0-7", "--precision", "fp32", "--out", &out];
+    let sites = ["--models-url", &mirror, "--inception", &weights];
+    let outcome = Outcome::of("fidelis", &[&run[..], &sites].concat(), &[])?;
+    ensure!(outcome.code == Some(0), "{outcome:#?}");
+    let row = outcome.stdout.lines().find(|line| line.starts_with("edm2-img64-s-fid")).context("no row")?;
+    let header = outcome.stdout.lines().next().context("no header")?;
+    assert!(header.contains("FID (inception)") && header.contains("published"), "{header}");
+    assert!(row.split_whitespace().any(|word| word == "1.58"), "{row}");
+    Ok(())
+}

@@ -56,6 +56,7 @@ impl Fleet {
             ("AWS_ACCESS_KEY_ID", self.s3.access_key().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", self.s3.secret_key().to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),
+            ("FIDELIS_CACHE", self.folder().join("cache").display().to_string()),
         ];
         pairs.map(|(key, value)| (key.to_owned(), value)).to_vec()
     }
