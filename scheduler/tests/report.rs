@@ -38,6 +38,9 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
             engine: EngineKind::Edm2,
             net_sha256: Some(Digest([1; 32])),
             gnet_sha256: guided.then_some(Digest([2; 32])),
+            encoder: None,
+            vae_sha256: None,
+            data_sha256: None,
             guidance_interval: None,
             seeds: "0-1999".parse().unwrap(),
             labels: Labels::Random,
@@ -47,6 +50,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
             micro_batch: 64,
             detector_sha256: [("fashion-cnn".to_owned(), Digest([3; 32]))].into(),
             reference_sha256: [("fashion-cnn".to_owned(), Digest([4; 32]))].into(),
+            held_out_sha256: Default::default(),
             devices: vec!["cpu".into()],
         },
     }

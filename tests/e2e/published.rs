@@ -147,6 +147,9 @@ async fn a_published_pair_scores_on_the_queue_as_by_hand() -> Result<()> {
     let result: Value = serde_json::from_str(stdout.lines().last().context("nothing on stdout")?)?;
     let found = &result["detectors"]["inception"];
     assert_eq!((&found["metric"], &found["rank_deficient"]), (&"fid".into(), &true.into()), "{result}");
+    for file in ["net_sha256", "gnet_sha256", "vae_sha256"] {
+        assert!(result["provenance"][file].is_string(), "{file} in {result}");
+    }
     let found = found["value"].as_f64().context("no distance")?;
 
     let features = tokio::task::spawn_blocking(move || features_by_hand(&weights, &real)).await??;

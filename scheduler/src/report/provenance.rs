@@ -23,6 +23,9 @@ pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
     add("engine", &|run| run.provenance.engine.to_string());
     add("net sha256", &|run| digest(run.provenance.net_sha256));
     add("guiding net sha256", &|run| digest(run.provenance.gnet_sha256));
+    add("encoder", &|run| run.provenance.encoder.map_or_else(String::new, |encoder| encoder.to_string()));
+    add("autoencoder sha256", &|run| digest(run.provenance.vae_sha256));
+    add("data sha256", &|run| digest(run.provenance.data_sha256));
     add("guidance", &guidance);
     add("seeds", &|run| run.provenance.seeds.to_string());
     add("labels", &|run| run.provenance.labels.to_string());
@@ -35,6 +38,8 @@ pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
         add(&format!("{name} weights sha256"), &weights);
         let reference = |run: &RunResult| digest(run.provenance.reference_sha256.get(&name).copied());
         add(&format!("{name} reference sha256"), &reference);
+        let held_out = |run: &RunResult| digest(run.provenance.held_out_sha256.get(&name).copied());
+        add(&format!("{name} held-out sha256"), &held_out);
     }
     add("devices", &|run| run.provenance.devices.join(", "));
     rows

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use fidelis_shared::ids::{Digest, RunId};
 use fidelis_shared::receipt::{Receipt, Unreadable};
 use fidelis_shared::seeds::Seeds;
-use fidelis_shared::spec::{EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec};
+use fidelis_shared::spec::{
+    EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// One run's result: a function of the spec and the receipts alone.
@@ -78,6 +80,15 @@ pub struct Provenance {
     pub net_sha256: Option<Digest>,
     /// Of the guiding net.
     pub gnet_sha256: Option<Digest>,
+    /// Latents to pixels, where the spec says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderKind>,
+    /// Of the autoencoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae_sha256: Option<Digest>,
+    /// Of the dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_sha256: Option<Digest>,
     /// Guided only for sigma in (lo, hi].
     pub guidance_interval: Option<(f64, f64)>,
     /// One image each.
@@ -96,6 +107,9 @@ pub struct Provenance {
     pub detector_sha256: BTreeMap<String, Digest>,
     /// Of each detector's reference statistics.
     pub reference_sha256: BTreeMap<String, Digest>,
+    /// Of each detector's held-out statistics.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_out_sha256: BTreeMap<String, Digest>,
     /// The kinds of device that worked on it, sorted.
     pub devices: Vec<String>,
 }
@@ -148,6 +162,9 @@ impl Provenance {
             engine: spec.engine,
             net_sha256: sha256(&spec.net),
             gnet_sha256: sha256(&spec.gnet),
+            encoder: spec.encoder,
+            vae_sha256: sha256(&spec.vae),
+            data_sha256: sha256(&spec.data),
             guidance_interval: spec.guidance_interval,
             seeds: spec.seeds.clone(),
             labels: spec.labels.clone(),
@@ -157,6 +174,7 @@ impl Provenance {
             micro_batch: spec.micro_batch,
             detector_sha256: per_detector(&|i| spec.detectors[i].weights.sha256),
             reference_sha256: per_detector(&|i| sha256(&spec.detectors[i].reference)),
+            held_out_sha256: per_detector(&|i| sha256(&spec.detectors[i].held_out)),
             devices,
         }
     }
