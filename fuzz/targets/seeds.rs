@@ -33,10 +33,21 @@ fn main() {
     let raw = [vec![136], arrays[0].1.clone(), arrays[1].1.clone()].concat();
     write("statistics", "arrays", &raw);
     let images = [("arr_0.npy".to_owned(), npy("|u1", "(1, 2, 2, 1)")[..132].to_vec())];
-    for (name, method) in [("npz", CompressionMethod::Stored), ("npz-deflated", CompressionMethod::Deflated)] {
+    for (name, method) in [("npz", CompressionMethod::Stored), ("npz-deflated", CompressionMethod::Deflated)]
+    {
         write("images", name, &[vec![1], published::zip_entries(&images, method)].concat());
     }
-    write("images", "zip", &[vec![0], published::zip_entries(&images, CompressionMethod::Stored)].concat());
+    let labels = br#"{"labels": [["0.png", 6], ["1.png", 5], ["2.jpg", 7]]}"#.to_vec();
+    let pictures = [
+        ("dataset.json", labels),
+        ("0.png", png(png::ColorType::Grayscale)),
+        ("1.png", png(png::ColorType::Rgba)),
+        ("2.jpg", jpeg()),
+    ];
+    let pictures = pictures.map(|(name, bytes)| (name.to_owned(), bytes));
+    write("images", "zip", &[vec![0], published::zip_entries(&pictures, CompressionMethod::Stored)].concat());
+    write("images", "png", &png(png::ColorType::Rgb));
+    write("images", "jpeg", &jpeg());
     write("images", "idx", &[&[2, 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2][..], &[1, 2]].concat());
     write("images", "safetensors", &[vec![3], images_safetensors()].concat());
 }
@@ -61,7 +72,11 @@ fn kwargs() -> Py {
     let sizes = [("img_resolution", 8), ("img_channels", 1), ("label_dim", 10), ("model_channels", 64)];
     let mult = ("channel_mult", Py::List(vec![Py::Int(1), Py::Int(2)]));
     let balance = ("res_balance", Py::Float(0.3));
-    dict(sizes.map(|(name, value)| (name, Py::Int(value))).into_iter().chain([mult, balance, ("clip_act", Py::None)]))
+    dict(sizes.map(|(name, value)| (name, Py::Int(value))).into_iter().chain([
+        mult,
+        balance,
+        ("clip_act", Py::None),
+    ]))
 }
 
 fn encoder() -> Py {
@@ -86,6 +101,21 @@ fn safetensors() -> Vec<u8> {
 fn images_safetensors() -> Vec<u8> {
     let header = r#"{"images":{"dtype":"U8","shape":[1,1,1,2],"data_offsets":[0,2]}}"#;
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[1, 2]].concat()
+}
+
+fn png(color: png::ColorType) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 2, 2);
+    encoder.set_color(color);
+    encoder.write_header().unwrap().write_image_data(&vec![7; 4 * color.samples()]).unwrap();
+    bytes
+}
+
+fn jpeg() -> Vec<u8> {
+    let digits = include_str!("../../shared/formats/src/images/red.jpg.hex");
+    let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks_exact(2).map(byte).collect()
 }
 
 /// A pickle and two storages, as the target `state_dict` cuts its input.

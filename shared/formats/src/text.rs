@@ -8,5 +8,5 @@ pub fn name(text: &str) -> String {
 /// A message of another house, which may quote what it read.
 pub fn message(text: &str) -> String {
     let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-    text.chars().take(300).map(escaped).collect()
+    text.trim().chars().take(300).map(escaped).collect()
 }

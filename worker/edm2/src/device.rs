@@ -32,3 +32,9 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
 pub fn set_threads(threads: i32) {
     tch::set_num_threads(threads.max(1));
 }
+
+/// Whether what torch says of a failure is that memory ran out.
+pub(crate) fn is_out_of_memory(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.contains("out of memory") || text.contains("can't allocate memory")
+}

@@ -80,7 +80,7 @@ impl Archive {
 
 /// The zip crate checks the entry's CRC at its end.
 fn read_entry(zip: &mut ZipArchive<View>, place: usize) -> Result<Vec<u8>, ImageError> {
-    let entry = zip.by_index(place).map_err(|error| ImageError::Damaged(error.to_string()))?;
+    let entry = zip.by_index(place).map_err(ImageError::damaged)?;
     let mut bytes = Vec::new();
     entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_ENTRY_BYTES {

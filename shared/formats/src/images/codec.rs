@@ -29,7 +29,7 @@ pub fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Image, ImageError> {
-    let damaged = |error: png::DecodingError| ImageError::Damaged(error.to_string());
+    let damaged = |error: png::DecodingError| ImageError::damaged(error);
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(damaged)?;
@@ -56,7 +56,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image, ImageError> {
         // Strict: a truncated scan is an error, as in PIL, not a grey area.
         DecoderOptions::default().set_strict_mode(true).set_max_width(MAX_SIDE).set_max_height(MAX_SIDE)
     };
-    let damaged = |error: zune_jpeg::errors::DecodeErrors| ImageError::Damaged(format!("{error:?}"));
+    let damaged = |error: zune_jpeg::errors::DecodeErrors| ImageError::damaged(format!("{error:?}"));
     let mut decoder = JpegDecoder::new_with_options(Cursor::new(bytes), options());
     decoder.decode_headers().map_err(damaged)?;
     let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::text;
+
 /// Why a dataset could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -22,7 +24,14 @@ pub enum DatasetError {
 
 impl DatasetError {
     pub(super) fn damaged(path: &std::path::Path, detail: impl ToString) -> Self {
-        Self::Damaged { path: path.to_owned(), detail: detail.to_string() }
+        Self::Damaged { path: path.to_owned(), detail: text::message(&detail.to_string()) }
+    }
+}
+
+impl ImageError {
+    /// On one line, whatever the decoder had to say.
+    pub(super) fn damaged(detail: impl ToString) -> Self {
+        Self::Damaged(text::message(&detail.to_string()))
     }
 }
 

@@ -54,7 +54,11 @@ fn png_colors_become_one_or_three_channels() {
 const JPEG: &str = include_str!("red.jpg.hex");
 
 fn jpeg() -> Vec<u8> {
-    let digits: Vec<u8> = JPEG.bytes().filter(u8::is_ascii_hexdigit).collect();
+    unhexed(JPEG)
+}
+
+fn unhexed(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks_exact(2).map(byte).collect()
 }
@@ -68,6 +72,20 @@ fn jpegs_are_read_and_a_cut_one_is_refused() {
     }
     let whole = jpeg();
     assert!(codec::decode(&whole[..whole.len() - 12]).is_err());
+}
+
+/// Found by fuzzing: of this the decoder says a line with its end.
+const TABLES_WITHOUT_AN_END: &str = "
+    ffd8ffe000104a46494600010100000100010000ffdb0043000201010101010201010102020202020403020202001100000205040100000000
+    000000000008ffc40014100100000000000000000000000000000000ffc4000015010101000000000000000000150101010000000000000000
+    000000278361676573";
+
+#[test]
+fn what_a_decoder_says_is_one_line() {
+    for bytes in [&unhexed(TABLES_WITHOUT_AN_END)[..], &jpeg()[..40], &rgb(4)[..40]] {
+        let error = codec::decode(bytes).unwrap_err().to_string();
+        assert!(!error.contains('\n') && error.starts_with("is no whole image"), "{error:?}");
+    }
 }
 
 #[test]

@@ -19,8 +19,12 @@ pub enum DetectorError {
     Weights { path: PathBuf, detector: String, problem: String },
     #[error("the detector `{detector}` takes {expected}, not images of shape {found:?}")]
     Images { detector: &'static str, expected: &'static str, found: Vec<i64> },
+    #[error("the TorchScript file `{path}` cannot be loaded: {problem}")]
+    ScriptFile { path: PathBuf, problem: String },
     #[error(
         "the TorchScript file `{path}` is no detector: {problem}; it must map uint8 [N, C, H, W] to float [N, D]"
     )]
     Script { path: PathBuf, problem: String },
+    #[error("the TorchScript file `{path}` ran out of memory: {problem}")]
+    ScriptMemory { path: PathBuf, problem: String },
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tch::{CModule, Device, Kind, TchError, Tensor, jit};
 
 use super::DetectorError;
+use crate::device::is_out_of_memory;
 
 /// The script on one device. Clones share it.
 #[derive(Clone, Debug)]
@@ -21,7 +22,10 @@ pub struct TorchScript {
 impl TorchScript {
     /// Loads the file in evaluation mode.
     pub fn load(path: &Path, device: Device) -> Result<Self, DetectorError> {
-        let failed = |error: TchError| script(path, &format!("it cannot be loaded ({})", first_line(&error)));
+        let failed = |error: TchError| DetectorError::ScriptFile {
+            path: path.to_owned(),
+            problem: first_sentence(&error),
+        };
         let mut module = CModule::load_on_device(path, device).map_err(failed)?;
         module.f_set_eval().map_err(failed)?;
         Ok(Self { path: path.to_owned(), device, module: Arc::new(module) })
@@ -37,9 +41,7 @@ impl TorchScript {
         // is of this thread alone.
         let call = jit::f_set_graph_executor_optimize(false)
             .and_then(|()| self.module.forward_ts(&[images.to_device(self.device)]));
-        let found = call.map_err(|error| {
-            script(&self.path, &format!("its `forward(images)` failed ({})", last_line(&error)))
-        })?;
+        let found = call.map_err(|error| self.failed(&error))?;
         let n = images.size()[0];
         match found.size()[..] {
             [rows, d] | [rows, d, 1, 1] if rows == n && d > 0 && found.is_floating_point() => {
@@ -50,6 +52,14 @@ impl TorchScript {
                 Err(script(&self.path, &format!("it made {:?} {shape:?} of {n} images", found.kind())))
             }
         }
+    }
+
+    fn failed(&self, error: &TchError) -> DetectorError {
+        let problem = last_line(error);
+        if is_out_of_memory(&text(error)) {
+            return DetectorError::ScriptMemory { path: self.path.clone(), problem };
+        }
+        script(&self.path, &format!("its `forward(images)` failed ({problem})"))
     }
 }
 
@@ -64,8 +74,11 @@ fn text(error: &TchError) -> String {
     }
 }
 
-fn first_line(error: &TchError) -> String {
-    text(error).lines().next().unwrap_or_default().to_owned()
+/// What torch adds to its first sentence is advice for its own developers.
+fn first_sentence(error: &TchError) -> String {
+    let text = text(error);
+    let line = text.lines().next().unwrap_or_default();
+    line.split_once(". ").map_or(line, |(sentence, _)| sentence).to_owned()
 }
 
 /// The interpreter ends its account with the error proper.

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use crate::checkpoint::CheckpointError;
 use crate::detector::DetectorError;
+use crate::device::is_out_of_memory;
 use crate::encoder::EncoderError;
 use crate::guidance::PairError;
 use crate::net::NetError;
@@ -29,7 +30,7 @@ pub enum GenerateError {
     #[error(transparent)]
     Encoder(#[from] EncoderError),
     #[error(transparent)]
-    Detector(#[from] DetectorError),
+    Detector(DetectorError),
     #[error(transparent)]
     Draws(#[from] DrawsError),
     #[error("the net's file does not say how its output becomes pixels: name an encoder")]
@@ -50,11 +51,15 @@ impl GenerateError {
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("an operator failed");
         let line = text.lines().next().unwrap_or_default().to_owned();
-        let lower = text.to_lowercase();
-        if lower.contains("out of memory") || lower.contains("can't allocate memory") {
-            Self::OutOfMemory(line)
-        } else {
-            Self::Torch(line)
+        if is_out_of_memory(text) { Self::OutOfMemory(line) } else { Self::Torch(line) }
+    }
+}
+
+impl From<DetectorError> for GenerateError {
+    fn from(error: DetectorError) -> Self {
+        match error {
+            DetectorError::ScriptMemory { .. } => Self::OutOfMemory(error.to_string()),
+            _ => Self::Detector(error),
         }
     }
 }
@@ -62,5 +67,25 @@ impl GenerateError {
 impl From<Stopped> for GenerateError {
     fn from(_: Stopped) -> Self {
         Self::Stopped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_ran_out_is_nobodys_fault() {
+        let script =
+            |text: &str| DetectorError::ScriptMemory { path: "own.pt".into(), problem: text.to_owned() };
+        for error in [
+            GenerateError::from_panic(&"CUDA out of memory. Tried to allocate 2 GiB".to_owned()),
+            GenerateError::from_panic(&"DefaultCPUAllocator: can't allocate memory"),
+            script("CUDA out of memory").into(),
+        ] {
+            assert!(matches!(error, GenerateError::OutOfMemory(_)) && !error.is_unfit(), "{error}");
+        }
+        let other = GenerateError::from(DetectorError::Unknown("x".to_owned()));
+        assert!(matches!(other, GenerateError::Detector(_)) && other.is_unfit());
     }
 }
