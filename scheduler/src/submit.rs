@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use fidelis_shared::{
     events::Event,
     exit,
+    failpoint::{Point, reach},
     ids::{ChunkIndex, Digest, RunId},
     keys,
     queue::{QueueError, QueuedRun},
@@ -95,6 +96,7 @@ impl SubmitError {
 /// See [`SubmitError`]; submitting again is always safe.
 pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitError> {
     store_spec(&fleet.store, &spec).await?;
+    reach(Point::SubmitAfterSpec, None);
     let queued_run = QueuedRun::new(&spec);
     let run = StoredRun::new(spec);
     let stored = stored_chunks(&fleet.store, &run.run).await?;

@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod events;
 pub mod exit;
+pub mod failpoint;
 pub mod failure;
 pub mod files;
 pub mod folder;

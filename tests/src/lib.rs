@@ -3,7 +3,9 @@
 
 pub mod fashion_mnist;
 mod fleet;
+pub mod hook;
 mod http_server;
+pub mod lab;
 mod process;
 pub mod published;
 

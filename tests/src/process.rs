@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -54,7 +54,26 @@ pub struct Process(Child);
 impl Process {
     /// Starts `binary`; its words go to the test's own stderr.
     pub fn start<S: AsRef<OsStr>>(name: &str, args: &[S], env: &[(String, String)]) -> Result<Self> {
-        Ok(Self(command(name, args, env)?.stdout(Stdio::null()).spawn()?))
+        Self::start_by(&[], name, args, env)
+    }
+
+    /// Starts `binary` by another program, whose words stand before.
+    pub fn start_by<S: AsRef<OsStr>>(
+        before: &[String],
+        name: &str,
+        args: &[S],
+        env: &[(String, String)],
+    ) -> Result<Self> {
+        let mut command = match before.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(binary(name)?);
+                command
+            }
+            None => Command::new(binary(name)?),
+        };
+        prepare(&mut command, args, env);
+        Ok(Self(command.stdout(Stdio::null()).spawn()?))
     }
 
     pub fn pid(&self) -> u32 {
@@ -66,6 +85,11 @@ impl Process {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status()?;
         ensure!(status.success(), "kill {signal} failed");
         Ok(())
+    }
+
+    /// How it ended, if it has.
+    pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
     }
 
     /// Waits for the end; none when a signal ended it.
@@ -84,6 +108,11 @@ impl Drop for Process {
 
 fn command<S: AsRef<OsStr>>(name: &str, args: &[S], env: &[(String, String)]) -> Result<Command> {
     let mut command = Command::new(binary(name)?);
+    prepare(&mut command, args, env);
+    Ok(command)
+}
+
+fn prepare<S: AsRef<OsStr>>(command: &mut Command, args: &[S], env: &[(String, String)]) {
     for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("FIDELIS_") || key.starts_with("AWS_"))
     {
         if key != "FIDELIS_REDIS_SERVER" {
@@ -91,5 +120,4 @@ fn command<S: AsRef<OsStr>>(name: &str, args: &[S], env: &[(String, String)]) ->
         }
     }
     command.args(args).envs(env.iter().cloned()).stdin(Stdio::null());
-    Ok(command)
 }

@@ -1,6 +1,7 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
 use fidelis_formats::stats::{self, Statistics};
+use fidelis_shared::failpoint::{Point, reach};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::manifest::Manifest;
@@ -29,6 +30,7 @@ pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> 
         // A chunk of which no image could be read has no rows, and no width.
         let features: Vec<FeatureChunk> = features.into_iter().filter(|f| !f.values.is_empty()).collect();
         fold = computed(detector, move || fold.push(&features).map(|()| fold)).await?;
+        reach(Point::ReduceMidFold, None);
     }
     computed(detector, move || fold.finish()).await
 }

@@ -9,6 +9,7 @@ mod receipts;
 
 use std::collections::BTreeMap;
 
+use fidelis_shared::failpoint::{Point, reach};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::keys;
 use fidelis_shared::manifest::{Expected, Manifest, StoredReceipt};
@@ -84,6 +85,7 @@ pub async fn publish(store: &Store, reduced: &Reduced) -> Result<(), ReduceError
     let page = html(&crate::report::Report { runs, sheet });
     store.replace(&keys::report_md(&result.run), text.into(), "text/markdown; charset=utf-8").await?;
     store.replace(&keys::report_html(&result.run), page.into(), "text/html; charset=utf-8").await?;
+    reach(Point::ReduceBeforeSuccess, None);
     let success = format!("{}\n", Digest::of(&manifest.to_json()));
     store.replace(&keys::success(&result.run), success.into(), "text/plain").await?;
     Ok(())

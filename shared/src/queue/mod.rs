@@ -22,6 +22,7 @@ pub use leases::{Failure, Leases, Verdict};
 pub use record::DeadChunk;
 
 use crate::{
+    failpoint::{Point, reach},
     ids::{ChunkIndex, Digest, PoolId, RunId},
     keys,
     plan::Plan,
@@ -126,6 +127,7 @@ impl Queue {
                 call.arg(chunk).arg(task.encode());
             }
             added += self.link.script::<u64>("enqueue chunks", &call).await?;
+            reach(Point::SubmitMidEnqueue, None);
         }
         Ok(added)
     }

@@ -142,7 +142,7 @@ impl DetectorSpec {
 }
 
 /// The synthetic engine's settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticSpec {
     /// D of its features.
@@ -151,11 +151,17 @@ pub struct SyntheticSpec {
     pub millis_per_image: u32,
     /// Number of classes; 0 is unconditional.
     pub label_dim: u32,
+    /// Mean of each feature.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub feature_shift: f64,
+    /// Standard deviation of each feature.
+    #[serde(skip_serializing_if = "is_one")]
+    pub feature_scale: f64,
 }
 
 impl Default for SyntheticSpec {
     fn default() -> Self {
-        Self { feature_dim: 16, millis_per_image: 0, label_dim: 10 }
+        Self { feature_dim: 16, millis_per_image: 0, label_dim: 10, feature_shift: 0.0, feature_scale: 1.0 }
     }
 }
 
@@ -185,6 +191,15 @@ pub(super) fn default_micro_batch() -> u32 {
 
 pub(super) fn is_false(value: &bool) -> bool {
     !value
+}
+
+// The identity of runs that were made before these fields were there does not change.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
 }
 
 pub(super) fn one() -> f64 {

@@ -81,6 +81,12 @@ impl RunSpec {
         require(settings.feature_dim >= 1, "synthetic.feature_dim", || {
             "`0` is too small: use at least `1`".into()
         })?;
+        for (name, value) in [
+            ("synthetic.feature_shift", settings.feature_shift),
+            ("synthetic.feature_scale", settings.feature_scale),
+        ] {
+            require(value.is_finite(), name, || format!("`{value}` is no finite number"))?;
+        }
         match self.labels {
             Labels::Class(class) if class >= settings.label_dim => Err(field(
                 "labels",

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::error::Request;
 use super::{Store, StoreError};
+use crate::failpoint::{Bug, planted};
 use crate::ids::Digest;
 
 /// The metadata entry (`x-amz-meta-sha256`) that lets a loser compare without reading the object.
@@ -48,8 +49,10 @@ impl Store {
             put.send().await.map_err(|error| self.request("create", key).failed(&error))?;
             return Ok(Created::New);
         }
-        match put.if_none_match("*").send().await {
+        let put = if planted(Bug::OverwritingPut) { put } else { put.if_none_match("*") };
+        match put.send().await {
             Ok(_) => Ok(Created::New),
+            Err(error) if status_of(&error) == Some(412) && planted(Bug::Believed412) => Ok(Created::Same),
             Err(error) if status_of(&error) == Some(412) => match self.stored_digest(key).await? {
                 Some(theirs) => compare(key, ours, theirs),
                 // Deleted since, or not visible yet.

@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// After the first SIGTERM or SIGINT, finish the chunk if that takes no longer than this
     #[arg(long, value_name = "S", default_value_t = 20)]
     grace_s: u64,
+    /// Take a device for hung, and end, when it shows no sign of life for this long
+    #[arg(long, value_name = "S", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    stall_s: u64,
     /// This worker's name in receipts and logs; by default the host's name and the process id
     #[arg(long)]
     name: Option<String>,
@@ -85,6 +88,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
         device: args.device,
         lease,
         grace: Duration::from_secs(args.grace_s),
+        stall: Duration::from_secs(args.stall_s),
     };
     let consumer = queue.consumer(&format!("{name}-{:08x}", RandomState::new().hash_one(0) as u32));
     Ok(Worker::new(settings, Parts { store, files, consumer, device, stop }).run().await?)

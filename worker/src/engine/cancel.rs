@@ -1,8 +1,18 @@
 //! The one way to make an engine stop early.
 
-use std::{future::pending, sync::Arc};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 /// Why work was called off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,13 +23,23 @@ pub enum Reason {
     Stopped,
 }
 
-/// Raised once, seen by all clones: asked by the device's thread, awaited by tasks.
+/// Raised once, seen by all clones: asked by the device's thread, awaited by tasks. Asking is also the device's sign
+/// of life.
 #[derive(Debug, Clone)]
-pub struct CancelFlag(Arc<watch::Sender<Option<Reason>>>);
+pub struct CancelFlag(Arc<Flag>);
+
+#[derive(Debug)]
+struct Flag {
+    raised: watch::Sender<Option<Reason>>,
+    made: Instant,
+    /// When it was last asked, in ms after it was made.
+    asked_ms: AtomicU64,
+}
 
 impl Default for CancelFlag {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(None)))
+        let (raised, made) = (watch::Sender::new(None), Instant::now());
+        Self(Arc::new(Flag { raised, made, asked_ms: AtomicU64::new(0) }))
     }
 }
 
@@ -31,7 +51,7 @@ impl CancelFlag {
 
     /// Raises the flag; the first reason stays.
     pub fn cancel(&self, reason: Reason) {
-        self.0.send_if_modified(|current| {
+        self.0.raised.send_if_modified(|current| {
             let first = current.is_none();
             current.get_or_insert(reason);
             first
@@ -40,21 +60,35 @@ impl CancelFlag {
 
     /// True once the flag is raised. Cheap.
     pub fn is_set(&self) -> bool {
+        self.0.asked_ms.fetch_max(self.0.made.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.reason().is_some()
     }
 
     /// Why the flag was raised, if it was.
     pub fn reason(&self) -> Option<Reason> {
-        *self.0.borrow()
+        *self.0.raised.borrow()
     }
 
     /// Waits until the flag is raised.
     pub async fn raised(&self) -> Reason {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.0.raised.subscribe();
         match changes.wait_for(Option::is_some).await.map(|reason| *reason) {
             Ok(Some(reason)) => reason,
             // The sender lives in `self`, so the wait cannot end without a reason.
             _ => pending().await,
+        }
+    }
+
+    /// Waits until nobody has asked [`CancelFlag::is_set`] for `time`, counted from this call at the earliest.
+    pub async fn unseen_for(&self, time: Duration) {
+        let mut since = Instant::now();
+        loop {
+            sleep_until(since + time).await;
+            let asked = self.0.made + Duration::from_millis(self.0.asked_ms.load(Ordering::Relaxed));
+            if asked <= since {
+                return;
+            }
+            since = asked;
         }
     }
 }
@@ -62,6 +96,22 @@ impl CancelFlag {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_device_that_asks_is_alive() {
+        let (flag, time) = (CancelFlag::new(), Duration::from_millis(200));
+        let hang = tokio::spawn({
+            let flag = flag.clone();
+            async move { flag.unseen_for(time).await }
+        });
+        tokio::task::yield_now().await;
+        // On this runtime's only thread: the other task does not get to look before the device has asked.
+        std::thread::sleep(time / 2);
+        flag.is_set();
+        let asked = Instant::now();
+        hang.await.unwrap();
+        assert!(asked.elapsed() >= time - Duration::from_millis(1), "{:?}", asked.elapsed());
+    }
 
     #[tokio::test]
     async fn the_first_reason_stays_and_wakes_the_waiting() {

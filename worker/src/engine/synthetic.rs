@@ -1,4 +1,8 @@
 //! An engine without nets: a cheap, exact function of the seed, for trying the fleet itself.
+//!
+//! Its FID is known. A feature is `feature_shift + feature_scale · x`, the D of an image independent, x of mean
+//! m = −12/131072 and variance v = 1 − 2⁻³². Against a reference of mean 0 and covariance 1 the Fréchet distance of
+//! endless images is therefore D · ((shift + scale · m)² + (scale · √v − 1)²).
 
 use std::{
     collections::BTreeMap,
@@ -7,6 +11,7 @@ use std::{
 };
 
 use fidelis_shared::{
+    failpoint::{self, Bug, Point},
     ids::Digest,
     kind::Kind,
     payload::{NO_LABEL, Tensor},
@@ -53,6 +58,7 @@ impl Engine for SyntheticEngine {
     ) -> Result<ChunkOutput, EngineError> {
         let settings = spec.synthetic.unwrap_or_default();
         take_time(settings, seeds.len(), cancel)?;
+        let seeds = &drawn_from(seeds)[..];
         let noise: Vec<f32> = seeds
             .iter()
             .flat_map(|&seed| (0..LATENT_LEN).map(move |i| normal(seed, NOISE_STREAM, i)))
@@ -63,13 +69,19 @@ impl Engine for SyntheticEngine {
             let tensor = match &kind {
                 Kind::Latents => Tensor::from_f32("latents", &image_shape(seeds), &noise),
                 Kind::Images => Tensor::from_u8("images", &image_shape(seeds), pixels(&noise)),
-                Kind::Features(_) => features(seeds, settings.feature_dim),
+                Kind::Features(_) => features(seeds, settings),
             };
             tensors.insert(kind, tensor);
         }
         let labels = seeds.iter().map(|&seed| label(seed, &spec.labels, settings.label_dim)).collect();
         Ok(ChunkOutput { unreadable: Vec::new(), labels, tensors, noise_sha256: Digest::of(&noise_bytes) })
     }
+}
+
+/// What the numbers are drawn from: the seeds and nothing else (D1), unless a test plants the mistake.
+fn drawn_from(seeds: &[u64]) -> Vec<u64> {
+    let salt = if failpoint::planted(Bug::NoiseOfWorker) { mix(u64::from(std::process::id())) } else { 0 };
+    seeds.iter().map(|seed| seed ^ salt).collect()
 }
 
 fn take_time(settings: SyntheticSpec, num_images: usize, cancel: &CancelFlag) -> Result<(), EngineError> {
@@ -96,11 +108,16 @@ fn pixels(noise: &[f32]) -> Vec<u8> {
     noise.iter().map(|value| (value * 32.0 + 128.0).clamp(0.0, 255.0) as u8).collect()
 }
 
-fn features(seeds: &[u64], dim: u32) -> Tensor {
-    let values: Vec<f32> = seeds
-        .iter()
-        .flat_map(|&seed| (0..u64::from(dim)).map(move |i| normal(seed, FEATURE_STREAM, i)))
-        .collect();
+fn features(seeds: &[u64], settings: SyntheticSpec) -> Tensor {
+    let SyntheticSpec { feature_dim: dim, feature_shift: shift, feature_scale: scale, .. } = settings;
+    let feature = |seed, i| (shift + scale * f64::from(normal(seed, FEATURE_STREAM, i))) as f32;
+    let mut values: Vec<f32> =
+        seeds.iter().flat_map(|&seed| (0..u64::from(dim)).map(move |i| feature(seed, i))).collect();
+    if failpoint::fails(Point::SyntheticFeatures, None)
+        && let Some(last) = values.last_mut()
+    {
+        *last = f32::NAN;
+    }
     Tensor::from_f32("features", &[seeds.len(), dim as usize], &values)
 }
 
@@ -164,7 +181,8 @@ mod tests {
     #[test]
     fn features_look_normal() {
         let seeds: Vec<u64> = (0..2000).collect();
-        let values = features(&seeds, 8).to_f32().unwrap();
+        let settings = SyntheticSpec { feature_dim: 8, ..SyntheticSpec::default() };
+        let values = features(&seeds, settings).to_f32().unwrap();
         let n = values.len() as f64;
         let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
         let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / n;

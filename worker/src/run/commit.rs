@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use fidelis_shared::{
+    failpoint::{Point, reach},
     ids::Digest,
     keys,
     kind::Kind,
-    payload::ChunkObject,
+    payload::{ChunkObject, Dtype},
     plan::Chunk,
     queue::Claim,
     receipt::{self, Receipt, StoredObject},
@@ -71,9 +72,12 @@ impl Commit<'_> {
             let data = tensors.remove(&kind);
             let data = data.ok_or_else(|| Setback::Fault(format!("the engine made no `{kind}`")))?;
             let object = ChunkObject { seeds: seeds.clone(), labels: labels.clone(), data };
+            check_finite(&kind, &object)?;
+            reach(Point::WorkerBeforePut, Some(self.chunk.index));
             let stored = self.put(&kind, &object).await?;
             objects.insert(kind, stored);
         }
+        reach(Point::WorkerAfterPutBeforeReceipt, Some(self.chunk.index));
         self.put_receipt(&Receipt {
             version: receipt::VERSION,
             run: self.claim.task.run.clone(),
@@ -147,4 +151,17 @@ impl Commit<'_> {
     fn receipt_key(&self) -> String {
         keys::receipt(&self.claim.task.run, self.chunk.index)
     }
+}
+
+/// One value that is no number would spoil the statistics of the whole run.
+fn check_finite(kind: &Kind, object: &ChunkObject) -> Result<(), Setback> {
+    if object.data.dtype != Dtype::F32 || object.seeds.is_empty() {
+        return Ok(());
+    }
+    let is_finite = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes).is_finite();
+    let (values, _) = object.data.data.as_chunks::<4>();
+    let Some(bad) = values.iter().position(|bytes| !is_finite(bytes)) else { return Ok(()) };
+    let row = bad / (values.len() / object.seeds.len()).max(1);
+    let seed = object.seeds.get(row).copied().unwrap_or_default();
+    Err(Setback::Fault(format!("the `{kind}` of seed `{seed}` are not finite")))
 }

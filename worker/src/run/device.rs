@@ -8,7 +8,11 @@ use std::{
     thread,
 };
 
-use fidelis_shared::spec::RunSpec;
+use fidelis_shared::{
+    failpoint::{self, Point},
+    ids::ChunkIndex,
+    spec::RunSpec,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines};
@@ -20,6 +24,8 @@ pub struct Job {
     pub spec: Arc<RunSpec>,
     /// The chunk's seeds.
     pub seeds: Vec<u64>,
+    /// Its place in the plan.
+    pub chunk: ChunkIndex,
     /// Ends the work early.
     pub cancel: CancelFlag,
 }
@@ -78,6 +84,11 @@ impl Device {
 }
 
 fn make(engines: &mut Engines, job: &Job) -> Reply {
+    // A first sign of life: the job may have waited.
+    job.cancel.is_set();
+    if failpoint::fails(Point::DeviceBeforeMake, Some(job.chunk)) {
+        return Err(EngineError::Fault("a test wants this chunk to fail".into()));
+    }
     let engine = engines.get(job.spec.engine);
     let output = engine.generate(&job.spec, &job.seeds, &job.cancel)?;
     Ok(Made { output, device: engine.device() })

@@ -13,7 +13,10 @@ mod stop;
 use std::{pin::pin, time::Duration};
 
 use fidelis_shared::{
+    exit,
+    failpoint::{Bug, Point, planted, reach},
     files::Files,
+    plan::Chunk,
     queue::{Claim, Consumer, Failure, Leases, QueueError, Verdict},
     retry::Backoff,
     store::Store,
@@ -34,9 +37,9 @@ use crate::{
     logs,
 };
 use commit::Commit;
-use device::Job;
+use device::{Job, Made};
 use pace::Pace;
-use specs::Specs;
+use specs::{Run, Specs};
 
 /// How long one look at the queue waits for a chunk: a worker without work notices a signal within this time.
 const LOOK: Duration = Duration::from_secs(1);
@@ -57,6 +60,8 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// How long a chunk may go on after the first signal.
     pub grace: Duration,
+    /// An engine that does not look up from its work for this long hangs: the chunk is blamed, the process ends.
+    pub stall: Duration,
 }
 
 /// What a worker works with.
@@ -84,6 +89,15 @@ pub struct Worker {
     pace: Pace,
 }
 
+/// What a worker does after a look at the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Claim,
+    /// Something that is nobody's fault went wrong: the next claim can wait.
+    Wait,
+    End,
+}
+
 /// A chunk that the store has.
 #[derive(Debug, Clone, Copy)]
 struct Done {
@@ -99,7 +113,8 @@ impl Worker {
         Self { settings, parts, leases, specs: Specs::default(), pace: Pace::default() }
     }
 
-    /// Works until told to stop; gives the exit code of the signal. Outages of Redis and the store are waited out.
+    /// Works until told to stop; gives the exit code of the signal, or [`exit::INFRASTRUCTURE`] when the device hangs.
+    /// Outages of Redis and the store are waited out.
     ///
     /// # Errors
     /// What Redis refuses and will go on refusing.
@@ -107,8 +122,8 @@ impl Worker {
         let stop = self.parts.stop.clone();
         let mut setbacks = 0;
         while !stop.is_requested() {
-            let smooth = match self.parts.consumer.claim(LOOK).await {
-                Ok(None) => true,
+            let next = match self.parts.consumer.claim(LOOK).await {
+                Ok(None) => Next::Claim,
                 Ok(Some(claim)) => {
                     let (chunk, attempt) = (claim.task.chunk, claim.deliveries);
                     let span = tracing::info_span!("chunk", run = %claim.task.run, chunk, attempt);
@@ -116,23 +131,29 @@ impl Worker {
                 }
                 Err(error) if error.is_retryable() => {
                     tracing::warn!("{error}; trying again");
-                    false
+                    Next::Wait
                 }
                 Err(error) => return Err(error),
             };
-            setbacks = if smooth { 0 } else { setbacks + 1 };
-            if setbacks > 0 {
-                select! {
-                    () = sleep(SETBACK.delay(setbacks)) => {}
-                    () = stop.requested() => {}
+            match next {
+                Next::Claim => setbacks = 0,
+                Next::Wait => {
+                    setbacks += 1;
+                    select! {
+                        () = sleep(SETBACK.delay(setbacks)) => {}
+                        () = stop.requested() => {}
+                    }
                 }
+                // Its thread cannot be ended, and whoever starts the process again gets a device that works.
+                Next::End => return Ok(exit::INFRASTRUCTURE),
             }
         }
         Ok(stop.exit_code())
     }
 
-    /// Does what can be done about a chunk; false when it is wise to wait before the next.
-    async fn handle(&mut self, claim: &Claim) -> bool {
+    /// Does what can be done about a chunk.
+    async fn handle(&mut self, claim: &Claim) -> Next {
+        reach(Point::WorkerAfterClaim, Some(claim.task.chunk));
         let cancel = CancelFlag::new();
         let result = if self.parts.stop.is_requested() {
             Err(Setback::Stopped)
@@ -141,7 +162,11 @@ impl Worker {
             let _lease = Lease::keep(self.leases.clone(), claim.clone(), every, cancel.clone());
             self.make_unless_stopped(claim, &cancel).await
         };
-        let smooth = !matches!(result, Err(Setback::Environment(_)));
+        let next = match result {
+            Err(Setback::Environment(_)) => Next::Wait,
+            Err(Setback::Stalled(_)) => Next::End,
+            _ => Next::Claim,
+        };
         let settled = self.settle(claim, result);
         let told = if self.parts.stop.is_demanded() {
             timeout(LAST_WORD, settled).await.unwrap_or(Ok(()))
@@ -151,7 +176,8 @@ impl Worker {
         if let Err(error) = told {
             tracing::warn!("{error}; the lease will run out");
         }
-        smooth
+        reach(Point::WorkerAfterAck, Some(claim.task.chunk));
+        next
     }
 
     /// Makes a chunk. After the first signal it goes on only if it can end within the grace time.
@@ -196,14 +222,30 @@ impl Worker {
         if commit.is_stored().await? {
             return Ok(Done { num_images, computed: false });
         }
-        let spec = local::local(&self.parts.files, &run.spec, cancel).await?;
-        let job = Job { spec, seeds: chunk.seeds.to_vec(), cancel: cancel.clone() };
-        let made = self.parts.device.make(job).await;
-        let made = made.map_err(|error| Setback::of_engine(error, cancel.reason()))?;
+        let made = self.compute(&run, &chunk, cancel).await?;
+        reach(Point::WorkerAfterMake, Some(chunk.index));
+        if planted(Bug::AckBeforePut) {
+            self.leases.complete(claim, num_images).await.ok();
+        }
         commit.store(made).await?;
+        reach(Point::WorkerAfterReceiptBeforeAck, Some(chunk.index));
         self.pace.note(&claim.task, start.elapsed());
         tracing::info!(images = num_images, seconds = start.elapsed().as_secs_f64(), "stored");
         Ok(Done { num_images, computed: true })
+    }
+
+    /// The device's part, for as long as it shows signs of life.
+    async fn compute(&self, run: &Run, chunk: &Chunk, cancel: &CancelFlag) -> Result<Made, Setback> {
+        let spec = local::local(&self.parts.files, &run.spec, cancel).await?;
+        let seeds = chunk.seeds.to_vec();
+        let job = Job { spec, seeds, chunk: chunk.index, cancel: cancel.clone() };
+        let stall = self.settings.stall;
+        select! {
+            made = self.parts.device.make(job) => made.map_err(|error| Setback::of_engine(error, cancel.reason())),
+            () = cancel.unseen_for(stall) => Err(Setback::Stalled(format!(
+                "the device did nothing that could be seen for `{}` s: this worker ends", stall.as_secs_f64()
+            ))),
+        }
     }
 
     /// Tells Redis how it went.
@@ -221,7 +263,7 @@ impl Worker {
                 tracing::warn!("handed back: {setback}");
                 backoff.run(async || leases.hand_back(claim).await).await?;
             }
-            Err(Setback::Fault(cause)) => {
+            Err(Setback::Fault(cause) | Setback::Stalled(cause)) => {
                 tracing::error!("failed: {cause}");
                 let failure = self.failure(cause);
                 if backoff.run(async || leases.fail(claim, &failure).await).await? == Verdict::Dead {

@@ -19,6 +19,9 @@ pub enum Setback {
     /// The chunk's own fault: the delivery counts, and the last one allowed makes it dead.
     #[error("{0}")]
     Fault(String),
+    /// The device hangs on it: the delivery counts as for a fault, and the process has to end.
+    #[error("{0}")]
+    Stalled(String),
     /// Trying again would only repeat it: dead at once.
     #[error("{0}")]
     Hopeless(String),

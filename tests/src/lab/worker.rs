@@ -1,0 +1,87 @@
+//! How a worker is started.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{LEASE, Lab, RedisProxy, S3Proxy};
+use crate::hook;
+use crate::process::Process;
+
+/// A worker that is not started yet.
+#[derive(Debug, Clone)]
+pub struct WorkerPlan<'a> {
+    lab: &'a Lab,
+    name: String,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+    before: Vec<String>,
+}
+
+impl<'a> WorkerPlan<'a> {
+    pub(super) fn new(lab: &'a Lab, name: &str) -> Self {
+        let plan = Self { lab, name: name.to_owned(), env: lab.env(), args: Vec::new(), before: Vec::new() };
+        plan.arg("--grace-s", 5)
+    }
+
+    /// Rules as [`hook`] reads them.
+    #[must_use]
+    pub fn failpoints(self, rules: &str) -> Self {
+        self.env(hook::RULES_ENV, rules)
+    }
+
+    /// Its own way to Redis.
+    #[must_use]
+    pub fn redis(self, proxy: &RedisProxy) -> Self {
+        self.env("FIDELIS_REDIS", &proxy.url())
+    }
+
+    /// Its own way to the store.
+    #[must_use]
+    pub fn s3(self, proxy: &S3Proxy) -> Self {
+        self.env("FIDELIS_S3_ENDPOINT", &proxy.endpoint())
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(key, _)| key != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn arg(mut self, name: &str, value: impl ToString) -> Self {
+        if let Some(place) = self.args.iter().position(|arg| arg == name) {
+            self.args.drain(place..place + 2);
+        }
+        self.args.extend([name.to_owned(), value.to_string()]);
+        self
+    }
+
+    /// Started by another program, as `["nice", "-n", "19"]`.
+    #[must_use]
+    pub fn started_by(mut self, words: &[&str]) -> Self {
+        self.before = words.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    #[must_use]
+    pub fn lease(self, lease: Duration) -> Self {
+        self.arg("--lease-ms", lease.as_millis())
+    }
+
+    pub fn start(&self) -> Result<Process> {
+        let lease = LEASE.as_millis().to_string();
+        let mut args = vec!["run".to_owned(), "--name".to_owned(), self.name.clone()];
+        if !self.args.iter().any(|arg| arg == "--lease-ms") {
+            args.extend(["--lease-ms".to_owned(), lease]);
+        }
+        args.extend(self.args.iter().cloned());
+        Process::start_by(&self.before, "fidelis-worker-under-test", &args, &self.env)
+    }
+
+    /// The lab it belongs to.
+    pub fn lab(&self) -> &'a Lab {
+        self.lab
+    }
+}
