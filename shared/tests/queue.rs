@@ -122,6 +122,23 @@ async fn a_renewed_lease_holds() {
     assert_eq!(taken.deliveries, 2, "renewals are no deliveries");
 }
 
+/// What redis handed out and nobody received is found again at once, and is no attempt.
+#[tokio::test]
+async fn a_lost_answer_counts_for_nothing() {
+    let redis = Redis::start().await;
+    let (queue, run) = (redis.queue(LONG_MS).await, run("lost", 0));
+    queue.enqueue(&run, &[0, 1]).await.unwrap();
+    let stream = format!("fidelis:stream:{}", run.pool);
+    let mut consumer = queue.consumer("a");
+    let known = claim(&mut consumer).await;
+    let read = ["XREADGROUP", "GROUP", "workers", "a", "COUNT", "1", "STREAMS", &stream, ">"];
+    redis.raw::<::redis::Value>(&read).await;
+    assert_eq!(try_claim(&mut queue.consumer("b")).await, None, "in the hands of another");
+    let found = claim(&mut consumer).await;
+    assert_eq!((found.task.chunk, found.deliveries), (1, 1));
+    assert_eq!((known.task.chunk, try_claim(&mut consumer).await), (0, None), "it knows both now");
+}
+
 #[tokio::test]
 async fn handing_back_counts_for_nothing() {
     let redis = Redis::start().await;

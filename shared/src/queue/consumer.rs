@@ -1,7 +1,7 @@
 //! Taking chunks.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -26,6 +26,9 @@ use crate::{
 
 /// A waiting consumer looks this often for what others left behind: expired leases, chunks given back, new pools.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Messages that a consumer remembers to have been given.
+const MAX_KNOWN: usize = 64;
 
 /// A chunk in our hands, until its lease runs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Consumer {
     leases: Leases,
     settings: QueueSettings,
     preferred: Option<PoolId>,
+    /// The last messages that we were given: another one in our hands is one whose handing over we missed.
+    known: VecDeque<String>,
 }
 
 /// What the `take` script returns of a message: place of its stream, id, fields, deliveries, last owner.
@@ -72,6 +77,7 @@ impl Consumer {
             leases: Leases::new(queue.link.clone(), name, queue.settings.max_deliveries),
             settings: queue.settings,
             preferred: None,
+            known: VecDeque::new(),
         }
     }
 
@@ -95,6 +101,8 @@ impl Consumer {
             let streams: Vec<String> = pools.iter().map(keys::redis_stream).collect();
             let (taken, last_ids) = self.take(&streams).await?;
             if let Some(taken) = taken {
+                self.known.truncate(MAX_KNOWN - 1);
+                self.known.push_front(taken.1.clone());
                 match self.admit(&pools, taken).await? {
                     Some(claim) => {
                         self.preferred = Some(claim.pool.clone());
@@ -130,6 +138,7 @@ impl Consumer {
             call.key(stream);
         }
         call.arg(keys::REDIS_GROUP).arg(self.leases.consumer()).arg(self.lease_ms().await?);
+        call.arg(self.known.iter().map(String::as_str).collect::<Vec<_>>());
         self.link.script("claim a chunk", &call).await
     }
 

@@ -3,8 +3,21 @@ use redis::{ErrorKind, RedisError};
 use crate::{exit, retry::Retryable};
 
 /// Server error codes that go away by themselves or when an operator acts.
-const PASSING: &[&str] =
-    &["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "OOM", "MISCONF", "NOREPLICAS"];
+const PASSING: &[&str] = &[
+    "LOADING",
+    "BUSY",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "READONLY",
+    "UNBLOCKED",
+    "OOM",
+    "MISCONF",
+    "NOREPLICAS",
+];
+
+/// Codes of a server that is no longer the one to talk to: behind the same address there may be another by now.
+const DEMOTED: &[&str] = &["READONLY", "UNBLOCKED", "MASTERDOWN"];
 
 /// Why a queue operation failed. Messages name the server without its password.
 #[derive(Debug, thiserror::Error)]
@@ -120,4 +133,5 @@ pub(super) fn is_broken(error: &RedisError) -> bool {
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.is_unrecoverable_error()
+        || error.code().is_some_and(|code| DEMOTED.contains(&code))
 }

@@ -1,5 +1,5 @@
 -- KEYS streams, most urgent first
--- ARGV group, consumer, lease_ms
+-- ARGV group, consumer, lease_ms, then the ids of messages that the consumer knows it was given
 -- Claims one message: in each stream first what idled past the lease, then what is new.
 -- Returns {{place of the stream, id, fields, deliveries, last owner}, {}}, or {false, last id of each stream}.
 local group, consumer, lease_ms = ARGV[1], ARGV[2], ARGV[3]
@@ -13,6 +13,20 @@ local function idle(stream)
   return found
 end
 
+-- A message of ours that we do not know: the answer to an earlier claim was lost, which is nobody's fault.
+local function unknown(stream)
+  local found = redis.pcall('XPENDING', stream, group, '-', '+', 10, consumer)
+  for _, held in ipairs(found.err and {} or found) do
+    local known = tonumber(held[3]) >= tonumber(lease_ms)
+    for i = 4, #ARGV do
+      known = known or ARGV[i] == held[1]
+    end
+    if not known then
+      return held
+    end
+  end
+end
+
 local function last_id(stream)
   local info = redis.call('XINFO', 'STREAM', stream)
   for i = 1, #info, 2 do
@@ -24,6 +38,14 @@ local function last_id(stream)
 end
 
 for place, stream in ipairs(KEYS) do
+  local ours = unknown(stream)
+  if ours then
+    local id, deliveries = ours[1], ours[4]
+    local claimed = redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', deliveries)
+    if claimed[1] then
+      return {{place, id, claimed[1][2], deliveries, consumer}, {}}
+    end
+  end
   local found = idle(stream)
   if found.err then
     return found
