@@ -24,7 +24,7 @@ pub enum StoreError {
     #[error("bucket `{bucket}` does not exist at `{endpoint}`: create it or correct the store's url")]
     NoSuchBucket { bucket: String, endpoint: String },
     #[error(
-        "the store at `{endpoint}` denies access to bucket `{bucket}` (`{code}`): check the credentials and their rights"
+        "the store at `{endpoint}` denies access to bucket `{bucket}` (`{code}`): check the credentials, their rights and this machine's clock"
     )]
     AccessDenied { bucket: String, endpoint: String, code: String },
     #[error("cannot reach the store at `{endpoint}`: {cause}; check that it runs and is reachable from here")]
@@ -54,7 +54,11 @@ impl StoreError {
         match self {
             Self::Unreachable { .. } | Self::Contended { .. } => true,
             Self::Service { status, code, .. } => {
-                const PASSING: [&str; 5] = [
+                const PASSING: [&str; 8] = [
+                    // What arrived was not what was sent.
+                    "BadDigest",
+                    "IncompleteBody",
+                    "XAmzContentSHA256Mismatch",
                     "SlowDown",
                     "RequestTimeout",
                     "InternalError",

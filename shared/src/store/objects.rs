@@ -13,6 +13,9 @@ use crate::ids::Digest;
 /// The metadata entry (`x-amz-meta-sha256`) that lets a loser compare without reading the object.
 const SHA256: &str = "sha256";
 
+/// How often an object is read whose bytes do not match its digest.
+const MAX_READS: u32 = 4;
+
 /// How [`Store::create`] succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
@@ -78,21 +81,34 @@ impl Store {
         })
     }
 
-    /// The whole object, or `None` when there is none.
+    /// The whole object, or `None` when there is none. What does not match the digest noted beside it is read again: it
+    /// may have suffered on the way. Bytes that stay so are given all the same; whoever trusts them compares.
     ///
     /// # Errors
     /// What kept the store from answering.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        retrying!(self, self.try_get(key))
+        let mut reads = 1;
+        loop {
+            match retrying!(self, self.try_get(key))? {
+                Some((bytes, Some(noted))) if noted != Digest::of(&bytes) && reads < MAX_READS => {
+                    tracing::warn!(key, "the bytes read are not those written: reading again");
+                    reads += 1;
+                }
+                found => return Ok(found.map(|(bytes, _)| bytes)),
+            }
+        }
     }
 
-    async fn try_get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+    async fn try_get(&self, key: &str) -> Result<Option<(Bytes, Option<Digest>)>, StoreError> {
         let request = self.request("read", key);
         match self.client.get_object().bucket(self.bucket()).key(self.full_key(key)).send().await {
-            Ok(answer) => match answer.body.collect().await {
-                Ok(body) => Ok(Some(body.into_bytes())),
-                Err(error) => Err(request.broke_off(&error)),
-            },
+            Ok(answer) => {
+                let noted = answer.metadata().and_then(|entries| entries.get(SHA256)?.parse().ok());
+                match answer.body.collect().await {
+                    Ok(body) => Ok(Some((body.into_bytes(), noted))),
+                    Err(error) => Err(request.broke_off(&error)),
+                }
+            }
             Err(SdkError::ServiceError(answer)) if answer.err().is_no_such_key() => Ok(None),
             Err(error) => Err(request.failed(&error)),
         }
@@ -131,7 +147,7 @@ impl Store {
                 let noted = head.metadata().and_then(|entries| entries.get(SHA256)?.parse().ok());
                 match noted {
                     Some(digest) => Ok(Some(digest)),
-                    None => Ok(self.try_get(key).await?.map(|bytes| Digest::of(&bytes))),
+                    None => Ok(self.try_get(key).await?.map(|(bytes, _)| Digest::of(&bytes))),
                 }
             }
             Err(error) if status_of(&error) == Some(404) => Ok(None),
