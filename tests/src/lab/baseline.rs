@@ -37,7 +37,7 @@ impl Baseline {
         if let Ok(bytes) = std::fs::read(&path) {
             return Ok(serde_json::from_slice(&bytes)?);
         }
-        let _worker = lab.worker("alone").start()?;
+        let _worker = lab.worker("alone").start_sound()?;
         let run = lab.submit(spec).await?;
         lab.finish(&run).await?;
         let baseline = Self::from_facts(&Facts::read(&lab.store().await?, &run).await?);

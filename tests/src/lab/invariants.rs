@@ -31,6 +31,15 @@ impl Allowed {
 /// # Errors
 /// The first promise that is broken, by name.
 pub async fn check_invariants(lab: &Lab, spec: &LabSpec, allowed: &Allowed) -> Result<u64> {
+    check_run(lab, spec, allowed).await?;
+    check_waste(lab, spec.num_chunks(), allowed)
+}
+
+/// Checks all but I7, which is about all runs of a lab together.
+///
+/// # Errors
+/// The first promise that is broken, by name.
+pub async fn check_run(lab: &Lab, spec: &LabSpec, allowed: &Allowed) -> Result<()> {
     let (run, baseline) = (spec.run(lab.folder())?, Baseline::of(spec).await?);
     let facts = Facts::read(&lab.store().await?, &run).await?;
     coverage(&facts, spec)?;
@@ -40,8 +49,29 @@ pub async fn check_invariants(lab: &Lab, spec: &LabSpec, allowed: &Allowed) -> R
     success(&facts)?;
     blame(lab, &run, &[]).await?;
     bounded(lab, spec, allowed).await?;
-    conservation(lab, &run, &facts, spec, allowed).await?;
-    waste(lab, &run, spec, allowed)
+    conservation(lab, &facts, spec, allowed).await
+}
+
+/// Checks I7 of all runs of a lab, of so many chunks; gives those that were computed beyond.
+///
+/// # Errors
+/// More were computed than the faults excuse.
+pub fn check_waste(lab: &Lab, num_chunks: u64, allowed: &Allowed) -> Result<u64> {
+    let wasted = (lab.count("worker:after_make") as u64).saturating_sub(num_chunks);
+    let most = allowed.wasted_chunks;
+    ensure!(wasted <= most, "I7 bounded waste: `{wasted}` chunks were computed beyond, `{most}` may be");
+    Ok(wasted)
+}
+
+/// Checks that nothing is acknowledged that is not stored (I10): holds at any moment, also with nobody at work.
+///
+/// # Errors
+/// Redis counts more than there is.
+pub async fn check_acknowledged(lab: &Lab, run: &RunId) -> Result<()> {
+    let Some(progress) = lab.queue().await?.progress(run).await? else { return Ok(()) };
+    let (done, stored) = (progress.done_chunks, lab.num_receipts(run).await? as u64);
+    ensure!(done <= stored, "I10 conservation: `{done}` chunks are acknowledged, `{stored}` are stored");
+    Ok(())
 }
 
 /// Checks what must hold of a run of which these chunks, and no others, are dead.
@@ -61,7 +91,7 @@ pub async fn check_incomplete(lab: &Lab, spec: &LabSpec, dead: &[ChunkIndex]) ->
     }
     blame(lab, &run, dead).await?;
     bounded(lab, spec, &Allowed::default()).await?;
-    conservation(lab, &run, &facts, spec, &Allowed::default()).await
+    conservation(lab, &facts, spec, &Allowed::default()).await
 }
 
 fn coverage(facts: &Facts, spec: &LabSpec) -> Result<()> {
@@ -128,14 +158,6 @@ fn success(facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-fn waste(lab: &Lab, run: &RunId, spec: &LabSpec, allowed: &Allowed) -> Result<u64> {
-    let computed = lab.count("worker:after_make") as u64;
-    let wasted = computed.saturating_sub(spec.num_chunks());
-    let most = allowed.wasted_chunks;
-    ensure!(wasted <= most, "I7 bounded waste: `{run}` computed `{wasted}` chunks too many, `{most}` may be");
-    Ok(wasted)
-}
-
 async fn blame(lab: &Lab, run: &RunId, dead: &[ChunkIndex]) -> Result<()> {
     let found = lab.queue().await?.dead_chunks(run).await?;
     let chunks: Vec<ChunkIndex> = found.iter().map(|dead| dead.chunk).collect();
@@ -156,22 +178,16 @@ async fn bounded(lab: &Lab, spec: &LabSpec, allowed: &Allowed) -> Result<()> {
     Ok(())
 }
 
-async fn conservation(
-    lab: &Lab,
-    run: &RunId,
-    facts: &Facts,
-    spec: &LabSpec,
-    allowed: &Allowed,
-) -> Result<()> {
-    let queue = lab.queue().await?;
-    let dead = queue.dead_chunks(run).await?.len() as u64;
+async fn conservation(lab: &Lab, facts: &Facts, spec: &LabSpec, allowed: &Allowed) -> Result<()> {
+    let (queue, run) = (lab.queue().await?, spec.run(lab.folder())?);
+    let dead = queue.dead_chunks(&run).await?.len() as u64;
     let committed = facts.receipts.len() as u64;
     let submitted = spec.num_chunks();
     ensure!(
         committed + dead == submitted,
         "I10 conservation: {submitted} submitted, {committed} committed, {dead} dead"
     );
-    let Some(progress) = queue.progress(run).await? else {
+    let Some(progress) = queue.progress(&run).await? else {
         ensure!(allowed.redis_lost, "I10 conservation: redis does not know the run");
         return Ok(());
     };

@@ -27,7 +27,9 @@ use tempfile::TempDir;
 
 pub use baseline::Baseline;
 pub use facts::Facts;
-pub use invariants::{Allowed, check_incomplete, check_invariants};
+pub use invariants::{
+    Allowed, check_acknowledged, check_incomplete, check_invariants, check_run, check_waste,
+};
 pub use random::Random;
 pub use redis_node::{Persistence, RedisNode};
 pub use redis_proxy::{Link, RedisProxy};

@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -23,7 +24,7 @@ pub enum Persistence {
 /// A server on a port of its own; killed when dropped.
 #[derive(Debug)]
 pub struct RedisNode {
-    child: Child,
+    child: Mutex<Child>,
     folder: TempDir,
     port: u16,
     persistence: Persistence,
@@ -34,7 +35,8 @@ impl RedisNode {
         let folder = tempfile::tempdir()?;
         // A port that was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let node = Self { child: spawn(folder.path(), port, persistence)?, folder, port, persistence };
+        let node =
+            Self { child: Mutex::new(spawn(folder.path(), port, persistence)?), folder, port, persistence };
         node.wait_until_up().await?;
         Ok(node)
     }
@@ -45,15 +47,17 @@ impl RedisNode {
     }
 
     /// Kills the server as a power cut would.
-    pub fn kill(&mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
+    pub fn kill(&self) -> Result<()> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.kill()?;
+        child.wait()?;
         Ok(())
     }
 
     /// Starts the killed server again, with what its persistence kept.
-    pub async fn start_again(&mut self) -> Result<()> {
-        self.child = spawn(self.folder.path(), self.port, self.persistence)?;
+    pub async fn start_again(&self) -> Result<()> {
+        let child = spawn(self.folder.path(), self.port, self.persistence)?;
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = child;
         self.wait_until_up().await
     }
 
@@ -78,6 +82,11 @@ impl RedisNode {
         let (name, args) = words.split_first().context("no command")?;
         let mut connection = self.connection().await?;
         Ok(redis::cmd(name).arg(args).query_async(&mut connection).await)
+    }
+
+    /// Sends a command that is not all text.
+    pub async fn send(&self, command: &redis::Cmd) -> Result<()> {
+        Ok(command.query_async(&mut self.connection().await?).await?)
     }
 
     async fn connection(&self) -> Result<MultiplexedConnection> {
@@ -111,7 +120,6 @@ fn spawn(folder: &Path, port: u16, persistence: Persistence) -> Result<Child> {
 
 impl Drop for RedisNode {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill().ok();
     }
 }

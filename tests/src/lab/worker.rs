@@ -8,6 +8,9 @@ use super::{LEASE, Lab, RedisProxy, S3Proxy};
 use crate::hook;
 use crate::process::Process;
 
+/// Names a mistake to be planted in every worker but those of baselines.
+const PLANT_ENV: &str = "FIDELIS_TESTS_PLANT";
+
 /// A worker that is not started yet.
 #[derive(Debug, Clone)]
 pub struct WorkerPlan<'a> {
@@ -16,18 +19,27 @@ pub struct WorkerPlan<'a> {
     env: Vec<(String, String)>,
     args: Vec<String>,
     before: Vec<String>,
+    rules: String,
 }
 
 impl<'a> WorkerPlan<'a> {
     pub(super) fn new(lab: &'a Lab, name: &str) -> Self {
-        let plan = Self { lab, name: name.to_owned(), env: lab.env(), args: Vec::new(), before: Vec::new() };
+        let plan = Self {
+            lab,
+            name: name.to_owned(),
+            env: lab.env(),
+            args: Vec::new(),
+            before: Vec::new(),
+            rules: String::new(),
+        };
         plan.arg("--grace-s", 5)
     }
 
     /// Rules as [`hook`] reads them.
     #[must_use]
-    pub fn failpoints(self, rules: &str) -> Self {
-        self.env(hook::RULES_ENV, rules)
+    pub fn failpoints(mut self, rules: &str) -> Self {
+        rules.clone_into(&mut self.rules);
+        self
     }
 
     /// Its own way to Redis.
@@ -70,14 +82,27 @@ impl<'a> WorkerPlan<'a> {
         self.arg("--lease-ms", lease.as_millis())
     }
 
+    /// Starts it, with the mistake that `make planted` wants in every worker.
     pub fn start(&self) -> Result<Process> {
+        let planted = std::env::var(PLANT_ENV).map(|bug| format!("plant {bug};")).unwrap_or_default();
+        self.start_with(&format!("{planted}{}", self.rules))
+    }
+
+    /// Starts it without any mistake.
+    pub(super) fn start_sound(&self) -> Result<Process> {
+        self.start_with(&self.rules)
+    }
+
+    fn start_with(&self, rules: &str) -> Result<Process> {
         let lease = LEASE.as_millis().to_string();
         let mut args = vec!["run".to_owned(), "--name".to_owned(), self.name.clone()];
         if !self.args.iter().any(|arg| arg == "--lease-ms") {
             args.extend(["--lease-ms".to_owned(), lease]);
         }
         args.extend(self.args.iter().cloned());
-        Process::start_by(&self.before, "fidelis-worker-under-test", &args, &self.env)
+        let mut env = self.env.clone();
+        env.push((hook::RULES_ENV.to_owned(), rules.to_owned()));
+        Process::start_by(&self.before, "fidelis-worker-under-test", &args, &env)
     }
 
     /// The lab it belongs to.

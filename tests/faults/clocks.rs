@@ -1,0 +1,69 @@
+//! Workers whose clock is wrong: only Redis's counts.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use fidelis_shared::exit;
+use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, WorkerPlan, check_invariants};
+
+/// Debian's libfaketime, which `make setup` installs.
+fn faketime() -> Result<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|path| path.exists()).context("libfaketime is missing: run `make setup`")
+}
+
+fn wrong<'a>(lab: &'a Lab, offset: &str) -> Result<WorkerPlan<'a>> {
+    let library = faketime()?.display().to_string();
+    let plan = lab.worker("wrong").env("LD_PRELOAD", &library).env("FAKETIME", offset);
+    Ok(plan.env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+}
+
+/// Two sound workers, of which one dies with a chunk in its hands, and one whose clock is wrong by as much as S3 lets
+/// pass: hundreds of leases.
+async fn wrong_by(offset: &str) -> Result<()> {
+    let lab = Lab::start().await?;
+    let spec = LabSpec { name: "clock".into(), num_images: 64, millis_per_image: 50, ..LabSpec::default() };
+    let run = lab.submit(&spec).await?;
+    let mut victim = lab.worker("victim").failpoints("worker:after_claim = kill if nth 2").start()?;
+    lab.ended("the victim", &mut victim).await?;
+    let _sound = lab.worker("sound").start()?;
+    lab.moment("device:before_make", 2).await?;
+    let _wrong = wrong(&lab, offset)?.start()?;
+    lab.finish(&run).await?;
+    check_invariants(&lab, &spec, &Allowed::waste(0)).await?;
+    let facts = Facts::read(&lab.store().await?, &run).await?;
+    let attempts: Vec<u64> = facts.receipts.values().map(|(receipt, _)| receipt.attempt).collect();
+    assert_eq!(
+        attempts.iter().sum::<u64>(),
+        spec.num_chunks() + 1,
+        "the dead worker's chunk alone was taken over: {attempts:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_minutes_ahead() -> Result<()> {
+    wrong_by("+10m").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_minutes_behind() -> Result<()> {
+    wrong_by("-10m").await
+}
+
+/// S3 refuses what such a clock signs: the worker says so and ends, before it takes anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_ahead_or_behind() -> Result<()> {
+    let (lab, spec) = (Lab::start().await?, LabSpec { num_images: 64, ..LabSpec::default() });
+    let run = lab.submit(&spec).await?;
+    for offset in ["+1h", "-1h"] {
+        let mut worker = wrong(&lab, offset)?.start()?;
+        let code = lab.ended("a worker with a wrong clock", &mut worker).await?;
+        assert_eq!(code, Some(i32::from(exit::INFRASTRUCTURE)));
+    }
+    assert_eq!(lab.lengths().await?, (spec.num_chunks(), 0));
+    let _sound = lab.workers(1)?;
+    lab.finish(&run).await?;
+    check_invariants(&lab, &spec, &Allowed::waste(0)).await.map(drop)
+}

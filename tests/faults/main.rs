@@ -1,0 +1,12 @@
+//! Nothing lost, nothing twice, nothing stuck: a fleet under faults, checked promise by promise. Real processes, a real
+//! redis-server, S3 over TCP with signatures; the synthetic engine, so that it is the fleet that is tried.
+
+mod clocks;
+mod known;
+mod messages;
+mod poison;
+mod processes;
+mod redis;
+mod s3;
+mod schedulers;
+mod store;
