@@ -6,6 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 # How many images `make demo` makes of each kind.
 N ?= 2000
+# The schedule of `make chaos`, and for how long it goes on with the next ones.
+SEED ?= 1
+MINUTES ?= 0
 
 # How long `make fuzz` looks, all targets together.
 SECONDS ?= 600
@@ -15,7 +18,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build demo demo-train test parity fuzz lint fmt
+.PHONY: help setup build demo demo-train test parity fuzz chaos planted lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,6 +44,12 @@ parity: build ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3
 
 fuzz: ## look for files that a reader trips over (SECONDS=3900 is what a release had; needs cargo-fuzz)
 	@infra/check/fuzz.sh $(SECONDS)
+
+chaos: build ## soak runs in random faults, seed after seed (SEED=1 MINUTES=0: that seed alone)
+	@$${CARGO_TARGET_DIR:-target}/release/fidelis-chaos --seed $(SEED) --minutes $(MINUTES)
+
+planted: build ## plant five mistakes and show which tests find each
+	@infra/check/planted.sh
 
 lint: setup ## check formatting, lints, file sizes, scripts and dependencies
 	@infra/check/lint.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the build, the tests and the demo need from the system: a C++ compiler, redis-server and the
-# Fashion-MNIST images. Installs what is missing from Debian; does nothing when all is there.
+# What the build, the tests and the demo need from the system: a C++ compiler, redis-server, the
+# Fashion-MNIST images and, for tests of wrong clocks alone, libfaketime. Installs what is missing from Debian; does nothing when all is there.
 #   FIDELIS_REDIS_SERVER   a redis-server binary to use instead of Debian's
 #   FIDELIS_FASHION_MNIST  a folder with the four *-ubyte.gz files instead of Debian's
 set -euo pipefail
@@ -14,6 +14,8 @@ has_compiler() { command -v cc >/dev/null && command -v c++ >/dev/null; }
 
 # The fleet starts its own redis-server: whether Debian's service runs does not matter, its binary does.
 has_redis() { command -v "${FIDELIS_REDIS_SERVER:-redis-server}" >/dev/null; }
+
+has_faketime() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; }
 
 has_images() {
   local split
@@ -33,6 +35,7 @@ packages=()
 has_compiler || packages+=(gcc g++ libc6-dev)
 has_redis || packages+=(redis-server)
 has_images || packages+=(dataset-fashion-mnist)
+has_faketime || packages+=(faketime)
 if [[ ${#packages[@]} -gt 0 ]]; then
   apt_install "${packages[@]}" || say "looking whether what is needed is there all the same"
 fi
@@ -46,6 +49,7 @@ has_compiler || lacking "no C++ compiler: install gcc and g++, so that \`cc\` an
 has_redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
 has_images ||
   lacking "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it"
+has_faketime || say "no libfaketime: the tests of wrong clocks will fail; install faketime"
 [[ $missing -eq 0 ]] || die "set-up is incomplete: see above, then run it again"
 
 command -v cargo >/dev/null ||
