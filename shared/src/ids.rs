@@ -77,6 +77,11 @@ impl RunId {
         format!("{name}-{}", spec.short()).parse()
     }
 
+    /// The spec's name.
+    pub fn name(&self) -> &str {
+        self.0.rsplit_once('-').map_or("", |(name, _)| name)
+    }
+
     /// The id as text; safe in keys, paths and URLs.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,7 +3,7 @@
 //! Store keys are relative to the store's prefix and pure functions of (run, kind, chunk).
 
 use crate::{
-    ids::{ChunkIndex, PoolId, RunId},
+    ids::{ChunkIndex, Digest, PoolId, RunId},
     kind::Kind,
 };
 
@@ -73,6 +73,34 @@ pub fn success(run: &RunId) -> String {
     format!("runs/{run}/_SUCCESS")
 }
 
+/// Where `verify --repair` sets damaged objects aside.
+pub fn quarantine_prefix(run: &RunId) -> String {
+    format!("runs/{run}/quarantine/")
+}
+
+/// An object set aside, by its key below the run's folder and the digest of what it held.
+pub fn quarantined(run: &RunId, key: &str, sha256: &Digest) -> String {
+    let name = key.strip_prefix(&run_prefix(run)).unwrap_or(key);
+    format!("{}{name}.{}", quarantine_prefix(run), sha256.short())
+}
+
+/// The digests that a repaired chunk's objects had at first: made again, they must have them again.
+pub fn expectation(run: &RunId, index: ChunkIndex) -> String {
+    format!("runs/{run}/quarantine/expected/{index:06}.json")
+}
+
+/// The chunk whose expectation a listed key is; `None` for every other object.
+pub fn parse_expectation_key(key: &str) -> Option<ChunkIndex> {
+    let (folder, name) = key.rsplit_once('/')?;
+    let digits = name.strip_suffix(".json").filter(|_| folder.ends_with("/quarantine/expected"))?;
+    digits.parse().ok().filter(|index: &ChunkIndex| format!("{index:06}") == digits)
+}
+
+/// Every run's folder whose name begins with `name-`: runs of that name and of longer ones.
+pub fn runs_prefix(name: &str) -> String {
+    format!("runs/{name}-")
+}
+
 /// Where every process checks at start that the store keeps its promises.
 pub const PROBE: &str = "fidelis-probe";
 
@@ -83,6 +111,23 @@ pub const REDIS_POOLS: &str = "fidelis:pools";
 /// Redis: stream of dead letters, newest last, trimmed.
 pub const REDIS_DEAD: &str = "fidelis:dead";
 
+/// Redis: sorted set of the consumers alive, by the time of their last sign of life.
+pub const REDIS_WORKERS: &str = "fidelis:workers";
+/// Redis: what every run's hash begins with.
+pub const REDIS_RUN: &str = "fidelis:run:";
+/// Redis: what every run's list of chunk times begins with.
+pub const REDIS_TIMES: &str = "fidelis:times:";
+
+/// Redis: hash of a pool's chunks in hand, message id → when it was taken, in ms of Redis's clock.
+pub fn redis_taken(pool: &PoolId) -> String {
+    format!("fidelis:taken:{pool}")
+}
+
+/// Redis: hash of a pool's chunks that a second worker has taken a copy of, message id → consumer.
+pub fn redis_copies(pool: &PoolId) -> String {
+    format!("fidelis:copies:{pool}")
+}
+
 /// Redis: the stream of a pool's chunks.
 pub fn redis_stream(pool: &PoolId) -> String {
     format!("fidelis:stream:{pool}")
@@ -90,12 +135,27 @@ pub fn redis_stream(pool: &PoolId) -> String {
 
 /// Redis: hash of a run's totals and counters.
 pub fn redis_run(run: &RunId) -> String {
-    format!("fidelis:run:{run}")
+    format!("{REDIS_RUN}{run}")
 }
 
 /// Redis: set of a run's chunks that are waiting or in a worker's hands.
 pub fn redis_queued(run: &RunId) -> String {
     format!("fidelis:queued:{run}")
+}
+
+/// Redis: set of a run's chunks that were cancelled.
+pub fn redis_cancelled(run: &RunId) -> String {
+    format!("fidelis:cancelled:{run}")
+}
+
+/// Redis: hash of the consumers that cannot make a run, consumer → JSON.
+pub fn redis_unfit(run: &RunId) -> String {
+    format!("fidelis:unfit:{run}")
+}
+
+/// Redis: list of how long a run's last chunks were in hand, in ms.
+pub fn redis_times(run: &RunId) -> String {
+    format!("{REDIS_TIMES}{run}")
 }
 
 /// Redis: bitmap of a run's chunks that were acknowledged.
@@ -123,6 +183,60 @@ mod tests {
         assert_eq!(receipt(&run, 1_234_567), "runs/demo-0123456789abcdef/chunks/1234567.json");
         assert_eq!(stats(&run, "fashion-cnn"), "runs/demo-0123456789abcdef/stats/fashion-cnn.npz");
         assert_eq!(success(&run), "runs/demo-0123456789abcdef/_SUCCESS");
+    }
+
+    /// Whatever the run, the kind and the chunk are called, their keys stay in the run's folder, and never meet.
+    fn assert_in_its_folder(run: &RunId, kind: &Kind, index: ChunkIndex) {
+        let folder = run_prefix(run);
+        let digest = Digest::of(b"x");
+        let chunk = chunk(run, kind, index);
+        let keys = [
+            spec(run),
+            receipt(run, index),
+            manifest(run),
+            stats(run, "fashion-cnn"),
+            result(run),
+            report_html(run),
+            report_md(run),
+            success(run),
+            expectation(run, index),
+            quarantined(run, &chunk, &digest),
+            quarantined(run, "../../elsewhere", &digest).replace("../", ""),
+            chunk,
+        ];
+        for key in &keys {
+            let rest = key.strip_prefix(&folder).unwrap_or_else(|| panic!("{key} left {folder}"));
+            assert!(rest.split('/').all(|part| !["", ".", ".."].contains(&part)), "{key}");
+            assert!(key.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'), "{key}");
+        }
+        assert!(keys.iter().collect::<std::collections::BTreeSet<_>>().len() == keys.len());
+    }
+
+    proptest::proptest! {
+        /// Names come from specs, messages, receipts and command lines.
+        #[test]
+        fn no_name_leaves_its_folder(
+            run in "[a-z0-9./-]{1,60}|\\PC{0,30}",
+            hex in "-[0-9a-f]{16}",
+            kind in "(features-)?[a-z0-9./-]{0,40}|\\PC{0,30}",
+            index in proptest::prelude::any::<u32>(),
+        ) {
+            if let (Ok(run), Ok(kind)) = (format!("{run}{hex}").parse(), kind.parse()) {
+                assert_in_its_folder(&run, &kind, index);
+            }
+            if let Ok(run) = run.parse::<RunId>() {
+                assert_in_its_folder(&run, &Kind::Latents, index);
+            }
+        }
+    }
+
+    #[test]
+    fn only_expectations_parse_as_expectations() {
+        let run: RunId = "demo-0123456789abcdef".parse().unwrap();
+        assert_eq!(parse_expectation_key(&expectation(&run, 7)), Some(7));
+        for key in [&receipt(&run, 7), "runs/x/quarantine/expected/7.json", "quarantine/chunks/000007.json"] {
+            assert_eq!(parse_expectation_key(key), None, "{key}");
+        }
     }
 
     #[test]

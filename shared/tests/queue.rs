@@ -1,5 +1,6 @@
 //! The queue against a real redis-server.
 
+mod operations;
 mod redis;
 
 use std::time::{Duration, Instant};
@@ -77,8 +78,14 @@ async fn claim_and_complete() {
         assert!(!leases.complete(&claim, 4).await.unwrap(), "acknowledged already");
     }
     assert_eq!(try_claim(&mut consumer).await, None);
-    let expected =
-        Progress { done_chunks: 2, done_images: 8, dead_chunks: 0, queued: 0, num_chunks: 3, num_images: 10 };
+    let expected = Progress {
+        done_chunks: 2,
+        done_images: 8,
+        submitted_chunks: 2,
+        num_chunks: 3,
+        num_images: 10,
+        ..Progress::default()
+    };
     assert_eq!(progress(&queue, &run).await, expected);
     queue.enqueue(&run, &[0]).await.unwrap();
     let again = claim(&mut consumer).await;

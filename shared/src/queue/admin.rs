@@ -1,15 +1,27 @@
-//! Looking at runs, and forgetting them.
+//! Looking at runs, calling them off, and forgetting them.
 
 use std::collections::HashMap;
 
 use redis::cmd;
+use serde::de::DeserializeOwned;
 
-use super::{Queue, error::QueueError, record::DeadChunk, scripts};
-use crate::{ids::RunId, keys};
+use super::{
+    Queue, QueuedRun,
+    error::QueueError,
+    record::{DeadChunk, UnfitWorker},
+    scripts,
+};
+use crate::{
+    ids::{PoolId, RunId},
+    keys,
+};
+
+/// Messages that one cancel script looks at: short enough that renewals get in between.
+const CANCEL_BATCH: u64 = 1000;
 
 /// What Redis knows of a run, all read at one moment. Chunks that were stored before Redis knew the run count as
 /// neither done nor queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Chunks acknowledged, each counted once.
     pub done_chunks: u64,
@@ -19,6 +31,14 @@ pub struct Progress {
     pub dead_chunks: u64,
     /// Chunks waiting or in a worker's hands.
     pub queued: u64,
+    /// Chunks called off before they were made.
+    pub cancelled_chunks: u64,
+    /// Whether the run was cancelled, and not submitted again since.
+    pub is_cancelled: bool,
+    /// Chunks ever queued, each counted once. Once nothing is queued, they are done, dead or cancelled (I10).
+    pub submitted_chunks: u64,
+    /// Chunks at a run's tail that an idle worker has made a second time.
+    pub copies: u64,
     /// Chunks of the whole run.
     pub num_chunks: u64,
     /// Images of the whole run.
@@ -32,17 +52,62 @@ impl Queue {
     /// [`QueueError::Unreachable`], [`QueueError::Redis`].
     pub async fn progress(&self, run: &RunId) -> Result<Option<Progress>, QueueError> {
         let mut call = scripts::PROGRESS.prepare_invoke();
-        call.key(keys::redis_run(run)).key(keys::redis_queued(run));
-        call.key(keys::redis_done(run)).key(keys::redis_dead_chunks(run));
-        let counts: Option<[u64; 6]> = self.link.script("read a run's progress", &call).await?;
-        Ok(counts.map(|[num_chunks, num_images, done_images, done_chunks, dead_chunks, queued]| Progress {
-            done_chunks,
-            done_images,
-            dead_chunks,
-            queued,
-            num_chunks,
-            num_images,
-        }))
+        call.key(keys::redis_run(run)).key(keys::redis_queued(run)).key(keys::redis_done(run));
+        call.key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run));
+        let counts: Option<[u64; 10]> = self.link.script("read a run's progress", &call).await?;
+        Ok(counts.map(
+            |[num_chunks, num_images, done_images, submitted, copies, flag, done, dead, queued, off]| {
+                Progress {
+                    done_chunks: done,
+                    done_images,
+                    dead_chunks: dead,
+                    queued,
+                    cancelled_chunks: off,
+                    is_cancelled: flag == 1,
+                    submitted_chunks: submitted,
+                    copies,
+                    num_chunks,
+                    num_images,
+                }
+            },
+        ))
+    }
+
+    /// Calls a run off: what waits is taken out of the queue, and out of workers' hands, who notice at their next
+    /// renewal. Nothing of it is queued again before [`resume`](Self::resume). Returns how many chunks it hit.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; safe to repeat.
+    pub async fn cancel(&self, run: &QueuedRun) -> Result<u64, QueueError> {
+        let mut cancelled = 0;
+        // One that was submitted at several priorities is in several pools.
+        let mut pools = self.pools().await?;
+        if !pools.contains(&run.pool) {
+            pools.push(run.pool.clone());
+        }
+        for pool in pools {
+            let mut from = "-".to_owned();
+            while !from.is_empty() {
+                let mut call = scripts::CANCEL.prepare_invoke();
+                call.key(keys::redis_stream(&pool)).key(keys::redis_run(&run.run));
+                call.key(keys::redis_queued(&run.run)).key(keys::redis_cancelled(&run.run));
+                call.key(keys::redis_taken(&pool)).arg(keys::REDIS_GROUP).arg(run.run.as_str());
+                call.arg(run.num_chunks).arg(run.num_images).arg(&from).arg(CANCEL_BATCH);
+                let (hit, next): (u64, String) = self.link.script("cancel a run", &call).await?;
+                (cancelled, from) = (cancelled + hit, next);
+            }
+        }
+        Ok(cancelled)
+    }
+
+    /// Lets a cancelled run be queued again; true when it was one.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; safe to repeat.
+    pub async fn resume(&self, run: &RunId) -> Result<bool, QueueError> {
+        let mut clear = cmd("HDEL");
+        clear.arg(keys::redis_run(run)).arg("cancelled");
+        self.link.query("resume a run", &clear).await
     }
 
     /// The run's chunks that were given up, in order.
@@ -50,18 +115,45 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Unreachable`], [`QueueError::Redis`], [`QueueError::Record`].
     pub async fn dead_chunks(&self, run: &RunId) -> Result<Vec<DeadChunk>, QueueError> {
-        let mut ask = cmd("HGETALL");
-        ask.arg(keys::redis_dead_chunks(run));
-        let records: HashMap<String, String> = self.link.query("list dead chunks", &ask).await?;
-        let mut dead = Vec::with_capacity(records.len());
-        for (chunk, record) in &records {
-            dead.push(serde_json::from_str::<DeadChunk>(record).map_err(|error| QueueError::Record {
-                url: self.url().to_owned(),
-                problem: format!("dead chunk `{chunk}` of run `{run}`: {error}"),
-            })?);
-        }
+        let records = self.records::<DeadChunk>(keys::redis_dead_chunks(run), "list dead chunks").await?;
+        let mut dead: Vec<DeadChunk> = records.into_iter().map(|(_, dead)| dead).collect();
         dead.sort_unstable_by_key(|dead| dead.chunk);
         Ok(dead)
+    }
+
+    /// The workers that said that they cannot make the run, by name.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`], [`QueueError::Record`].
+    pub async fn unfit_workers(&self, run: &RunId) -> Result<Vec<(String, UnfitWorker)>, QueueError> {
+        let mut unfit = self.records(keys::redis_unfit(run), "list unfit workers").await?;
+        unfit.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(unfit)
+    }
+
+    async fn records<T: DeserializeOwned>(
+        &self,
+        key: String,
+        operation: &'static str,
+    ) -> Result<Vec<(String, T)>, QueueError> {
+        let mut ask = cmd("HGETALL");
+        ask.arg(&key);
+        let records: HashMap<String, String> = self.link.query(operation, &ask).await?;
+        let read = |(field, record): (String, String)| match serde_json::from_str(&record) {
+            Ok(record) => Ok((field, record)),
+            Err(error) => Err(QueueError::Record {
+                url: self.url().to_owned(),
+                problem: format!("`{field}` of `{key}`: {error}"),
+            }),
+        };
+        records.into_iter().map(read).collect()
+    }
+
+    async fn pools(&self) -> Result<Vec<PoolId>, QueueError> {
+        let mut list = cmd("ZRANGE");
+        list.arg(keys::REDIS_POOLS).arg(0).arg(-1);
+        let pools: Vec<String> = self.link.query("list pools", &list).await?;
+        Ok(pools.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// Removes a finished run's counters, and pools that are empty.
@@ -70,15 +162,14 @@ impl Queue {
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; safe to repeat.
     pub async fn forget(&self, run: &RunId) -> Result<(), QueueError> {
         let mut remove = cmd("DEL");
-        remove.arg(keys::redis_run(run)).arg(keys::redis_queued(run));
-        remove.arg(keys::redis_done(run)).arg(keys::redis_dead_chunks(run));
+        remove.arg(keys::redis_run(run)).arg(keys::redis_queued(run)).arg(keys::redis_done(run));
+        remove.arg(keys::redis_dead_chunks(run)).arg(keys::redis_cancelled(run));
+        remove.arg(keys::redis_unfit(run)).arg(keys::redis_times(run));
         let _: u64 = self.link.query("forget a run", &remove).await?;
-        let mut list = cmd("ZRANGE");
-        list.arg(keys::REDIS_POOLS).arg(0).arg(-1);
-        let pools: Vec<String> = self.link.query("list pools", &list).await?;
-        for pool in pools.iter().filter_map(|name| name.parse().ok()) {
+        for pool in self.pools().await? {
             let mut call = scripts::PRUNE.prepare_invoke();
-            call.key(keys::REDIS_POOLS).key(keys::redis_stream(&pool)).arg(pool.as_str());
+            call.key(keys::REDIS_POOLS).key(keys::redis_stream(&pool));
+            call.key(keys::redis_taken(&pool)).key(keys::redis_copies(&pool)).arg(pool.as_str());
             let _: u64 = self.link.script("remove an empty pool", &call).await?;
         }
         Ok(())

@@ -41,15 +41,13 @@ pub struct Claim {
     pub task: ChunkTask,
     /// How often it was handed out, this time included.
     pub deliveries: u64,
+    /// A second try at a chunk that somebody else holds for long: whatever becomes of ours, the chunk stays theirs.
+    pub is_copy: bool,
 }
 
 impl Claim {
-    pub(super) fn stream(&self) -> String {
-        keys::redis_stream(&self.pool)
-    }
-
-    pub(super) fn burial<'a>(&'a self, stream: &'a str, message: &'a [u8]) -> Burial<'a> {
-        Burial { stream, id: &self.id, message, of: Some((self.task.run.clone(), self.task.chunk)) }
+    pub(super) fn burial<'a>(&'a self, message: &'a [u8]) -> Burial<'a> {
+        Burial { pool: &self.pool, id: &self.id, message, of: Some((self.task.run.clone(), self.task.chunk)) }
     }
 }
 
@@ -64,6 +62,8 @@ pub struct Consumer {
     preferred: Option<PoolId>,
     /// The last messages that we were given: another one in our hands is one whose handing over we missed.
     known: VecDeque<String>,
+    /// Pools left to others until then.
+    avoided: HashMap<PoolId, Instant>,
 }
 
 /// What the `take` script returns of a message: place of its stream, id, fields, deliveries, last owner.
@@ -74,10 +74,11 @@ impl Consumer {
         Self {
             link: queue.link.clone(),
             waiting: queue.link.sibling(),
-            leases: Leases::new(queue.link.clone(), name, queue.settings.max_deliveries),
+            leases: Leases::new(queue.link.clone(), name, queue.settings),
             settings: queue.settings,
             preferred: None,
             known: VecDeque::new(),
+            avoided: HashMap::new(),
         }
     }
 
@@ -88,7 +89,8 @@ impl Consumer {
 
     /// Takes the next chunk, waiting up to `block` for one. The most urgent pool goes first, among equals the one
     /// of the last claim; in a pool, what others dropped goes before what is new. Dead and damaged messages are
-    /// buried on the way. Survives a flushed Redis.
+    /// buried on the way. Where nothing is left, a chunk that takes somebody unusually long may be taken as a copy.
+    /// Survives a flushed Redis.
     ///
     /// Dropping the future while it waits loses nothing.
     ///
@@ -99,17 +101,20 @@ impl Consumer {
         loop {
             let pools = self.pools().await?;
             let streams: Vec<String> = pools.iter().map(keys::redis_stream).collect();
-            let (taken, last_ids) = self.take(&streams).await?;
+            let (taken, last_ids) = self.take(&pools).await?;
             if let Some(taken) = taken {
                 self.known.truncate(MAX_KNOWN - 1);
                 self.known.push_front(taken.1.clone());
-                match self.admit(&pools, taken).await? {
+                match self.admit(&pools, taken, false).await? {
                     Some(claim) => {
                         self.preferred = Some(claim.pool.clone());
                         return Ok(Some(claim));
                     }
                     None => continue,
                 }
+            }
+            if let Some(taken) = self.take_copy(&pools).await? {
+                return self.admit(&pools, taken, true).await;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -119,27 +124,48 @@ impl Consumer {
         }
     }
 
-    async fn pools(&self) -> Result<Vec<PoolId>, QueueError> {
+    /// Leaves a pool to others for a while.
+    pub fn avoid(&mut self, pool: &PoolId, time: Duration) {
+        self.avoided.insert(pool.clone(), Instant::now() + time);
+    }
+
+    async fn pools(&mut self) -> Result<Vec<PoolId>, QueueError> {
         let mut ask = cmd("ZRANGE");
         ask.arg(keys::REDIS_POOLS).arg(0).arg(-1);
         let names: Vec<String> = self.link.query("list pools", &ask).await?;
+        self.avoided.retain(|_, until| *until > Instant::now());
         let mut pools: Vec<PoolId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        pools.retain(|pool| !self.avoided.contains_key(pool));
         let preferred = self.preferred.as_ref();
         pools.sort_by_key(|pool| (std::cmp::Reverse(pool.priority()), Some(pool) != preferred));
         Ok(pools)
     }
 
-    async fn take(&self, streams: &[String]) -> Result<(Option<Taken>, Vec<String>), QueueError> {
-        if streams.is_empty() {
+    async fn take(&self, pools: &[PoolId]) -> Result<(Option<Taken>, Vec<String>), QueueError> {
+        if pools.is_empty() {
             return Ok((None, Vec::new()));
         }
         let mut call = scripts::TAKE.prepare_invoke();
-        for stream in streams {
-            call.key(stream);
+        call.key(keys::REDIS_WORKERS);
+        for pool in pools {
+            call.key(keys::redis_stream(pool)).key(keys::redis_taken(pool));
         }
         call.arg(keys::REDIS_GROUP).arg(self.leases.consumer()).arg(self.lease_ms().await?);
         call.arg(self.known.iter().map(String::as_str).collect::<Vec<_>>());
         self.link.script("claim a chunk", &call).await
+    }
+
+    async fn take_copy(&self, pools: &[PoolId]) -> Result<Option<Taken>, QueueError> {
+        if pools.is_empty() {
+            return Ok(None);
+        }
+        let mut call = scripts::COPY.prepare_invoke();
+        for pool in pools {
+            call.key(keys::redis_stream(pool)).key(keys::redis_taken(pool)).key(keys::redis_copies(pool));
+        }
+        call.arg(keys::REDIS_GROUP).arg(self.leases.consumer()).arg(self.lease_ms().await?);
+        call.arg(keys::REDIS_TIMES).arg(keys::REDIS_RUN);
+        self.link.script("look for a straggler", &call).await
     }
 
     async fn lease_ms(&self) -> Result<u64, QueueError> {
@@ -166,17 +192,21 @@ impl Consumer {
     }
 
     /// Reads a message; `None` when it had to be buried.
-    async fn admit(&self, pools: &[PoolId], taken: Taken) -> Result<Option<Claim>, QueueError> {
+    async fn admit(
+        &self,
+        pools: &[PoolId],
+        taken: Taken,
+        is_copy: bool,
+    ) -> Result<Option<Claim>, QueueError> {
         let (place, id, fields, deliveries, last_owner) = taken;
         let Some(pool) = place.checked_sub(1).and_then(|place| pools.get(place)) else {
             let problem = format!("message `{id}` of no known pool");
             return Err(QueueError::Record { url: self.link.url().to_owned(), problem });
         };
-        let stream = keys::redis_stream(pool);
         let message = fields.get("task").map_or(&[][..], Vec::as_slice);
         let (of, cause) = match ChunkTask::decode(message) {
             Ok(task) if deliveries <= u64::from(self.settings.max_deliveries) => {
-                return Ok(Some(Claim { id, pool: pool.clone(), task, deliveries }));
+                return Ok(Some(Claim { id, pool: pool.clone(), task, deliveries, is_copy }));
             }
             Ok(task) => {
                 (Some((task.run, task.chunk)), format!("died `{}` times in workers' hands", deliveries - 1))
@@ -184,7 +214,7 @@ impl Consumer {
             Err(error) => (plain_name(&fields), error.to_string()),
         };
         let chunk = of.as_ref().map_or(0, |(_, chunk)| *chunk);
-        tracing::warn!(stream, id, chunk, worker = last_owner, cause, "message buried");
+        tracing::warn!(%pool, id, chunk, worker = last_owner, cause, "message buried");
         let record = DeadChunk {
             chunk,
             cause,
@@ -193,7 +223,7 @@ impl Consumer {
             deliveries: deliveries.min(u64::from(self.settings.max_deliveries)),
             log: Vec::new(),
         };
-        self.leases.bury(&Burial { stream: &stream, id: &id, message, of }, &record).await?;
+        self.leases.bury(&Burial { pool, id: &id, message, of }, &record).await?;
         Ok(None)
     }
 }

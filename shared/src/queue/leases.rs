@@ -1,10 +1,11 @@
 //! What a worker does with a chunk in its hands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use redis::ScriptInvocation;
 
 use super::{
+    QueueSettings,
     consumer::Claim,
     error::QueueError,
     link::Link,
@@ -12,7 +13,7 @@ use super::{
     scripts,
 };
 use crate::{
-    ids::{ChunkIndex, RunId},
+    ids::{ChunkIndex, PoolId, RunId},
     keys,
 };
 
@@ -36,17 +37,33 @@ pub enum Verdict {
     Dead,
 }
 
+/// What became of a chunk that a worker cannot make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declined {
+    /// It waits for a worker that can.
+    Returned,
+    /// No live worker can make it: it is dead, with the cause kept.
+    Dead,
+    /// It was no longer ours.
+    Lost,
+}
+
+/// A worker of which nothing was heard for this many leases is not waited for.
+const DEAD_AFTER_LEASES: u32 = 3;
+/// Short leases of tests must not make a busy machine's workers dead.
+const DEAD_AFTER_MIN: Duration = Duration::from_secs(10);
+
 /// A consumer's hold on its claims. Cheap to clone, for use from other tasks than the one that claims.
 #[derive(Debug, Clone)]
 pub struct Leases {
     link: Arc<Link>,
     consumer: Arc<str>,
-    max_deliveries: u32,
+    settings: QueueSettings,
 }
 
 /// A message to be given up.
 pub(super) struct Burial<'a> {
-    pub(super) stream: &'a str,
+    pub(super) pool: &'a PoolId,
     pub(super) id: &'a str,
     pub(super) message: &'a [u8],
     /// `None` when the message does not tell.
@@ -54,8 +71,8 @@ pub(super) struct Burial<'a> {
 }
 
 impl Leases {
-    pub(super) fn new(link: Arc<Link>, consumer: &str, max_deliveries: u32) -> Self {
-        Self { link, consumer: consumer.into(), max_deliveries }
+    pub(super) fn new(link: Arc<Link>, consumer: &str, settings: QueueSettings) -> Self {
+        Self { link, consumer: consumer.into(), settings }
     }
 
     /// The consumer's name.
@@ -63,13 +80,15 @@ impl Leases {
         &self.consumer
     }
 
-    /// Starts the lease anew. False: the chunk is no longer ours, stop working on it.
+    /// Starts the lease anew. False: the chunk is no longer ours, or a copied one is done: stop working on it.
     ///
     /// # Errors
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; the lease runs on meanwhile.
     pub async fn renew(&self, claim: &Claim) -> Result<bool, QueueError> {
-        let mut call = scripts::RENEW.prepare_invoke();
-        self.address(&mut call, &claim.stream(), &claim.id);
+        let script = if claim.is_copy { &scripts::PENDING } else { &scripts::RENEW };
+        let mut call = script.prepare_invoke();
+        self.address(&mut call, &claim.pool, &claim.id);
+        call.key(keys::REDIS_WORKERS);
         self.link.script("renew a lease", &call).await
     }
 
@@ -80,8 +99,10 @@ impl Leases {
     pub async fn complete(&self, claim: &Claim, num_images: u64) -> Result<bool, QueueError> {
         let run = &claim.task.run;
         let mut call = scripts::COMPLETE.prepare_invoke();
-        call.key(claim.stream()).key(keys::redis_run(run)).key(keys::redis_queued(run));
-        call.key(keys::redis_done(run)).key(keys::redis_dead_chunks(run));
+        call.key(keys::redis_stream(&claim.pool)).key(keys::redis_run(run)).key(keys::redis_queued(run));
+        call.key(keys::redis_done(run)).key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run));
+        call.key(keys::redis_taken(&claim.pool)).key(keys::redis_copies(&claim.pool));
+        call.key(keys::redis_times(run));
         call.arg(keys::REDIS_GROUP).arg(&claim.id).arg(claim.task.chunk).arg(num_images);
         self.link.script("complete a chunk", &call).await
     }
@@ -92,7 +113,7 @@ impl Leases {
     /// # Errors
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts too.
     pub async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<Verdict, QueueError> {
-        if claim.deliveries < u64::from(self.max_deliveries) {
+        if claim.deliveries < u64::from(self.settings.max_deliveries) {
             self.release(claim, claim.deliveries).await?;
             return Ok(Verdict::Retry);
         }
@@ -113,7 +134,7 @@ impl Leases {
             deliveries: claim.deliveries,
             log: failure.log.clone(),
         };
-        self.bury(&claim.burial(&claim.stream(), &claim.task.encode()), &record).await
+        self.bury(&claim.burial(&claim.task.encode()), &record).await
     }
 
     /// Gives a chunk back at once, as if it had never been taken: eviction and the like are nobody's fault (I8).
@@ -125,18 +146,37 @@ impl Leases {
         self.release(claim, claim.deliveries.saturating_sub(1)).await
     }
 
+    /// Gives back a chunk that this worker cannot make, whatever its seeds, without blame (I8). When every live
+    /// worker has said so as often as a chunk is handed out, nobody can make it: then it is dead.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts.
+    pub async fn decline(&self, claim: &Claim, failure: &Failure) -> Result<Declined, QueueError> {
+        let mut call = scripts::DECLINE.prepare_invoke();
+        self.address(&mut call, &claim.pool, &claim.id);
+        call.key(keys::redis_taken(&claim.pool)).key(keys::redis_unfit(&claim.task.run));
+        call.key(keys::REDIS_WORKERS).arg(claim.deliveries.saturating_sub(1)).arg(&failure.cause);
+        let horizon = (self.settings.lease * DEAD_AFTER_LEASES).max(DEAD_AFTER_MIN);
+        call.arg(self.settings.max_deliveries).arg(horizon.as_millis() as u64);
+        match self.link.script("decline a chunk", &call).await? {
+            2_u64 if self.give_up(claim, failure).await? => Ok(Declined::Dead),
+            1 => Ok(Declined::Returned),
+            _ => Ok(Declined::Lost),
+        }
+    }
+
     async fn release(&self, claim: &Claim, deliveries: u64) -> Result<bool, QueueError> {
         let mut call = scripts::RELEASE.prepare_invoke();
-        self.address(&mut call, &claim.stream(), &claim.id);
-        call.arg(deliveries);
+        self.address(&mut call, &claim.pool, &claim.id);
+        call.key(keys::redis_taken(&claim.pool)).arg(deliveries);
         self.link.script("give a chunk back", &call).await
     }
 
     /// Moves a message in our hands to the dead letters. False: it was no longer ours.
     pub(super) async fn bury(&self, burial: &Burial<'_>, record: &DeadChunk) -> Result<bool, QueueError> {
         let mut call = scripts::BURY.prepare_invoke();
-        self.address(&mut call, burial.stream, burial.id);
-        call.key(keys::REDIS_DEAD);
+        self.address(&mut call, burial.pool, burial.id);
+        call.key(keys::redis_taken(burial.pool)).key(keys::REDIS_DEAD);
         // Serialising plain data with string keys cannot fail.
         let json = serde_json::to_string(record).unwrap_or_default();
         call.arg(MAX_DEAD_LETTERS).arg(json).arg(burial.message);
@@ -152,7 +192,7 @@ impl Leases {
         self.link.script("bury a chunk", &call).await
     }
 
-    fn address(&self, call: &mut ScriptInvocation<'_>, stream: &str, id: &str) {
-        call.key(stream).arg(keys::REDIS_GROUP).arg(&*self.consumer).arg(id);
+    fn address(&self, call: &mut ScriptInvocation<'_>, pool: &PoolId, id: &str) {
+        call.key(keys::redis_stream(pool)).arg(keys::REDIS_GROUP).arg(&*self.consumer).arg(id);
     }
 }

@@ -18,8 +18,8 @@ use redis::cmd;
 pub use admin::Progress;
 pub use consumer::{Claim, Consumer};
 pub use error::QueueError;
-pub use leases::{Failure, Leases, Verdict};
-pub use record::DeadChunk;
+pub use leases::{Declined, Failure, Leases, Verdict};
+pub use record::{DeadChunk, UnfitWorker};
 
 use crate::{
     failpoint::{Point, reach},
@@ -109,8 +109,8 @@ impl Queue {
         self.settings
     }
 
-    /// Queues chunks of a run. A chunk that is queued already stays as it is; a dead one gets another chance.
-    /// Returns how many were added. Safe to repeat.
+    /// Queues chunks of a run. A chunk that is queued already stays as it is; a dead one gets another chance;
+    /// of a run that is cancelled, nothing is queued before [`resume`](Self::resume). Returns how many were added. Safe to repeat.
     ///
     /// # Errors
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; chunks before the failing batch are queued.
@@ -119,7 +119,9 @@ impl Queue {
         for batch in chunks.chunks(ENQUEUE_BATCH) {
             let mut call = scripts::ENQUEUE.prepare_invoke();
             call.key(keys::redis_stream(&run.pool)).key(keys::REDIS_POOLS).key(keys::redis_run(&run.run));
-            call.key(keys::redis_queued(&run.run)).key(keys::redis_dead_chunks(&run.run));
+            call.key(keys::redis_queued(&run.run)).key(keys::redis_done(&run.run));
+            call.key(keys::redis_dead_chunks(&run.run)).key(keys::redis_cancelled(&run.run));
+            call.key(keys::redis_unfit(&run.run));
             call.arg(keys::REDIS_GROUP).arg(run.pool.as_str()).arg(run.pool.priority());
             call.arg(run.num_chunks).arg(run.num_images).arg(run.run.as_str());
             for &chunk in batch {

@@ -1,4 +1,4 @@
-//! What is kept of a chunk that is given up.
+//! What is kept of a chunk that is given up, and of a worker that cannot make a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,4 +22,13 @@ pub struct DeadChunk {
     pub deliveries: u64,
     /// The worker's last log lines about it.
     pub log: Vec<String>,
+}
+
+/// A worker that cannot make a run, as it said itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnfitWorker {
+    /// How often it said so.
+    pub reports: u64,
+    /// One line.
+    pub cause: String,
 }

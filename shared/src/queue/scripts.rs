@@ -11,10 +11,14 @@ macro_rules! script {
 }
 
 script!(ENQUEUE, "lua/enqueue.lua");
-script!(TAKE, "lua/take.lua");
-script!(RENEW, "lua/owned.lua", "lua/renew.lua");
+script!(TAKE, "lua/clock.lua", "lua/take.lua");
+script!(COPY, "lua/clock.lua", "lua/copy.lua");
+script!(RENEW, "lua/clock.lua", "lua/owned.lua", "lua/renew.lua");
+script!(PENDING, "lua/clock.lua", "lua/pending.lua");
 script!(RELEASE, "lua/owned.lua", "lua/release.lua");
+script!(DECLINE, "lua/clock.lua", "lua/owned.lua", "lua/decline.lua");
 script!(BURY, "lua/owned.lua", "lua/bury.lua");
-script!(COMPLETE, "lua/complete.lua");
+script!(COMPLETE, "lua/clock.lua", "lua/complete.lua");
+script!(CANCEL, "lua/cancel.lua");
 script!(PROGRESS, "lua/progress.lua");
 script!(PRUNE, "lua/prune.lua");

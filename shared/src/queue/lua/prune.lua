@@ -1,8 +1,8 @@
--- KEYS pools, stream
+-- KEYS pools, stream, taken, copies
 -- ARGV pool
 -- Removes a pool that has nothing waiting and nothing in anybody's hands.
 if redis.call('XLEN', KEYS[2]) == 0 then
-  redis.call('DEL', KEYS[2])
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
   redis.call('ZREM', KEYS[1], ARGV[1])
 end
 return 1

@@ -1,7 +1,7 @@
--- KEYS streams, most urgent first
+-- KEYS live workers, then for each pool, most urgent first: stream, taken
 -- ARGV group, consumer, lease_ms, then the ids of messages that the consumer knows it was given
 -- Claims one message: in each stream first what idled past the lease, then what is new.
--- Returns {{place of the stream, id, fields, deliveries, last owner}, {}}, or {false, last id of each stream}.
+-- Returns {{place of the pool, id, fields, deliveries, last owner}, {}}, or {false, last id of each stream}.
 local group, consumer, lease_ms = ARGV[1], ARGV[2], ARGV[3]
 
 local function idle(stream)
@@ -37,12 +37,15 @@ local function last_id(stream)
   return '0-0'
 end
 
-for place, stream in ipairs(KEYS) do
+redis.call('ZADD', KEYS[1], now, consumer)
+for i = 2, #KEYS, 2 do
+  local place, stream, taken = i / 2, KEYS[i], KEYS[i + 1]
   local ours = unknown(stream)
   if ours then
     local id, deliveries = ours[1], ours[4]
     local claimed = redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', deliveries)
     if claimed[1] then
+      redis.call('HSET', taken, id, now)
       return {{place, id, claimed[1][2], deliveries, consumer}, {}}
     end
   end
@@ -54,21 +57,24 @@ for place, stream in ipairs(KEYS) do
     local id, owner, deliveries = found[1][1], found[1][2], found[1][4]
     local claimed = redis.call('XCLAIM', stream, group, consumer, lease_ms, id)
     if claimed[1] then
+      redis.call('HSET', taken, id, now)
       return {{place, id, claimed[1][2], deliveries + 1, owner}, {}}
     end
     -- Pending, but no longer in the stream.
     redis.call('XACK', stream, group, id)
+    redis.call('HDEL', taken, id)
     found = idle(stream)
   end
   local new = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', stream, '>')
   if new then
     local entry = new[1][2][1]
+    redis.call('HSET', taken, entry[1], now)
     return {{place, entry[1], entry[2], 1, consumer}, {}}
   end
 end
 
 local ids = {}
-for place, stream in ipairs(KEYS) do
-  ids[place] = last_id(stream)
+for i = 2, #KEYS, 2 do
+  ids[i / 2] = last_id(KEYS[i])
 end
 return {false, ids}
