@@ -18,7 +18,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build demo demo-train test parity fuzz chaos planted lint fmt
+.PHONY: help setup build demo demo-train test parity fuzz chaos planted garage lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,9 @@ chaos: build ## soak runs in random faults, seed after seed (SEED=1 MINUTES=0: t
 
 planted: build ## plant five mistakes and show which tests find each
 	@infra/check/planted.sh
+
+garage: build ## run the store's tests against Garage, a second S3 server (not part of `make test`)
+	@infra/check/garage.sh
 
 lint: setup ## check formatting, lints, file sizes, scripts and dependencies
 	@infra/check/lint.sh

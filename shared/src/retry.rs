@@ -1,4 +1,20 @@
 //! Backoff with full jitter: the one retry policy, for errors that say of themselves that a retry may help.
+//!
+//! Each failure is retried in one layer alone. The AWS SDK's own retries are off and redis-rs has none, so the budget
+//! of an operation is [`Backoff::default`]'s: six tries and at most 3.1 s of waiting between them. What a try may take
+//! bounds the whole:
+//!
+//! | operation | one try at most | all at most |
+//! | --- | --- | --- |
+//! | a call of the store that is refused at once (503, 409, expired credentials) | a round trip | 3.1 s + 6 round trips |
+//! | a call of the store nobody answers: no connection | 5 s | 33 s |
+//! | a call of the store that is accepted and never answered | 300 s | 30 min; the lease is renewed meanwhile |
+//! | a worker's word to Redis (complete, fail, hand back) | 5 s to connect + 5 s to answer | 63 s, longer than any lease: then the lease runs out |
+//! | claiming, renewing, looking at progress | the same | one try; their callers come again by themselves |
+//!
+//! Above that, three loops wait for better times, and do not give up: a worker with a finished chunk in hand (until the
+//! chunk is in other hands; for credentials, a minute), a worker between chunks, and `watch`. They call what has its
+//! budget used up, so their pauses come on top and multiply nothing that has an end of its own.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;

@@ -2,13 +2,15 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fidelis_shared::exit;
 use fidelis_shared::store::{StoreConfig, StoreCredentials};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -26,6 +28,7 @@ pub struct S3Server {
     address: SocketAddr,
     bucket: String,
     credentials: StoreCredentials,
+    keys: Keys,
     acceptor: JoinHandle<()>,
     /// Held for as long as the server runs: its locks are in memory, so a second server would break them.
     _folder: File,
@@ -58,11 +61,17 @@ impl S3Server {
         let credentials = credentials.map_or_else(fresh_credentials, Ok).map_err(S3ServerError::Secret)?;
 
         let mut service = S3ServiceBuilder::new(AtomicS3::new(files));
-        service.set_auth(SimpleAuth::from_single(&*credentials.access_key, &*credentials.secret_key));
+        let keys = Keys(Arc::new(RwLock::new(credentials.clone())));
+        service.set_auth(keys.clone());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(S3ServerError::Port)?;
         let address = listener.local_addr().map_err(S3ServerError::Port)?;
         let acceptor = tokio::spawn(serve(listener, service.build()));
-        Ok(S3Server { address, bucket: bucket.to_owned(), credentials, acceptor, _folder: folder })
+        Ok(S3Server { address, bucket: bucket.to_owned(), credentials, keys, acceptor, _folder: folder })
+    }
+
+    /// From now on takes this key and no other, as a service does whose credentials expire.
+    pub fn rotate(&self, credentials: StoreCredentials) {
+        *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = credentials;
     }
 
     /// `http://127.0.0.1:port`.
@@ -87,6 +96,22 @@ impl S3Server {
             endpoint: Some(self.endpoint()),
             region: None,
             credentials: Some(self.credentials.clone()),
+        }
+    }
+}
+
+/// The one key pair that is taken.
+#[derive(Debug, Clone)]
+struct Keys(Arc<RwLock<StoreCredentials>>);
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let taken = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if taken.access_key == access_key {
+            Ok(SecretKey::from(taken.secret_key.as_str()))
+        } else {
+            Err(s3_error!(InvalidAccessKeyId, "this access key is not known, or not any more"))
         }
     }
 }

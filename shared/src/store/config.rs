@@ -38,7 +38,7 @@ pub(super) struct Location {
 
 impl Location {
     pub fn parse(url: &str) -> Result<Self, StoreError> {
-        let refuse = |reason| StoreError::Url { url: url.to_owned(), reason };
+        let refuse = |reason| StoreError::Url { url: without_user(url), reason };
         let path = url.strip_prefix("s3://").ok_or_else(|| refuse("it must begin with `s3://`"))?;
         let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
         let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -66,6 +66,14 @@ pub(crate) fn object_of(url: &str) -> Result<(String, String), StoreError> {
         return Err(refuse("it names a folder, not an object"));
     }
     Ok((bucket, key.to_owned()))
+}
+
+/// A url fit for errors: whatever stands before an `@` or behind a `?` may be a secret.
+pub(super) fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let host = host.split('?').next().unwrap_or_default();
+    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
 }
 
 #[cfg(test)]
@@ -103,6 +111,16 @@ mod tests {
             let error = Location::parse(url).unwrap_err();
             assert!(error.to_string().starts_with(&format!("store url `{url}`")), "{error}");
             assert_eq!(error.exit_code(), crate::exit::USAGE);
+        }
+    }
+
+    #[test]
+    fn urls_with_secrets_are_refused_without_them() {
+        for url in
+            ["s3://key:s3cret@bucket/x", "https://key:s3cret@host/bucket", "s3://bu?s3cret", "key:s3cret@x"]
+        {
+            let error = Location::parse(url).unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
         }
     }
 

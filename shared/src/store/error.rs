@@ -13,7 +13,9 @@ use crate::retry::Retryable;
 pub enum StoreError {
     #[error("store url `{url}` cannot be used: {reason}; write it as `s3://bucket/prefix`")]
     Url { url: String, reason: &'static str },
-    #[error("store endpoint `{endpoint}` is no url: write it as `http://host:port` or `https://host`")]
+    #[error(
+        "store endpoint `{endpoint}` is no url of a server: write it as `http://host:port` or `https://host`, without credentials"
+    )]
     Endpoint { endpoint: String },
     #[error("no AWS region is configured: set AWS_REGION, or name an endpoint for another S3 server")]
     NoRegion,
@@ -27,6 +29,10 @@ pub enum StoreError {
         "the store at `{endpoint}` denies access to bucket `{bucket}` (`{code}`): check the credentials, their rights and this machine's clock"
     )]
     AccessDenied { bucket: String, endpoint: String, code: String },
+    #[error(
+        "the store at `{endpoint}` refuses the credentials as expired or unknown (`{code}`): renew them where they come from (the environment, AWS_PROFILE, a credential_process)"
+    )]
+    Expired { endpoint: String, code: String },
     #[error("cannot reach the store at `{endpoint}`: {cause}; check that it runs and is reachable from here")]
     Unreachable { endpoint: String, cause: String },
     #[error("the store at `{endpoint}` failed to {action} `{key}`: {code} (http {status}): {message}")]
@@ -52,7 +58,7 @@ impl StoreError {
     /// True when trying the same again may help.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Contended { .. } => true,
+            Self::Unreachable { .. } | Self::Contended { .. } | Self::Expired { .. } => true,
             Self::Service { status, code, .. } => {
                 const PASSING: [&str; 8] = [
                     // What arrived was not what was sent.
@@ -87,6 +93,10 @@ impl Retryable for StoreError {
     }
 }
 
+/// Credentials that were good once, or that are not known everywhere yet: the next ones may be taken.
+const EXPIRED: [&str; 4] =
+    ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidAccessKeyId"];
+
 /// What was asked of the store, for its errors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
@@ -112,6 +122,7 @@ impl Request<'_> {
         let code = error.code().unwrap_or_default().to_owned();
         match (status, code.as_str()) {
             (_, "NoSuchBucket") => StoreError::NoSuchBucket { bucket, endpoint },
+            (_, code) if EXPIRED.contains(&code) => StoreError::Expired { endpoint, code: code.to_owned() },
             (401 | 403, code) if code != "RequestTimeTooSkewed" => {
                 let code = if code.is_empty() { format!("http {status}") } else { code.to_owned() };
                 StoreError::AccessDenied { bucket, endpoint, code }

@@ -31,7 +31,7 @@ pub use objects::{Created, ObjectInfo};
 pub use stream::{Fetch, ObjectBody, Opened};
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::default_provider::region::DefaultRegionChain;
@@ -71,8 +71,9 @@ impl Store {
         let location = Location::parse(&config.url)?;
         if let Some(endpoint) = &config.endpoint {
             let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-            if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
-                return Err(StoreError::Endpoint { endpoint: endpoint.clone() });
+            let odd = |c: char| c.is_whitespace() || c == '@' || c == '?';
+            if host.is_none_or(|host| host.is_empty() || host.contains(odd)) {
+                return Err(StoreError::Endpoint { endpoint: config::without_user(endpoint) });
             }
         }
         let loaded = loader(&config).await?.load().await;
@@ -107,6 +108,11 @@ impl Store {
     /// Where the server is, as people read it: the endpoint given, or `AWS`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Whether the server itself refuses to overwrite; known after [`Store::probe`].
+    pub fn is_create_only(&self) -> bool {
+        self.create_only.load(Ordering::Relaxed)
     }
 
     /// The `s3://` address of a key, as people read it.

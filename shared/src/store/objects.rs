@@ -46,7 +46,7 @@ impl Store {
     async fn try_create(&self, key: &str, bytes: &Bytes, ours: Digest) -> Result<Created, StoreError> {
         let put = self.put(key, bytes, "application/octet-stream").metadata(SHA256, ours.to_string());
         if !self.create_only.load(Ordering::Relaxed) {
-            if let Some(theirs) = self.stored_digest(key).await? {
+            if let Some(theirs) = self.stored_digest(key, bytes.len()).await? {
                 return compare(key, ours, theirs);
             }
             put.send().await.map_err(|error| self.request("create", key).failed(&error))?;
@@ -56,7 +56,8 @@ impl Store {
         match put.send().await {
             Ok(_) => Ok(Created::New),
             Err(error) if status_of(&error) == Some(412) && planted(Bug::Believed412) => Ok(Created::Same),
-            Err(error) if status_of(&error) == Some(412) => match self.stored_digest(key).await? {
+            Err(error) if status_of(&error) == Some(412) => match self.stored_digest(key, bytes.len()).await?
+            {
                 Some(theirs) => compare(key, ours, theirs),
                 // Deleted since, or not visible yet.
                 None => Err(StoreError::Contended { key: key.to_owned() }),
@@ -99,6 +100,14 @@ impl Store {
         }
     }
 
+    /// The whole object with the digest that its writer noted beside it; `None` when there is none.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn get_noted(&self, key: &str) -> Result<Option<(Bytes, Option<Digest>)>, StoreError> {
+        retrying!(self, self.try_get(key))
+    }
+
     async fn try_get(&self, key: &str) -> Result<Option<(Bytes, Option<Digest>)>, StoreError> {
         let request = self.request("read", key);
         match self.client.get_object().bucket(self.bucket()).key(self.full_key(key)).send().await {
@@ -134,18 +143,61 @@ impl Store {
         }
     }
 
+    /// The folders directly below `prefix`, as keys that end in `/`, sorted.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let (mut folders, mut token) = (Vec::new(), None);
+        loop {
+            let page = retrying!(self, self.try_folders(prefix, token.clone()))?;
+            let found = page.common_prefixes().iter().filter_map(|common| common.prefix());
+            folders.extend(
+                found.filter_map(|folder| folder.strip_prefix(&self.location.prefix)).map(str::to_owned),
+            );
+            token = page.next_continuation_token().map(str::to_owned);
+            if token.is_none() {
+                folders.sort();
+                return Ok(folders);
+            }
+        }
+    }
+
+    /// Removes an object; one that is not there is as good. For repairs alone: workers never remove anything.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        retrying!(self, async {
+            let removed = self.client.delete_object().bucket(self.bucket()).key(self.full_key(key)).send();
+            removed.await.map(drop).map_err(|error| self.request("remove", key).failed(&error))
+        })
+    }
+
+    async fn try_folders(
+        &self,
+        prefix: &str,
+        token: Option<String>,
+    ) -> Result<ListObjectsV2Output, StoreError> {
+        let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
+        let page = page.delimiter("/").set_continuation_token(token).send().await;
+        page.map_err(|error| self.request("list", prefix).failed(&error))
+    }
+
     async fn try_list(&self, prefix: &str, token: Option<String>) -> Result<ListObjectsV2Output, StoreError> {
         let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
         let page = page.set_continuation_token(token).send().await;
         page.map_err(|error| self.request("list", prefix).failed(&error))
     }
 
-    /// The sha256 of what lies at a key: from its metadata, else from its bytes.
-    async fn stored_digest(&self, key: &str) -> Result<Option<Digest>, StoreError> {
+    /// The sha256 of what lies at a key: from its metadata, else from its bytes. A note on an object that is not
+    /// `num_bytes` long, as ours is, is not believed: it may have been cut off since.
+    async fn stored_digest(&self, key: &str, num_bytes: usize) -> Result<Option<Digest>, StoreError> {
         match self.client.head_object().bucket(self.bucket()).key(self.full_key(key)).send().await {
             Ok(head) => {
+                let is_whole = head.content_length() == i64::try_from(num_bytes).ok();
                 let noted = head.metadata().and_then(|entries| entries.get(SHA256)?.parse().ok());
-                match noted {
+                match noted.filter(|_| is_whole) {
                     Some(digest) => Ok(Some(digest)),
                     None => Ok(self.try_get(key).await?.map(|(bytes, _)| Digest::of(&bytes))),
                 }
