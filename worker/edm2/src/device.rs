@@ -33,8 +33,35 @@ pub fn set_threads(threads: i32) {
     tch::set_num_threads(threads.max(1));
 }
 
+/// What allocators say, in lower case.
+const OUT_OF_MEMORY: [&str; 4] =
+    ["out of memory", "can't allocate memory", "cublas_status_alloc_failed", "cudnn_status_alloc_failed"];
+
+/// What is said of a device, in lower case, when every later call would fail too.
+const LOST_DEVICE: [&str; 10] = [
+    "cuda error",
+    "device-side assert",
+    "illegal memory access",
+    "unspecified launch failure",
+    "misaligned address",
+    "an illegal instruction",
+    "cublas_status_",
+    "cudnn_status_",
+    "cudnn error",
+    "uncorrectable ecc error",
+];
+
 /// Whether what torch says of a failure is that memory ran out.
 pub(crate) fn is_out_of_memory(text: &str) -> bool {
+    says(text, &OUT_OF_MEMORY)
+}
+
+/// Whether what torch says of a failure is that the device is lost to this process.
+pub(crate) fn is_lost(text: &str) -> bool {
+    says(text, &LOST_DEVICE)
+}
+
+fn says(text: &str, any_of: &[&str]) -> bool {
     let text = text.to_lowercase();
-    text.contains("out of memory") || text.contains("can't allocate memory")
+    any_of.iter().any(|words| text.contains(words))
 }

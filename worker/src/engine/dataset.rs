@@ -13,7 +13,7 @@ use fidelis_shared::payload::Tensor;
 use fidelis_shared::receipt;
 use fidelis_shared::spec::{DetectorSpec, RunSpec};
 
-use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, edm2};
+use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, edm2};
 
 /// Keeps the last run's dataset open and its detectors loaded.
 #[derive(Debug)]
@@ -61,15 +61,10 @@ impl Engine for DatasetEngine {
         self.options.device.clone()
     }
 
-    fn generate(
-        &mut self,
-        spec: &RunSpec,
-        seeds: &[u64],
-        cancel: &CancelFlag,
-    ) -> Result<ChunkOutput, EngineError> {
+    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
-        let source = Source { dataset, indices: seeds };
-        let extracted = extractor.extract(&source, spec.micro_batch as usize, &|| cancel.is_set());
+        let source = Source { dataset, indices: work.seeds };
+        let extracted = extractor.extract(&source, work.micro_batch as usize, &|| work.cancel.is_set());
         let extracted = extracted.map_err(edm2::classed)?;
         if !extracted.unreadable.is_empty() && !spec.allow_unreadable {
             let refusal = refusal(&recipe.data, &extracted.unreadable);

@@ -10,7 +10,7 @@ use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
 use fidelis_shared::spec::{FileRef, RunSpec};
 
-use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, terms};
+use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, terms};
 
 /// Keeps the nets of the last spec loaded: the next chunk most likely wants them again.
 #[derive(Debug)]
@@ -45,13 +45,10 @@ impl Engine for Edm2Engine {
         self.options.device.clone()
     }
 
-    fn generate(
-        &mut self,
-        spec: &RunSpec,
-        seeds: &[u64],
-        cancel: &CancelFlag,
-    ) -> Result<ChunkOutput, EngineError> {
-        let generated = self.load(spec)?.generate(seeds, &|| cancel.is_set()).map_err(classed)?;
+    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+        let generator = self.load(spec)?;
+        generator.set_micro_batch(work.micro_batch as usize);
+        let generated = generator.generate(work.seeds, &|| work.cancel.is_set()).map_err(classed)?;
         Ok(chunk_output(generated))
     }
 }
@@ -85,7 +82,8 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
 pub fn classed(error: GenerateError) -> EngineError {
     match error {
         GenerateError::Stopped => EngineError::Cancelled,
-        GenerateError::OutOfMemory(_) => EngineError::Environment(error.to_string()),
+        GenerateError::OutOfMemory(_) => EngineError::OutOfMemory(error.to_string()),
+        GenerateError::Device(_) => EngineError::Device(error.to_string()),
         _ if error.is_unfit() => EngineError::Unfit(error.to_string()),
         _ => EngineError::Fault(error.to_string()),
     }

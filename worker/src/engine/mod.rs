@@ -36,16 +36,22 @@ pub trait Engine: Send {
     fn device(&self) -> String;
 
     /// Makes every kind of output that `spec` asks for, one row per seed, in the seeds' order. What a seed gives
-    /// depends on the spec and the seed alone (D1).
+    /// depends on the spec and the seed alone (D1), its last bits on `micro_batch` too (D2).
     ///
     /// # Errors
     /// See [`EngineError`]. `cancel` is looked at many times per second of work.
-    fn generate(
-        &mut self,
-        spec: &RunSpec,
-        seeds: &[u64],
-        cancel: &CancelFlag,
-    ) -> Result<ChunkOutput, EngineError>;
+    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError>;
+}
+
+/// What to make of a spec.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// One image each.
+    pub seeds: &'a [u64],
+    /// Images at once: the spec's, or fewer where the device's memory does not hold as many.
+    pub micro_batch: u32,
+    /// Ends it early.
+    pub cancel: &'a CancelFlag,
 }
 
 /// What an engine made of n seeds, of those of them whose images could be read.
@@ -71,9 +77,15 @@ pub enum EngineError {
     /// The chunk's own fault: trying it again is worth a few attempts.
     #[error("{0}")]
     Fault(String),
-    /// Nobody's fault, as a device out of memory: counts for nothing.
+    /// Nobody's fault: counts for nothing.
     #[error("{0}")]
     Environment(String),
+    /// The device does not hold the micro-batch: a smaller one may fit.
+    #[error("{0}")]
+    OutOfMemory(String),
+    /// The device failed in a way that this process does not recover from: nobody's fault, and the process's end.
+    #[error("{0}")]
+    Device(String),
     /// This worker cannot run the spec, whatever the seeds.
     #[error("{0}")]
     Unfit(String),
@@ -82,7 +94,7 @@ pub enum EngineError {
 impl EngineError {
     /// True when the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Fault(_) | Self::Environment(_))
+        !matches!(self, Self::Cancelled | Self::Unfit(_))
     }
 }
 

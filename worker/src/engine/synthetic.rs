@@ -18,7 +18,7 @@ use fidelis_shared::{
     spec::{Labels, RunSpec, SyntheticSpec},
 };
 
-use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions};
+use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, Work};
 
 /// How often the cancel flag is looked at.
 const SLICE: Duration = Duration::from_millis(5);
@@ -50,13 +50,12 @@ impl Engine for SyntheticEngine {
         self.device.clone()
     }
 
-    fn generate(
-        &mut self,
-        spec: &RunSpec,
-        seeds: &[u64],
-        cancel: &CancelFlag,
-    ) -> Result<ChunkOutput, EngineError> {
+    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+        let Work { seeds, micro_batch, cancel } = *work;
         let settings = spec.synthetic.unwrap_or_default();
+        if settings.max_micro_batch.is_some_and(|max| micro_batch > max) {
+            return Err(EngineError::OutOfMemory(format!("out of memory at micro-batch `{micro_batch}`")));
+        }
         take_time(settings, seeds.len(), cancel)?;
         let seeds = &drawn_from(seeds)[..];
         let noise: Vec<f32> = seeds
@@ -161,7 +160,8 @@ mod tests {
 
     fn generate(spec: &RunSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {
         let options = EngineOptions { device: "cpu".into(), lanes: None };
-        SyntheticEngine::new(&options).generate(spec, seeds, &CancelFlag::new())
+        let work = Work { seeds, micro_batch: spec.micro_batch, cancel: &CancelFlag::new() };
+        SyntheticEngine::new(&options).generate(spec, &work)
     }
 
     /// D1: the row of a seed does not know its neighbours.
@@ -195,7 +195,8 @@ mod tests {
         let flag = CancelFlag::new();
         flag.cancel(super::super::Reason::Lost);
         let options = EngineOptions { device: "cpu".into(), lanes: None };
-        let result = SyntheticEngine::new(&options).generate(&spec, &[1], &flag);
+        let work = Work { seeds: &[1], micro_batch: 1, cancel: &flag };
+        let result = SyntheticEngine::new(&options).generate(&spec, &work);
         assert_eq!(result, Err(EngineError::Cancelled));
     }
 }

@@ -1,6 +1,6 @@
 //! Bringing a chunk into the store: data first, the receipt last.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use fidelis_shared::{
@@ -20,6 +20,9 @@ use tokio::{select, time::Instant, time::sleep};
 
 use super::{device::Made, setback::Setback};
 use crate::engine::CancelFlag;
+
+/// How long credentials that the store no longer takes are waited for with a chunk in hand.
+const RENEWAL: Duration = Duration::from_secs(60);
 
 /// A chunk as it is brought into the store.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ impl Commit<'_> {
             noise_sha256: made.output.noise_sha256,
             device: made.device,
             worker: self.worker.to_owned(),
-            micro_batch: self.spec.micro_batch,
+            micro_batch: made.micro_batch,
             seconds: self.start.elapsed().as_secs_f64(),
             attempt: self.claim.deliveries,
         })
@@ -127,14 +130,17 @@ impl Commit<'_> {
     }
 
     /// Tries until the store answers: what was computed is not thrown away for an outage. Ends when the chunk is
-    /// in other hands, or we have to stop.
+    /// in other hands, or we have to stop; and for credentials, which somebody has to renew, after a minute.
     async fn persevere<T>(
         &self,
         mut operation: impl AsyncFnMut() -> Result<T, StoreError>,
     ) -> Result<T, Setback> {
-        let (backoff, mut failures) = (Backoff::default(), 0);
+        let (backoff, mut failures, start) = (Backoff::default(), 0, Instant::now());
         loop {
             match operation().await {
+                Err(error @ StoreError::Expired { .. }) if start.elapsed() > RENEWAL => {
+                    return Err(error.into());
+                }
                 Err(error) if error.is_retryable() => {
                     failures += 1;
                     tracing::warn!("{error}; trying again");

@@ -9,6 +9,7 @@ mod pace;
 mod setback;
 mod specs;
 mod stop;
+mod unfit;
 
 use std::{pin::pin, time::Duration};
 
@@ -17,7 +18,7 @@ use fidelis_shared::{
     failpoint::{Bug, Point, planted, reach},
     files::Files,
     plan::Chunk,
-    queue::{Claim, Consumer, Failure, Leases, QueueError, Verdict},
+    queue::{Claim, Consumer, Declined, Failure, Leases, QueueError, Verdict},
     retry::Backoff,
     store::Store,
 };
@@ -40,6 +41,7 @@ use commit::Commit;
 use device::{Job, Made};
 use pace::Pace;
 use specs::{Run, Specs};
+use unfit::Unfit;
 
 /// How long one look at the queue waits for a chunk: a worker without work notices a signal within this time.
 const LOOK: Duration = Duration::from_secs(1);
@@ -87,14 +89,16 @@ pub struct Worker {
     leases: Leases,
     specs: Specs,
     pace: Pace,
+    unfit: Unfit,
 }
 
-/// What a worker does after a look at the queue.
+/// What to do after a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Claim,
-    /// Something that is nobody's fault went wrong: the next claim can wait.
+    /// Wait before claiming.
     Wait,
+    /// End the process, which cannot use its device any more.
     End,
 }
 
@@ -110,11 +114,18 @@ impl Worker {
     /// A worker that has not begun.
     pub fn new(settings: WorkerSettings, parts: Parts) -> Self {
         let leases = parts.consumer.leases();
-        Self { settings, parts, leases, specs: Specs::default(), pace: Pace::default() }
+        Self {
+            settings,
+            parts,
+            leases,
+            specs: Specs::default(),
+            pace: Pace::default(),
+            unfit: Unfit::default(),
+        }
     }
 
-    /// Works until told to stop; gives the exit code of the signal, or [`exit::INFRASTRUCTURE`] when the device hangs.
-    /// Outages of Redis and the store are waited out.
+    /// Works until told to stop; gives the exit code of the signal, or [`exit::INFRASTRUCTURE`] when the device hangs or is
+    /// lost. Outages of Redis and the store are waited out.
     ///
     /// # Errors
     /// What Redis refuses and will go on refusing.
@@ -162,17 +173,14 @@ impl Worker {
             let _lease = Lease::keep(self.leases.clone(), claim.clone(), every, cancel.clone());
             self.make_unless_stopped(claim, &cancel).await
         };
-        let next = match result {
+        let next = match &result {
             Err(Setback::Environment(_)) => Next::Wait,
-            Err(Setback::Stalled(_)) => Next::End,
+            Err(Setback::Stalled(_) | Setback::Device(_)) => Next::End,
             _ => Next::Claim,
         };
+        let demanded = self.parts.stop.is_demanded();
         let settled = self.settle(claim, result);
-        let told = if self.parts.stop.is_demanded() {
-            timeout(LAST_WORD, settled).await.unwrap_or(Ok(()))
-        } else {
-            settled.await
-        };
+        let told = if demanded { timeout(LAST_WORD, settled).await.unwrap_or(Ok(())) } else { settled.await };
         if let Err(error) = told {
             tracing::warn!("{error}; the lease will run out");
         }
@@ -222,7 +230,11 @@ impl Worker {
         if commit.is_stored().await? {
             return Ok(Done { num_images, computed: false });
         }
+        if let Some(cause) = self.unfit.cause(&claim.task.spec_digest, Instant::now()) {
+            return Err(Setback::Unfit(cause.to_owned()));
+        }
         let made = self.compute(&run, &chunk, cancel).await?;
+        self.unfit.forget(&claim.task.spec_digest);
         reach(Point::WorkerAfterMake, Some(chunk.index));
         if planted(Bug::AckBeforePut) {
             self.leases.complete(claim, num_images).await.ok();
@@ -249,7 +261,7 @@ impl Worker {
     }
 
     /// Tells Redis how it went.
-    async fn settle(&self, claim: &Claim, result: Result<Done, Setback>) -> Result<(), QueueError> {
+    async fn settle(&mut self, claim: &Claim, result: Result<Done, Setback>) -> Result<(), QueueError> {
         let (leases, backoff) = (&self.leases, Backoff::default());
         match result {
             Ok(done) => {
@@ -263,6 +275,11 @@ impl Worker {
                 tracing::warn!("handed back: {setback}");
                 backoff.run(async || leases.hand_back(claim).await).await?;
             }
+            Err(Setback::Device(cause)) => {
+                tracing::error!("handed back, and ending so that a new process starts afresh: {cause}");
+                backoff.run(async || leases.hand_back(claim).await).await?;
+            }
+            Err(Setback::Unfit(cause)) => self.decline(claim, cause).await?,
             Err(Setback::Fault(cause) | Setback::Stalled(cause)) => {
                 tracing::error!("failed: {cause}");
                 let failure = self.failure(cause);
@@ -275,6 +292,23 @@ impl Worker {
                 let failure = self.failure(cause);
                 backoff.run(async || leases.give_up(claim, &failure).await).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Leaves a run that this worker cannot make to others. Where there are none, its chunks are dead.
+    async fn decline(&mut self, claim: &Claim, cause: String) -> Result<(), QueueError> {
+        let (times, away) = self.unfit.note(claim.task.spec_digest, &cause, Instant::now());
+        let (leases, failure) = (&self.leases, self.failure(cause));
+        let declined = Backoff::default().run(async || leases.decline(claim, &failure).await).await?;
+        match declined {
+            Declined::Dead => tracing::error!("dead, as no worker can make it: {}", failure.cause),
+            Declined::Returned if times == 1 => tracing::warn!("left to others: {}", failure.cause),
+            Declined::Returned | Declined::Lost => tracing::info!("left to others: {}", failure.cause),
+        }
+        // What nobody can make is got over with at once.
+        if declined != Declined::Dead {
+            self.parts.consumer.avoid(&claim.pool, away);
         }
         Ok(())
     }

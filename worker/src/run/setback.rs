@@ -16,6 +16,13 @@ pub enum Setback {
     /// Nobody's fault (I8): it goes back as if never taken.
     #[error("{0}")]
     Environment(String),
+    /// This worker cannot make the run, whatever the seeds: it goes back for others, and counts for nothing unless
+    /// nobody else can either.
+    #[error("{0}")]
+    Unfit(String),
+    /// The device is lost to this process: the chunk goes back as if never taken, and the process ends.
+    #[error("{0}")]
+    Device(String),
     /// The chunk's own fault: the delivery counts, and the last one allowed makes it dead.
     #[error("{0}")]
     Fault(String),
@@ -45,9 +52,10 @@ impl Setback {
     pub fn of_engine(error: EngineError, reason: Option<Reason>) -> Self {
         match error {
             EngineError::Cancelled => Self::cancelled(reason),
-            // Another worker may be able to.
-            EngineError::Fault(cause) | EngineError::Unfit(cause) => Self::Fault(cause),
-            EngineError::Environment(cause) => Self::Environment(cause),
+            EngineError::Fault(cause) => Self::Fault(cause),
+            EngineError::Unfit(cause) => Self::Unfit(cause),
+            EngineError::Device(cause) => Self::Device(cause),
+            EngineError::Environment(cause) | EngineError::OutOfMemory(cause) => Self::Environment(cause),
         }
     }
 }
@@ -88,6 +96,10 @@ mod tests {
         assert_eq!(Setback::of_engine(EngineError::Cancelled, Some(Reason::Stopped)), Setback::Stopped);
         let nan = EngineError::Fault("not finite".into());
         assert_eq!(Setback::of_engine(nan, None), Setback::Fault("not finite".into()));
+        let unfit = EngineError::Unfit("no such net".into());
+        assert_eq!(Setback::of_engine(unfit, None), Setback::Unfit("no such net".into()));
+        let device = EngineError::Device("CUDA error".into());
+        assert_eq!(Setback::of_engine(device, None), Setback::Device("CUDA error".into()));
         let outage = StoreError::Contended { key: "k".into() };
         assert!(matches!(outage.into(), Setback::Environment(_)));
     }

@@ -98,6 +98,11 @@ impl Generator {
         Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes: vec![lane; lanes] })
     }
 
+    /// From now on so many images go through the nets together; for a device whose memory holds no more.
+    pub fn set_micro_batch(&mut self, micro_batch: usize) {
+        self.micro_batch = micro_batch.max(1);
+    }
+
     /// Generates the images of `seeds`; asks `stop` between sampling steps whether to give up.
     pub fn generate(
         &mut self,
