@@ -13,7 +13,10 @@ use fidelis_shared::{
     store::{Store, StoreError},
 };
 
-use crate::fleet::{Fleet, StoredRun, stored_chunks};
+use crate::{
+    fleet::{Fleet, StoredRun, stored_chunks},
+    namesake::{self, Namesake},
+};
 
 /// What submitting found and did.
 #[derive(Debug, Clone)]
@@ -55,11 +58,17 @@ pub enum SubmitError {
         /// The digest of the stored one.
         theirs: Digest,
     },
+    /// The name is another run's.
+    #[error(
+        "the name `{}` is taken by the run `{}`, whose spec differs: {}; give this one another name, or pass `--new` to keep both",
+        .0.run.name(), .0.run, .0.difference()
+    )]
+    Taken(Namesake),
     /// No such run.
     #[error("the store has no run `{0}`: submit its spec first, or check the store's url")]
     Unknown(RunId),
     /// The stored spec cannot be read.
-    #[error("the stored spec is damaged: {0}")]
+    #[error("the stored spec is damaged: {0}; submitting the spec file again puts it right")]
     Damaged(SpecError),
     /// S3.
     #[error(transparent)]
@@ -75,7 +84,7 @@ impl SubmitError {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Queue(error) => error.is_retryable(),
-            Self::Foreign { .. } | Self::Unknown(_) | Self::Damaged(_) => false,
+            Self::Foreign { .. } | Self::Taken(_) | Self::Unknown(_) | Self::Damaged(_) => false,
         }
     }
 
@@ -83,14 +92,25 @@ impl SubmitError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Foreign { .. } | Self::Damaged(_) => exit::INTEGRITY,
-            Self::Unknown(_) => exit::USAGE,
+            Self::Taken(_) | Self::Unknown(_) => exit::USAGE,
             Self::Store(error) => error.exit_code(),
             Self::Queue(error) => error.exit_code(),
         }
     }
 }
 
-/// Submits a validated, resolved spec.
+/// Refuses a spec whose name another run of the store has.
+///
+/// # Errors
+/// [`SubmitError::Taken`] with the difference; what kept the store from answering.
+pub async fn check_name(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
+    match namesake::find(store, spec).await? {
+        Some(namesake) => Err(SubmitError::Taken(namesake)),
+        None => Ok(()),
+    }
+}
+
+/// Submits a validated, resolved spec. One that was cancelled goes on.
 ///
 /// # Errors
 /// See [`SubmitError`]; submitting again is always safe.
@@ -101,6 +121,9 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
     let run = StoredRun::new(spec);
     let stored = stored_chunks(&fleet.store, &run.run).await?;
     let missing = run.missing(&stored);
+    if fleet.queue.resume(&run.run).await? {
+        tracing::info!("the run was cancelled: it goes on");
+    }
     let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
 }
@@ -122,7 +145,8 @@ pub async fn find(store: &Store, run: &RunId) -> Result<StoredRun, SubmitError> 
 }
 
 /// The spec is created once. One of the same digest differs in nothing but the files' paths: then the newer paths,
-/// which have just been read, replace those of a folder that may be gone.
+/// which have just been read, replace those of a folder that may be gone. One that does not describe the run whose
+/// key it has was damaged, and is put right.
 async fn store_spec(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
     let key = keys::spec(&spec.run_id());
     let bytes = bytes::Bytes::from(spec.to_json());
@@ -131,9 +155,14 @@ async fn store_spec(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
         other => return Ok(other.map(drop)?),
     };
     let stored = store.get(&key).await?.ok_or(conflict)?;
-    let (ours, theirs) = (spec.digest(), read_spec(&key, &stored)?.digest());
-    if ours != theirs {
-        return Err(SubmitError::Foreign { key, ours, theirs });
+    match read_spec(&key, &stored) {
+        Ok(theirs) if theirs.run_id() == spec.run_id() => {
+            let (ours, theirs) = (spec.digest(), theirs.digest());
+            if ours != theirs {
+                return Err(SubmitError::Foreign { key, ours, theirs });
+            }
+        }
+        _ => tracing::warn!("`{key}` was damaged: it is put right"),
     }
     Ok(store.replace(&key, bytes, "application/json").await?)
 }

@@ -28,6 +28,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
         guidance,
         num_images: 2000,
         unreadable: Vec::new(),
+        other_micro_batch: Vec::new(),
         detectors: [("fashion-cnn".to_owned(), distance)].into(),
         timing: Timing {
             images_per_s: if guided { 21.04 } else { 41.26 },

@@ -51,6 +51,15 @@ pub enum Event {
         /// Which chunk, and why.
         dead: DeadChunk,
     },
+    /// Somebody called the run off.
+    Cancelled {
+        /// The run.
+        run: RunId,
+        /// Chunks that are stored, and found again by the next submit.
+        num_stored: u64,
+        /// Chunks of the whole run.
+        num_chunks: u64,
+    },
     /// All chunks are stored.
     Stored {
         /// The run.

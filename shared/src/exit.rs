@@ -10,7 +10,7 @@ pub const USAGE: u8 = 2;
 pub const INCONCLUSIVE: u8 = 3;
 /// There was nothing to compare.
 pub const NOTHING: u8 = 4;
-/// Some chunks are dead; they are listed.
+/// Some chunks are missing: dead, then they are listed, or cancelled. Submitting the run again goes on.
 pub const INCOMPLETE: u8 = 5;
 /// Stored bytes are not what they should be.
 pub const INTEGRITY: u8 = 6;

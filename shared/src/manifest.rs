@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit;
 use crate::ids::{ChunkIndex, Digest, RunId};
 use crate::kind::Kind;
-use crate::plan::Plan;
+use crate::plan::{Chunk, Plan};
 use crate::receipt::Receipt;
 use crate::seeds::Seeds;
 use crate::spec::RunSpec;
@@ -132,6 +132,18 @@ impl Manifest {
 }
 
 impl ManifestEntry {
+    /// The entry of one chunk's receipt.
+    ///
+    /// # Errors
+    /// [`ManifestError::Contradiction`] where it is not what the plan asks for.
+    pub fn new(expected: &Expected, chunk: &Chunk, stored: &StoredReceipt) -> Result<Self, ManifestError> {
+        if stored.receipt.chunk != chunk.index {
+            let what = format!("it is of chunk `{}`", stored.receipt.chunk);
+            return Err(ManifestError::Contradiction { chunk: chunk.index, what });
+        }
+        entry(expected, &chunk.seeds, stored)
+    }
+
     /// The seeds of the objects' rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = u64> + '_ {
         self.seeds.iter().filter(|seed| !self.unreadable.contains(seed))
@@ -194,7 +206,7 @@ pub enum ManifestError {
     )]
     Beyond { chunk: ChunkIndex, num_chunks: ChunkIndex },
     #[error(
-        "the receipt of chunk `{chunk}` contradicts the plan: {what}; delete it and submit the run again"
+        "the receipt of chunk `{chunk}` contradicts the plan: {what}; `fidelis verify --repair` sets it aside, then submit the run again"
     )]
     Contradiction { chunk: ChunkIndex, what: String },
     #[error("not a manifest: {0}; reduce the run again")]

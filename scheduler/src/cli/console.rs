@@ -55,7 +55,7 @@ impl Console {
             Event::ChunkDead { dead, .. } if !self.causes.insert(dead.cause.clone()) => {}
             Event::Reported { .. } if !self.keeps_store => {}
             _ => {
-                if matches!(event, Event::Stored { .. }) {
+                if matches!(event, Event::Stored { .. } | Event::Cancelled { .. }) {
                     self.last_line = None;
                     if let Some(bar) = self.bar.take() {
                         bar.finish_and_clear();
@@ -162,6 +162,9 @@ fn sentence(event: &Event) -> String {
                 "{run}: chunk `{chunk}` is dead after {deliveries} attempts, last on `{worker}`: {}",
                 dead.cause
             )
+        }
+        Event::Cancelled { run, num_stored, num_chunks } => {
+            format!("{run}: cancelled, with {num_stored} of {num_chunks} chunks stored")
         }
         Event::Stored { run, num_images } => format!("{run}: all {num_images} images are stored"),
         Event::Reduced { run, num_images, num_chunks } => {

@@ -10,6 +10,7 @@ use crate::{
     local::{LocalError, RedisServerError, S3ServerError, WorkersError},
     reduce::ReduceError,
     submit::SubmitError,
+    verify::VerifyError,
 };
 
 /// An error and the exit code that tells scripts what to do about it. Shown as one line.
@@ -51,7 +52,7 @@ fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
             })+
         };
     }
-    ask!(SubmitError, ReduceError, CompareError, LocalError, FleetError);
+    ask!(SubmitError, ReduceError, VerifyError, CompareError, LocalError, FleetError);
     ask!(WorkersError, RedisServerError, S3ServerError);
     failure::exit_code_of(error)
 }

@@ -6,12 +6,14 @@ mod failure;
 mod fleet;
 mod images;
 mod local;
+mod operate;
 mod presets;
 mod runs;
 mod session;
 mod signals;
 mod status;
 mod transfer;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -27,7 +29,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 2 usage or spec · 5 incomplete, dead chunks are listed · 6 integrity · \
+Exit codes: 0 done · 2 usage or spec · 5 incomplete: dead chunks, which are listed, or cancelled · 6 integrity · \
 75 infrastructure, safe to run again · 130/143 interrupted, resumable";
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +50,12 @@ enum Command {
     Status(status::StatusArgs),
     /// List the published figures that `--preset` runs, or print one as a spec
     Presets(presets::PresetsArgs),
+    /// Queue a run's dead chunks again, with all their attempts
+    Retry(operate::RetryArgs),
+    /// Take a run out of the queue; submitting it again goes on from what is stored
+    Cancel(operate::CancelArgs),
+    /// Read every object of a run and name what is wrong; --repair sets it aside
+    Verify(verify::VerifyArgs),
     /// Distance between files of features or statistics
     Metrics(evaluate::MetricsArgs),
     /// Score images that exist against reference statistics
@@ -70,6 +78,9 @@ impl Cli {
             Command::Reduce(args) => runs::reduce(args).await,
             Command::Report(args) => runs::report(args).await,
             Command::Status(args) => status::status(args).await,
+            Command::Retry(args) => operate::retry(args).await,
+            Command::Cancel(args) => operate::cancel(args).await,
+            Command::Verify(args) => verify::verify(args).await,
             Command::Presets(args) => presets::presets(args),
             Command::Metrics(args) => evaluate::metrics(args).await,
             Command::Calc(args) => images::calc(args).await,

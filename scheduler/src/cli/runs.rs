@@ -47,6 +47,9 @@ pub struct SubmitArgs {
     /// Seeds to run instead of the spec's, as 0-49999 or 1,2,5-10
     #[arg(long, value_name = "LIST")]
     seeds: Option<Seeds>,
+    /// Keep both when another spec's run has the same name
+    #[arg(long)]
+    new: bool,
     #[command(flatten)]
     fleet: FleetArgs,
     /// JSON on stdout: events, one per line
@@ -89,10 +92,21 @@ pub struct StoredArgs {
     json: bool,
 }
 
+impl SubmitArgs {
+    /// The fleet, after checking that the spec's name is free there.
+    async fn connect(&self, spec: &RunSpec) -> Result<Fleet, Failure> {
+        let fleet = self.fleet.connect().await?;
+        if !self.new {
+            submit::check_name(&fleet.store, spec).await?;
+        }
+        Ok(fleet)
+    }
+}
+
 /// Submits; prints the run's id.
 pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
     let spec = args.load(&args.fleet.store.files()).await?;
-    let fleet = args.fleet.connect().await?;
+    let fleet = args.connect(&spec).await?;
     let submitted = submit::submit(&fleet, spec).await?;
     Console::new(args.json).tell(&submitted.event());
     if !args.json {
@@ -114,7 +128,7 @@ pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
 pub async fn run(args: SubmitArgs) -> Result<u8, Failure> {
     let files = args.fleet.store.files();
     let spec = args.load(&files).await?;
-    let fleet = args.fleet.connect().await?;
+    let fleet = args.connect(&spec).await?;
     match complete((&fleet, &files), spec, &mut Console::new(args.json)).await? {
         Ended::Finished(reduced) => print(&reduced, args.json),
         Ended::Interrupted(code) => Ok(code),
@@ -209,8 +223,14 @@ pub fn incomplete(run: &StoredRun, dead: &[DeadChunk]) -> Failure {
     let cause = dead.last().map_or("", |dead| &dead.cause);
     let (run, of, list) = (&run.run, run.plan.num_chunks(), list.join(", "));
     let text = format!(
-        "run `{run}` is incomplete: chunks `{list}` of {of} are dead, the last for: {cause}; mend that and submit again"
+        "run `{run}` is incomplete: chunks `{list}` of {of} are dead, the last for: {cause}; mend that and `fidelis retry` it, or submit it again"
     );
+    Failure::new(exit::INCOMPLETE, anyhow!(text))
+}
+
+/// The failure of a run that somebody called off.
+pub fn cancelled(run: &StoredRun) -> Failure {
+    let text = format!("run `{}` was cancelled; submitting it again goes on from what is stored", run.run);
     Failure::new(exit::INCOMPLETE, anyhow!(text))
 }
 
@@ -232,6 +252,7 @@ async fn follow(
     match watched {
         Watched::Stored => Ok(exit::DONE),
         Watched::Incomplete(dead) => Err(incomplete(run, &dead)),
+        Watched::Cancelled => Err(cancelled(run)),
     }
 }
 

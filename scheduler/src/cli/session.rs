@@ -16,7 +16,7 @@ use tokio::select;
 use super::{
     Failure,
     console::Console,
-    runs::{Ended, conclude, incomplete},
+    runs::{Ended, cancelled, conclude, incomplete},
     signals::Signals,
 };
 use crate::{
@@ -147,6 +147,7 @@ impl Runs<'_> {
         match watched {
             Watched::Stored => Ok(()),
             Watched::Incomplete(dead) => Err(incomplete(run, &dead)),
+            Watched::Cancelled => Err(cancelled(run)),
         }
     }
 }

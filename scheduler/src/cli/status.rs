@@ -3,15 +3,18 @@
 use clap::Args;
 use fidelis_shared::{
     exit, keys,
-    queue::{Queue, QueueSettings},
+    queue::{DeadChunk, Progress, Queue, QueueSettings, UnfitWorker},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Failure,
     fleet::{StoreArgs, run_of},
 };
 use crate::{fleet::stored_chunks, submit};
+
+/// Of a dead chunk's last log lines; `--json` has all that were kept.
+const LOG_LINES: usize = 5;
 
 /// Which run.
 #[derive(Debug, Args)]
@@ -52,18 +55,62 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     ];
     if let Some(redis) = &args.redis {
         let queue = Queue::connect(redis, QueueSettings::default()).await?;
-        let progress = queue.progress(&run.run).await?;
-        let dead = queue.dead_chunks(&run.run).await?;
-        lines.push(match progress {
-            Some(progress) => format!("queued   {} chunks, waiting or being made", progress.queued),
-            None => "queued   nothing: redis does not know the run".to_owned(),
-        });
-        lines.extend(dead.iter().map(|dead| {
-            format!("dead     chunk {} after {} attempts: {}", dead.chunk, dead.deliveries, dead.cause)
-        }));
-        found["queued_chunks"] = json!(progress.map(|progress| progress.queued));
-        found["dead"] = json!(dead);
+        let seen = Seen {
+            progress: queue.progress(&run.run).await?,
+            dead: queue.dead_chunks(&run.run).await?,
+            unfit: queue.unfit_workers(&run.run).await?,
+        };
+        lines.extend(seen.lines());
+        seen.add_to(&mut found);
     }
     println!("{}", if args.json { found.to_string() } else { lines.join("\n") });
     Ok(exit::DONE)
+}
+
+/// What Redis knows of the run.
+struct Seen {
+    progress: Option<Progress>,
+    dead: Vec<DeadChunk>,
+    unfit: Vec<(String, UnfitWorker)>,
+}
+
+impl Seen {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![match &self.progress {
+            Some(progress) => format!("queued   {} chunks, waiting or being made", progress.queued),
+            None => "queued   nothing: redis does not know the run".to_owned(),
+        }];
+        if let Some(progress) = self.progress.filter(|progress| progress.is_cancelled) {
+            let chunks = progress.cancelled_chunks;
+            lines.push(format!("cancelled  {chunks} chunks; submitting the run again goes on"));
+        }
+        for dead in &self.dead {
+            let DeadChunk { chunk, cause, worker, device, deliveries, log } = dead;
+            let device = if device.is_empty() { "an unknown device" } else { device };
+            lines.push(format!("dead     chunk {chunk} after {deliveries} attempts: {cause}"));
+            lines.push(format!("         last on worker `{worker}`, {device}; its last lines:"));
+            lines.extend(log.iter().rev().take(LOG_LINES).rev().map(|line| format!("           {line}")));
+        }
+        for (worker, unfit) in &self.unfit {
+            lines.push(format!("unfit    worker `{worker}` cannot make it: {}", unfit.cause));
+        }
+        if !self.dead.is_empty() {
+            lines.push("next     mend the cause, then `fidelis retry` the run".to_owned());
+        }
+        lines
+    }
+
+    fn add_to(&self, found: &mut Value) {
+        let count = |pick: fn(Progress) -> u64| json!(self.progress.map(pick));
+        found["queued_chunks"] = count(|progress| progress.queued);
+        found["submitted_chunks"] = count(|progress| progress.submitted_chunks);
+        found["done_chunks"] = count(|progress| progress.done_chunks);
+        found["dead_chunks"] = count(|progress| progress.dead_chunks);
+        found["cancelled_chunks"] = count(|progress| progress.cancelled_chunks);
+        found["copies"] = count(|progress| progress.copies);
+        found["cancelled"] = json!(self.progress.map(|progress| progress.is_cancelled));
+        found["dead"] = json!(self.dead);
+        let unfit = |(worker, unfit): &(String, UnfitWorker)| json!({ "worker": worker, "reports": unfit.reports, "cause": unfit.cause });
+        found["unfit"] = self.unfit.iter().map(unfit).collect();
+    }
 }

@@ -30,6 +30,14 @@ pub enum LocalError {
         /// What the system said.
         cause: io::Error,
     },
+    /// Nothing was run in the folder.
+    #[error("`{}` is no folder that `fidelis local` left: {cause}; name its --out", folder.display())]
+    Absent {
+        /// Which.
+        folder: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// No Redis.
     #[error(transparent)]
     Redis(#[from] RedisServerError),
@@ -51,7 +59,7 @@ impl LocalError {
     /// True when the same may work later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Folder { .. } => false,
+            Self::Folder { .. } | Self::Absent { .. } => false,
             Self::RedisDied { .. } => true,
             Self::Redis(error) => error.is_retryable(),
             Self::S3(error) => error.is_retryable(),
@@ -62,7 +70,7 @@ impl LocalError {
     /// The exit code of a command that this error ends.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Folder { .. } => exit::USAGE,
+            Self::Folder { .. } | Self::Absent { .. } => exit::USAGE,
             Self::RedisDied { .. } => exit::INFRASTRUCTURE,
             Self::Redis(error) => error.exit_code(),
             Self::S3(error) => error.exit_code(),

@@ -6,9 +6,11 @@ mod fleet;
 mod redis_server;
 mod s3_atomic;
 mod s3_server;
+mod store;
 mod workers;
 
-pub use fleet::{LocalError, LocalFleet};
+pub use fleet::{BUCKET, LocalError, LocalFleet};
 pub use redis_server::{RedisServer, RedisServerError};
 pub use s3_server::{S3Server, S3ServerError};
+pub use store::LocalStore;
 pub use workers::{WorkerCommand, WorkerSlot, Workers, WorkersError, find_worker};

@@ -27,15 +27,17 @@ pub enum ReduceError {
         source: ReceiptError,
     },
     /// An object that a receipt names is not there.
-    #[error("`{key}` is gone though its receipt is there: delete the receipt and submit the run again")]
+    #[error(
+        "`{key}` is gone though its receipt is there: `fidelis verify --repair` sets the receipt aside, then submit the run again"
+    )]
     Gone {
         /// Store key.
         key: String,
     },
     /// An object's bytes are not those that its receipt names (I2).
     #[error(
-        "`{key}` holds other bytes than its receipt names (`{found}` for `{expected}`): delete both and submit the \
-         run again"
+        "`{key}` holds other bytes than its receipt names (`{found}` for `{expected}`): `fidelis verify --repair` \
+         sets both aside, then submit the run again"
     )]
     Altered {
         /// Store key.
@@ -47,13 +49,27 @@ pub enum ReduceError {
     },
     /// An object with the right digest that is no chunk of this run.
     #[error(
-        "`{key}` is not what its key says: {detail}; delete it with its receipt and submit the run again"
+        "`{key}` is not what its key says: {detail}; `fidelis verify --repair` sets it aside, then submit the run \
+         again"
     )]
     Payload {
         /// Store key.
         key: String,
         /// What is wrong with it.
         detail: String,
+    },
+    /// A chunk that was made again after a repair, and is not what it was at first.
+    #[error(
+        "nondeterminism: `{key}` was made again and has sha256 `{again}` where it had `{first}` at first; compare \
+         the two makers' versions and devices before trusting either"
+    )]
+    OtherwiseAgain {
+        /// Store key.
+        key: String,
+        /// Of the object that was lost.
+        first: Digest,
+        /// Of the one in its place.
+        again: Digest,
     },
     /// Features without a metric.
     #[error("detector `{detector}`: {source}")]

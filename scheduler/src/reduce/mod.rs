@@ -3,6 +3,7 @@
 
 mod detector;
 mod error;
+pub(crate) mod expectation;
 mod fetch;
 mod pictures;
 mod receipts;
@@ -20,7 +21,7 @@ use fidelis_shared::store::Store;
 pub use error::ReduceError;
 pub use pictures::contact_sheet;
 
-use crate::report::{Provenance, RunResult, Timing, html, markdown};
+use crate::report::{OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
 
 /// A complete run, verified.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
     let expected = Expected::of(spec);
     let receipts = receipts::load(store, &expected.run).await?;
     let manifest = Manifest::build(&expected, &receipts)?;
+    let first = expectation::load(store, &expected.run).await?;
+    expectation::check(&expected.run, &first, &manifest.chunks)?;
     receipts::check_sizes(store, &expected.run, &receipts).await?;
     let mut detectors = BTreeMap::new();
     for detector in &spec.detectors {
@@ -57,6 +60,7 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
         guidance: spec.guidance,
         num_images: manifest.num_images,
         unreadable: unreadable(&receipts),
+        other_micro_batch: OtherMicroBatch::among(spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
         timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),
         provenance: provenance(spec, &receipts),

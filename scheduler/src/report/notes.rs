@@ -32,6 +32,7 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
         ));
     }
     notes.extend(runs.iter().filter(|run| !run.unreadable.is_empty()).map(unreadable));
+    notes.extend(runs.iter().filter(|run| !run.other_micro_batch.is_empty()).map(other_micro_batch));
     if all().any(|result| result.rank_deficient) {
         notes.push(
             "* The covariance is rank-deficient: there are fewer images than features, or features that depend \
@@ -62,6 +63,19 @@ fn unreadable(run: &RunResult) -> String {
 /// Presets quote minima over three runs, which one run exceeds more often than not.
 const PUBLISHED: &str = "Published is the figure that the spec quotes beside the distance; nothing here computed it. Those of \
                          `fidelis presets` are each the lowest of three runs of 50,000 images.";
+
+fn other_micro_batch(run: &RunResult) -> String {
+    let others = &run.other_micro_batch;
+    let smallest = others.iter().map(|other| other.micro_batch).min().unwrap_or_default();
+    format!(
+        "{} of the chunks of `{}` were made with a smaller micro-batch than the {} of the spec, down to {smallest}, as \
+         memory was short. Their images may differ in the last bits from those of a device with more (`result.json` \
+         names them).",
+        thousands(others.len() as u64),
+        run.name,
+        run.provenance.micro_batch
+    )
+}
 
 fn bias(runs: &[RunResult]) -> String {
     let mut counts: Vec<u64> = runs.iter().map(|run| run.num_images).collect();

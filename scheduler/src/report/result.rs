@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fidelis_shared::ids::{Digest, RunId};
+use fidelis_shared::ids::{ChunkIndex, Digest, RunId};
 use fidelis_shared::receipt::{Receipt, Unreadable};
 use fidelis_shared::seeds::Seeds;
 use fidelis_shared::spec::{
@@ -26,12 +26,33 @@ pub struct RunResult {
     /// Images of a dataset that could not be read, and are not among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<Unreadable>,
+    /// Chunks whose maker's memory did not hold the spec's micro-batch: the last bits of their images may be other
+    /// than those of a larger device (D2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_micro_batch: Vec<OtherMicroBatch>,
     /// By detector.
     pub detectors: BTreeMap<String, DetectorResult>,
     /// How long it took.
     pub timing: Timing,
     /// What it was made of.
     pub provenance: Provenance,
+}
+
+/// A chunk that was made with another micro-batch than the spec's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherMicroBatch {
+    /// Which.
+    pub chunk: ChunkIndex,
+    /// Images that went through the nets together.
+    pub micro_batch: u32,
+}
+
+impl OtherMicroBatch {
+    /// Those among a run's receipts.
+    pub fn among<'a>(spec: &RunSpec, receipts: impl IntoIterator<Item = &'a Receipt>) -> Vec<Self> {
+        let others = receipts.into_iter().filter(|receipt| receipt.micro_batch != spec.micro_batch);
+        others.map(|receipt| Self { chunk: receipt.chunk, micro_batch: receipt.micro_batch }).collect()
+    }
 }
 
 /// A distance to the reference, in the detector's own units.

@@ -28,6 +28,8 @@ pub enum Watched {
     Stored,
     /// What is missing was given up; in order.
     Incomplete(Vec<DeadChunk>),
+    /// Somebody called the run off, and something is missing.
+    Cancelled,
 }
 
 /// What one look at the run found.
@@ -106,6 +108,9 @@ impl<'a> Watch<'a> {
         if self.is_stored() {
             return Ok(self.end(tell));
         }
+        if progress.is_some_and(|progress| progress.is_cancelled) {
+            return Ok(self.cancelled(tell));
+        }
         self.tell_dead(progress.as_ref(), tell).await?;
         let done_images = self.done_images(counted);
         tell(&self.rate.event(self.queued_run.clone(), done_images));
@@ -156,7 +161,7 @@ impl<'a> Watch<'a> {
     /// When Redis thinks that all is done, or knows nothing, or has not been checked for long.
     fn is_listing_due(&self, progress: Option<&Progress>) -> bool {
         let stale = self.listed.is_none_or(|listed| listed.elapsed() >= LIST_EVERY);
-        stale || progress.is_none_or(|progress| progress.queued == 0)
+        stale || progress.is_none_or(|progress| progress.queued == 0 || progress.is_cancelled)
     }
 
     async fn list(&mut self, counted: u64) -> Result<(), FleetError> {
@@ -180,5 +185,14 @@ impl<'a> Watch<'a> {
         tell(&self.rate.event(self.queued_run.clone(), num_images));
         tell(&Event::Stored { run: self.run.run.clone(), num_images });
         Look::Ended(Watched::Stored)
+    }
+
+    fn cancelled(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
+        tell(&Event::Cancelled {
+            run: self.run.run.clone(),
+            num_stored: self.stored.len() as u64,
+            num_chunks: u64::from(self.run.plan.num_chunks()),
+        });
+        Look::Ended(Watched::Cancelled)
     }
 }

@@ -1,0 +1,138 @@
+//! `fidelis verify`: is a stored run what it says, and if not, how does it become so again?
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::Args;
+use fidelis_shared::{exit, store::Store};
+use serde_json::json;
+
+use super::{
+    Failure,
+    fleet::{StoreArgs, files, run_of},
+};
+use crate::{
+    local::LocalStore,
+    submit,
+    verify::{Repaired, Verification, repair, verify as verify_run},
+};
+
+/// Faults and chunks listed by name; `--json` names all.
+const NAMED: usize = 20;
+
+/// Which run.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Id of the run, or its spec
+    run: String,
+    #[command(flatten)]
+    store: Option<StoreArgs>,
+    /// Folder that `fidelis local` left (its `--out`), instead of a store
+    #[arg(long, value_name = "DIR")]
+    local: Option<PathBuf>,
+    /// Set damaged objects aside, so that submitting the run makes their chunks again
+    #[arg(long)]
+    repair: bool,
+    /// JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Verifies and, if told so, repairs.
+pub async fn verify(args: VerifyArgs) -> Result<u8, Failure> {
+    let files = args.store.as_ref().map_or_else(|| files(None), StoreArgs::files);
+    let run = run_of(&args.run, &files).await?;
+    match (&args.local, &args.store) {
+        (Some(folder), _) => {
+            let local = LocalStore::open(folder).await?;
+            on(&local.store, &run, &args).await
+        }
+        (None, Some(store)) => on(&store.connect().await?, &run, &args).await,
+        (None, None) => Err(Failure::new(exit::USAGE, anyhow!("give `--store`, or `--local` with a folder"))),
+    }
+}
+
+async fn on(store: &Store, run: &fidelis_shared::ids::RunId, args: &VerifyArgs) -> Result<u8, Failure> {
+    let run = submit::find(store, run).await?;
+    let found = verify_run(store, &run).await?;
+    let repaired = if args.repair { Some(repair(store, &found).await?) } else { None };
+    if args.json {
+        let mut value = json!(found);
+        value["repaired"] = json!(repaired);
+        println!("{value}");
+    } else {
+        println!("{}", lines(&found, repaired.as_ref()).join("\n"));
+    }
+    Ok(match &repaired {
+        Some(repaired) if found.faults.iter().all(crate::verify::Fault::is_repairable) => {
+            let open = repaired.unreported || !found.missing.is_empty();
+            if open { exit::INCOMPLETE } else { exit::DONE }
+        }
+        _ => found.exit_code(),
+    })
+}
+
+fn lines(found: &Verification, repaired: Option<&Repaired>) -> Vec<String> {
+    let Verification { run, num_chunks, stored_chunks, num_objects, num_bytes, .. } = found;
+    let mut lines = vec![
+        format!("run       {run}"),
+        format!(
+            "verified  {stored_chunks} of {num_chunks} chunks: {num_objects} objects, {num_bytes} bytes read"
+        ),
+        format!(
+            "success   {}",
+            if found.success { "yes: reduced, verified and reported" } else { "not yet" }
+        ),
+    ];
+    lines.extend(found.faults.iter().take(NAMED).map(|fault| format!("fault     {fault}")));
+    lines.extend(more(found.faults.len(), "faults"));
+    if !found.missing.is_empty() {
+        let named: Vec<String> = found.missing.iter().take(NAMED).map(ToString::to_string).collect();
+        lines.push(format!("missing   chunks {}", named.join(", ")));
+        lines.extend(more(found.missing.len(), "chunks"));
+    }
+    if let Some(smallest) = found.other_micro_batch.iter().map(|other| other.micro_batch).min() {
+        let count = found.other_micro_batch.len();
+        lines.push(format!(
+            "note      {count} chunks were made with a smaller micro-batch than the spec's, down to {smallest}: their \
+             last bits may differ from other devices'"
+        ));
+    }
+    if let Some(repaired) = repaired {
+        let moved = repaired.moved.iter().take(NAMED);
+        lines.extend(moved.map(|moved| format!("aside     {} is now {}", moved.from, moved.to)));
+        lines.extend(more(repaired.moved.len(), "objects"));
+    }
+    lines.push(format!("next      {}", next_step(found, repaired)));
+    lines
+}
+
+fn more(count: usize, what: &str) -> Option<String> {
+    (count > NAMED).then(|| format!("          and {} more {what}, which --json names", count - NAMED))
+}
+
+/// What the user does now.
+fn next_step(found: &Verification, repaired: Option<&Repaired>) -> String {
+    let run = &found.run;
+    if found.faults.iter().any(|fault| !fault.is_repairable()) {
+        return "the same chunk was made twice with different bits: compare device, versions and spec of its two \
+                receipts before trusting either; under another name the run is made anew"
+            .to_owned();
+    }
+    match repaired {
+        None if !found.faults.is_empty() => format!(
+            "`fidelis verify {run} --repair` sets the faulty objects aside; submitting the run then makes those chunks \
+             again, and no others"
+        ),
+        Some(repaired) if !repaired.chunks.is_empty() => {
+            let chunks: Vec<String> = repaired.chunks.iter().take(NAMED).map(ToString::to_string).collect();
+            format!("submit the run again (`fidelis run SPEC`): it makes chunks {} again", chunks.join(", "))
+        }
+        _ if !found.missing.is_empty() => "submit the run again: it makes what is missing".to_owned(),
+        Some(repaired) if repaired.unreported => {
+            format!("`fidelis report {run}` makes manifest, result and reports again")
+        }
+        _ if !found.success => format!("`fidelis report {run}` reduces and reports it"),
+        _ => "nothing: the run is what it says".to_owned(),
+    }
+}

@@ -1,0 +1,222 @@
+//! Is a stored run what it says? Every object is read: receipts against the plan and the manifest, objects against
+//! their receipts, `_SUCCESS` against the manifest, and nothing beside them. Reading changes nothing; [`repair`] sets
+//! aside what is damaged, so that submitting the run makes those chunks again, and those alone.
+
+mod chunk;
+mod derived;
+mod fault;
+mod repair;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use fidelis_shared::{
+    exit,
+    ids::{ChunkIndex, RunId},
+    keys,
+    manifest::{Expected, ManifestEntry},
+    store::{Store, StoreError},
+};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+pub use fault::{Fault, FaultKind};
+pub use repair::{Moved, Repaired, repair};
+
+use crate::{
+    fleet::StoredRun,
+    reduce::{
+        ReduceError,
+        expectation::{self, Digests},
+    },
+    report::OtherMicroBatch,
+};
+use chunk::{Finding, Subject};
+use derived::Derived;
+
+/// Chunks read at once.
+const WIDTH: usize = 16;
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verification {
+    /// Of which run.
+    pub run: RunId,
+    /// Chunks of the plan.
+    pub num_chunks: ChunkIndex,
+    /// Chunks that have a receipt.
+    pub stored_chunks: u64,
+    /// Images of the plan.
+    pub num_images: u64,
+    /// Objects read, receipts included.
+    pub num_objects: u64,
+    /// Bytes read.
+    pub num_bytes: u64,
+    /// Whether `_SUCCESS` is there.
+    pub success: bool,
+    /// Chunks without a receipt.
+    pub missing: Vec<ChunkIndex>,
+    /// Chunks made with a smaller micro-batch than the spec's: no fault, but their last bits may differ (D2).
+    pub other_micro_batch: Vec<OtherMicroBatch>,
+    /// Everything that is wrong, by chunk.
+    pub faults: Vec<Fault>,
+    /// What the objects of faulty chunks should be, as far as anything tells.
+    #[serde(skip)]
+    digests: BTreeMap<ChunkIndex, Digests>,
+}
+
+impl Verification {
+    /// 0 clean and complete · 5 clean as far as it goes · 6 faulty.
+    pub fn exit_code(&self) -> u8 {
+        match (self.faults.is_empty(), self.missing.is_empty()) {
+            (false, _) => exit::INTEGRITY,
+            (true, false) => exit::INCOMPLETE,
+            (true, true) => exit::DONE,
+        }
+    }
+}
+
+/// Why a run could not be verified or repaired: not what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// S3.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// S3, on the way through the reducer's rooms.
+    #[error(transparent)]
+    Reduce(#[from] ReduceError),
+    /// A failure of our own.
+    #[error("verifying stopped: {0}; run it again")]
+    Internal(String),
+}
+
+impl VerifyError {
+    /// True when the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Reduce(error) => error.is_retryable(),
+            Self::Internal(_) => true,
+        }
+    }
+
+    /// The exit code of a command that this error ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) => error.exit_code(),
+            Self::Reduce(error) => error.exit_code(),
+            Self::Internal(_) => exit::INFRASTRUCTURE,
+        }
+    }
+}
+
+/// Reads and checks a whole run. One that is being made meanwhile is verified as far as it goes.
+///
+/// # Errors
+/// What kept the store from answering; faults are no errors.
+pub async fn verify(store: &Store, run: &StoredRun) -> Result<Verification, VerifyError> {
+    let Derived { manifest, success, mut faults } = derived::check(store, run).await?;
+    let first = expectation::load(store, &run.run).await?;
+    let listed = store.list(&keys::receipts_prefix(&run.run)).await?;
+    let listed: BTreeSet<String> = listed.into_iter().map(|object| object.key).collect();
+    let entries = manifest.into_iter().flat_map(|manifest| manifest.chunks);
+    let known = Known {
+        store: store.clone(),
+        expected: Expected::of(&run.spec),
+        entries: entries.map(|entry| (entry.chunk, entry)).collect(),
+        first,
+    };
+    let (findings, strays) = known.check_all(listed).await?;
+    faults.extend(strays);
+    let mut digests = BTreeMap::new();
+    let (mut num_objects, mut num_bytes, mut receipts) = (0, 0, Vec::new());
+    let mut missing: BTreeSet<ChunkIndex> = (0..run.plan.num_chunks()).collect();
+    for finding in findings {
+        (num_objects, num_bytes) = (num_objects + finding.num_objects, num_bytes + finding.num_bytes);
+        if finding.has_receipt {
+            missing.remove(&finding.chunk);
+        }
+        if !finding.faults.is_empty() {
+            digests.insert(finding.chunk, finding.digests);
+        }
+        faults.extend(finding.faults);
+        receipts.extend(finding.receipt.map(|stored| stored.receipt));
+    }
+    if success && !missing.is_empty() {
+        let detail = format!("is there though {} chunks are not", missing.len());
+        faults.push(Fault::new(FaultKind::Derived, &keys::success(&run.run), detail));
+    }
+    receipts.sort_by_key(|receipt| receipt.chunk);
+    faults.sort_by(|a, b| (a.chunk, &a.key, a.kind).cmp(&(b.chunk, &b.key, b.kind)));
+    Ok(Verification {
+        run: run.run.clone(),
+        num_chunks: run.plan.num_chunks(),
+        stored_chunks: u64::from(run.plan.num_chunks()) - missing.len() as u64,
+        num_images: run.plan.num_images(),
+        num_objects,
+        num_bytes,
+        success,
+        missing: missing.into_iter().collect(),
+        other_micro_batch: OtherMicroBatch::among(&run.spec, &receipts),
+        faults,
+        digests,
+    })
+}
+
+/// What is known before the chunks are read.
+struct Known {
+    store: Store,
+    expected: Expected,
+    entries: BTreeMap<ChunkIndex, ManifestEntry>,
+    first: BTreeMap<ChunkIndex, Digests>,
+}
+
+impl Known {
+    /// Checks every chunk that has anything; what belongs to none is a stray.
+    async fn check_all(
+        self,
+        mut listed: BTreeSet<String>,
+    ) -> Result<(Vec<Finding>, Vec<Fault>), VerifyError> {
+        let known = Arc::new(self);
+        let (mut under_way, mut findings) = (JoinSet::new(), Vec::new());
+        for index in 0..known.expected.plan.num_chunks() {
+            let ours: BTreeSet<String> =
+                known.keys_of(index).into_iter().filter_map(|key| listed.take(&key)).collect();
+            if ours.is_empty() {
+                continue;
+            }
+            let known = known.clone();
+            under_way.spawn(async move { known.check_one(index, ours).await });
+            if under_way.len() >= WIDTH {
+                findings.extend(next(&mut under_way).await?);
+            }
+        }
+        while let Some(finding) = next(&mut under_way).await? {
+            findings.push(finding);
+        }
+        let stray = |key: String| Fault::new(FaultKind::Stray, &key, "belongs to no chunk of the plan");
+        Ok((findings, listed.into_iter().map(stray).collect()))
+    }
+
+    async fn check_one(&self, index: ChunkIndex, listed: BTreeSet<String>) -> Result<Finding, StoreError> {
+        let Some(chunk) = self.expected.plan.chunk(index) else { return Ok(Finding::default()) };
+        let (entry, first) = (self.entries.get(&index), self.first.get(&index));
+        Subject { store: &self.store, expected: &self.expected, chunk, listed, entry, first }.check().await
+    }
+
+    fn keys_of(&self, index: ChunkIndex) -> Vec<String> {
+        let run = &self.expected.run;
+        let objects = self.expected.kinds.iter().map(|kind| keys::chunk(run, kind, index));
+        objects.chain([keys::receipt(run, index)]).collect()
+    }
+}
+
+async fn next(under_way: &mut JoinSet<Result<Finding, StoreError>>) -> Result<Option<Finding>, VerifyError> {
+    match under_way.join_next().await {
+        Some(Ok(finding)) => Ok(Some(finding?)),
+        Some(Err(error)) => Err(VerifyError::Internal(error.to_string())),
+        None => Ok(None),
+    }
+}
