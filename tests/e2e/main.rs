@@ -6,4 +6,6 @@ mod demo;
 mod faults;
 mod house;
 mod nets;
+mod operations;
 mod published;
+mod security;

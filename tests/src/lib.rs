@@ -9,6 +9,7 @@ mod http_server;
 pub mod lab;
 mod process;
 pub mod published;
+pub mod secure_redis;
 
 pub use fleet::{Fleet, RunFiles};
 pub use http_server::{Counts, HttpServer, Served};

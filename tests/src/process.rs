@@ -76,6 +76,17 @@ impl Process {
         Ok(Self(command.stdout(Stdio::null()).spawn()?))
     }
 
+    /// Starts `binary`; all its words go to a file.
+    pub fn start_logged<S: AsRef<OsStr>>(
+        name: &str,
+        args: &[S],
+        env: &[(String, String)],
+        log: &Path,
+    ) -> Result<Self> {
+        let log = std::fs::File::create(log)?;
+        Ok(Self(command(name, args, env)?.stdout(log.try_clone()?).stderr(log).spawn()?))
+    }
+
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
