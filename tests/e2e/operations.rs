@@ -203,6 +203,28 @@ async fn a_cancelled_run_stops_and_goes_on_with_the_next_submit() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_local_run_left_is_verified_and_repaired_in_its_folder() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let (spec, out) = (spec(&fleet, "")?, fleet.folder().join("out"));
+    let out_text = out.display().to_string();
+    let local = async || fleet.fidelis(&["local", &spec, "--out", &out_text]).await;
+    ended(&local().await?, exit::DONE)?;
+    let run = fs::read_dir(out.join("store/fidelis/runs"))?.next().context("a run")??.file_name();
+    let run = run.to_string_lossy().into_owned();
+    let victim = out.join("store/fidelis").join(features(&run.parse()?, 5));
+    let whole = fs::read(&victim)?;
+    fs::write(&victim, &whole[..whole.len() / 3])?;
+    let failed = local().await?;
+    ended(&failed, exit::INTEGRITY)?;
+    assert!(failed.stderr.contains("fidelis verify --repair"), "{}", failed.stderr);
+    ended(&fleet.fidelis(&["verify", &run, "--local", &out_text]).await?, exit::INTEGRITY)?;
+    ended(&fleet.fidelis(&["verify", &run, "--local", &out_text, "--repair"]).await?, exit::INCOMPLETE)?;
+    ended(&local().await?, exit::DONE)?;
+    assert_eq!(fs::read(&victim)?, whole, "the same bits again");
+    ended(&fleet.fidelis(&["verify", &run, "--local", &out_text]).await?, exit::DONE)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dead_chunks_are_told_and_tried_again() -> Result<()> {
     let fleet = Fleet::start().await?;
     let spec = spec(&fleet, "")?;

@@ -39,6 +39,11 @@ pub struct FleetArgs {
 }
 
 impl StoreArgs {
+    /// The same from a command whose store may be left out.
+    pub fn new(store: String, s3_endpoint: Option<String>) -> Self {
+        Self { store, s3_endpoint }
+    }
+
     /// The store, after checking that it can be used.
     ///
     /// # Errors

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::Args;
-use fidelis_shared::{exit, store::Store};
+use fidelis_shared::{exit, ids::RunId, store::Store};
 use serde_json::json;
 
 use super::{
@@ -25,8 +24,12 @@ const NAMED: usize = 20;
 pub struct VerifyArgs {
     /// Id of the run, or its spec
     run: String,
-    #[command(flatten)]
-    store: Option<StoreArgs>,
+    /// Store, as s3://bucket/prefix
+    #[arg(long, value_name = "URL", env = "FIDELIS_STORE", required_unless_present = "local")]
+    store: Option<String>,
+    /// Another S3 server than AWS, as http://host:port
+    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
+    s3_endpoint: Option<String>,
     /// Folder that `fidelis local` left (its `--out`), instead of a store
     #[arg(long, value_name = "DIR")]
     local: Option<PathBuf>,
@@ -40,19 +43,17 @@ pub struct VerifyArgs {
 
 /// Verifies and, if told so, repairs.
 pub async fn verify(args: VerifyArgs) -> Result<u8, Failure> {
-    let files = args.store.as_ref().map_or_else(|| files(None), StoreArgs::files);
-    let run = run_of(&args.run, &files).await?;
-    match (&args.local, &args.store) {
-        (Some(folder), _) => {
-            let local = LocalStore::open(folder).await?;
-            on(&local.store, &run, &args).await
-        }
-        (None, Some(store)) => on(&store.connect().await?, &run, &args).await,
-        (None, None) => Err(Failure::new(exit::USAGE, anyhow!("give `--store`, or `--local` with a folder"))),
+    let run = run_of(&args.run, &files(args.s3_endpoint.clone())).await?;
+    if let Some(folder) = &args.local {
+        let local = LocalStore::open(folder).await?;
+        return on(&local.store, &run, &args).await;
     }
+    let url = args.store.clone().unwrap_or_default();
+    let store = StoreArgs::new(url, args.s3_endpoint.clone()).connect().await?;
+    on(&store, &run, &args).await
 }
 
-async fn on(store: &Store, run: &fidelis_shared::ids::RunId, args: &VerifyArgs) -> Result<u8, Failure> {
+async fn on(store: &Store, run: &RunId, args: &VerifyArgs) -> Result<u8, Failure> {
     let run = submit::find(store, run).await?;
     let found = verify_run(store, &run).await?;
     let repaired = if args.repair { Some(repair(store, &found).await?) } else { None };
@@ -121,14 +122,17 @@ fn next_step(found: &Verification, repaired: Option<&Repaired>) -> String {
     }
     match repaired {
         None if !found.faults.is_empty() => format!(
-            "`fidelis verify {run} --repair` sets the faulty objects aside; submitting the run then makes those chunks \
-             again, and no others"
+            "`fidelis verify {run} --repair` sets the faulty objects aside; running the spec again then makes those \
+             chunks, and no others"
         ),
         Some(repaired) if !repaired.chunks.is_empty() => {
             let chunks: Vec<String> = repaired.chunks.iter().take(NAMED).map(ToString::to_string).collect();
-            format!("submit the run again (`fidelis run SPEC`): it makes chunks {} again", chunks.join(", "))
+            let chunks = chunks.join(", ");
+            format!(
+                "run the spec again (`fidelis run`, or `fidelis local` as before): it makes chunks {chunks} again"
+            )
         }
-        _ if !found.missing.is_empty() => "submit the run again: it makes what is missing".to_owned(),
+        _ if !found.missing.is_empty() => "run the spec again: it makes what is missing".to_owned(),
         Some(repaired) if repaired.unreported => {
             format!("`fidelis report {run}` makes manifest, result and reports again")
         }

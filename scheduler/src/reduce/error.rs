@@ -19,7 +19,7 @@ pub enum ReduceError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A receipt that cannot be read.
-    #[error("`{key}`: {source}")]
+    #[error("`{key}`: {source}; `fidelis verify --repair` sets it aside, then submit the run again")]
     Receipt {
         /// Store key.
         key: String,

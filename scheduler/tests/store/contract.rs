@@ -50,7 +50,8 @@ impl Place {
 
 #[tokio::test]
 async fn an_object_is_created_once_and_never_overwritten() {
-    let store = Place::new().await.store().await;
+    let place = Place::new().await;
+    let store = place.store().await;
     eprintln!("create-only honoured: {}", store.is_create_only());
     assert_eq!(store.get("a/b").await.unwrap(), None);
     assert_eq!(store.create("a/b", bytes("one")).await.unwrap(), Created::New);
@@ -97,7 +98,8 @@ async fn of_8_racing_creates_exactly_one_wins() {
 
 #[tokio::test]
 async fn derived_objects_are_replaced_and_removed() {
-    let store = Place::new().await.store().await;
+    let place = Place::new().await;
+    let store = place.store().await;
     for text in ["first", "second, longer"] {
         store.replace("report.html", bytes(text), "text/html").await.unwrap();
         assert_eq!(store.get("report.html").await.unwrap(), Some(bytes(text)));
@@ -114,7 +116,8 @@ async fn derived_objects_are_replaced_and_removed() {
 /// More than a page holds (1000).
 #[tokio::test(flavor = "multi_thread")]
 async fn listings_are_complete_sorted_and_relative() {
-    let store = Place::new().await.store().await;
+    let place = Place::new().await;
+    let store = place.store().await;
     assert_eq!(store.list("runs/").await.unwrap(), []);
     let expected: BTreeSet<String> = (0..1100).map(|i| format!("runs/a-1/{i:06}.json")).collect();
     let mut writers = JoinSet::new();
@@ -135,7 +138,8 @@ async fn listings_are_complete_sorted_and_relative() {
 
 #[tokio::test]
 async fn an_empty_and_a_large_object_come_back() {
-    let store = Place::new().await.store().await;
+    let place = Place::new().await;
+    let store = place.store().await;
     let large: Bytes = (0..20_000_003_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     for (key, body) in [("empty", Bytes::new()), ("large", large)] {
         assert_eq!(store.create(key, body.clone()).await.unwrap(), Created::New);
@@ -146,7 +150,8 @@ async fn an_empty_and_a_large_object_come_back() {
 
 #[tokio::test]
 async fn the_longest_keys_fit() {
-    let store = Place::new().await.store().await;
+    let place = Place::new().await;
+    let store = place.store().await;
     let run = format!("{}-0123456789abcdef", "n".repeat(48)).parse().unwrap();
     let kind = format!("features-{}", "d".repeat(32)).parse().unwrap();
     let chunk = keys::chunk(&run, &kind, u32::MAX);
@@ -158,7 +163,8 @@ async fn the_longest_keys_fit() {
 
 #[tokio::test]
 async fn a_good_store_passes_the_probe_again_and_again() {
-    let store = Place::new().await.store().await;
+    let place = Place::new().await;
+    let store = place.store().await;
     store.probe().await.unwrap();
     assert_eq!(store.list("").await.unwrap().len(), 1);
 }

@@ -169,7 +169,8 @@ impl Queue {
         for pool in self.pools().await? {
             let mut call = scripts::PRUNE.prepare_invoke();
             call.key(keys::REDIS_POOLS).key(keys::redis_stream(&pool));
-            call.key(keys::redis_taken(&pool)).key(keys::redis_copies(&pool)).arg(pool.as_str());
+            call.key(keys::redis_taken(&pool)).key(keys::redis_copies(&pool)).key(keys::REDIS_WORKERS);
+            call.arg(pool.as_str());
             let _: u64 = self.link.script("remove an empty pool", &call).await?;
         }
         Ok(())

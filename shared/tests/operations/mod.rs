@@ -139,22 +139,30 @@ async fn an_avoided_pool_is_left_to_others() {
     assert_eq!(claim(&mut consumer).await.task.chunk, 0, "for a while");
 }
 
+/// Long enough for a busy machine to renew in time.
+const TAIL_MS: u64 = 500;
+
+/// Renews a chunk for three leases.
+async fn hold(consumer: &Consumer, claim: &Claim) {
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(3 * TAIL_MS) {
+        assert!(consumer.leases().renew(claim).await.unwrap());
+        sleep(Duration::from_millis(TAIL_MS / 20)).await;
+    }
+}
+
 /// A chunk that somebody renews and never finishes, three that were quick, and nobody else's work left.
 async fn straggler(redis: &Redis) -> (Queue, QueuedRun, Consumer, Claim) {
-    let (queue, run) = (redis.queue(SHORT_MS).await, run("tail", 0));
+    let (queue, run) = (redis.queue(TAIL_MS).await, run("tail", 0));
     queue.enqueue(&run, &[0, 1, 2, 3]).await.unwrap();
-    let mut slow = queue.consumer("slow");
-    let held = claim(&mut slow).await;
     let mut quick = queue.consumer("quick");
     for _ in 0..3 {
         let claim = claim(&mut quick).await;
         quick.leases().complete(&claim, 4).await.unwrap();
     }
-    let since = Instant::now();
-    while since.elapsed() < Duration::from_millis(3 * SHORT_MS) {
-        assert!(slow.leases().renew(&held).await.unwrap());
-        sleep(Duration::from_millis(SHORT_MS / 10)).await;
-    }
+    let mut slow = queue.consumer("slow");
+    let held = claim(&mut slow).await;
+    hold(&slow, &held).await;
     (queue, run, slow, held)
 }
 
@@ -193,14 +201,10 @@ async fn a_copy_ends_when_the_holder_was_faster() {
 #[tokio::test]
 async fn nobody_is_copied_while_there_is_work_or_no_measure() {
     let redis = Redis::start().await;
-    let (queue, run) = (redis.queue(SHORT_MS).await, run("early", 0));
+    let (queue, run) = (redis.queue(TAIL_MS).await, run("early", 0));
     queue.enqueue(&run, &[0]).await.unwrap();
     let mut slow = queue.consumer("slow");
     let held = claim(&mut slow).await;
-    let since = Instant::now();
-    while since.elapsed() < Duration::from_millis(3 * SHORT_MS) {
-        assert!(slow.leases().renew(&held).await.unwrap());
-        sleep(Duration::from_millis(SHORT_MS / 10)).await;
-    }
+    hold(&slow, &held).await;
     assert_eq!(try_claim(&mut queue.consumer("idle")).await, None, "nobody knows how long a chunk takes");
 }
