@@ -78,10 +78,12 @@ pub fn quarantine_prefix(run: &RunId) -> String {
     format!("runs/{run}/quarantine/")
 }
 
-/// An object set aside, by its key below the run's folder and the digest of what it held.
+/// An object set aside, by its key below the run's folder and the start of the digest of what it held. Not longer than
+/// the embedded server's file names allow, whatever the run and its detectors are called.
 pub fn quarantined(run: &RunId, key: &str, sha256: &Digest) -> String {
     let name = key.strip_prefix(&run_prefix(run)).unwrap_or(key);
-    format!("{}{name}.{}", quarantine_prefix(run), sha256.short())
+    let name = name.strip_prefix("chunks/").unwrap_or(name);
+    format!("{}{name}.{}", quarantine_prefix(run), &sha256.short()[..8])
 }
 
 /// The digests that a repaired chunk's objects had at first: made again, they must have them again.
@@ -228,6 +230,16 @@ mod tests {
                 assert_in_its_folder(&run, &Kind::Latents, index);
             }
         }
+    }
+
+    /// The embedded server keeps an object's metadata in a file whose name holds the key in base64: in its bucket
+    /// `fidelis`, 161 bytes fit.
+    #[test]
+    fn the_longest_keys_fit_the_embedded_server() {
+        let run = RunId::new(&"n".repeat(crate::ids::MAX_NAME_LEN), &Digest::of(b"x")).unwrap();
+        let kind = Kind::Features("d".repeat(crate::kind::MAX_DETECTOR_LEN));
+        let longest = quarantined(&run, &chunk(&run, &kind, u32::MAX), &Digest::of(b"x"));
+        assert!(longest.len() <= 161, "{} bytes: {longest}", longest.len());
     }
 
     #[test]

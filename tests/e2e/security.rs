@@ -215,6 +215,11 @@ async fn keys_that_expire_are_renewed_in_mid_run() -> Result<()> {
     let _worker = place.worker(env.clone(), &folder.join("worker.log"))?;
     let mut run = Process::start("fidelis", &["run", &spec], &env.clone().into_iter().collect::<Vec<_>>())?;
     let run = tokio::task::spawn_blocking(move || run.wait());
+    // At its start a command looks once; in mid-run it waits.
+    while !files(&folder.join("s3"))?.iter().any(|path| path.ends_with("chunks/000000.json")) {
+        ensure!(!run.is_finished(), "the run ended before its first chunk");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let mut rotations = 0;
     while !run.is_finished() {
         tokio::time::sleep(Duration::from_millis(1200)).await;

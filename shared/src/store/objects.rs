@@ -184,7 +184,11 @@ impl Store {
         page.map_err(|error| self.request("list", prefix).failed(&error))
     }
 
-    async fn try_list(&self, prefix: &str, token: Option<String>) -> Result<ListObjectsV2Output, StoreError> {
+    pub(super) async fn try_list(
+        &self,
+        prefix: &str,
+        token: Option<String>,
+    ) -> Result<ListObjectsV2Output, StoreError> {
         let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
         let page = page.set_continuation_token(token).send().await;
         page.map_err(|error| self.request("list", prefix).failed(&error))
