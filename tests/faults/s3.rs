@@ -93,11 +93,13 @@ async fn bits_flipped_on_the_way_to_the_store() -> Result<()> {
 async fn a_worker_cut_off_from_the_store() -> Result<()> {
     let (lab, spec) = (Lab::start().await?, LabSpec::default());
     let own = lab.another_s3_proxy(1).await?;
-    let _victim = lab.worker("victim").s3(&own).start()?;
+    let go = lab.folder().join("go");
+    let wait = format!("worker:after_make = await {} if nth 1", go.display());
+    let _victim = lab.worker("victim").s3(&own).failpoints(&wait).start()?;
     let run = lab.submit(&spec).await?;
-    lab.moment("worker:before_put", 1).await?;
+    lab.moment("worker:after_make", 1).await?;
     own.set(vec![S3Rule::always("", S3Fault::Reset)]);
-    lab.moment("device:before_make", lab.count("worker:after_receipt_before_ack") + 1).await?;
+    std::fs::write(go, "")?;
     let _others = lab.workers(2)?;
     // All but the one in the victim's hands.
     lab.receipts(&run, spec.num_chunks() as usize - 1).await?;

@@ -11,13 +11,11 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository")
 }
 
-/// One of our binaries, beside the test binary that is running: `make test` builds them first.
+/// One of our binaries, beside the program that is running or, for a test, one folder up: `make test` builds them first.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("no target folder around the test binary")?;
-    let path = folder.join(name);
-    ensure!(path.exists(), "`{}` is not built: run `make build`", path.display());
-    Ok(path)
+    let running = std::env::current_exe()?;
+    let mut places = running.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    places.find(|path| path.exists()).with_context(|| format!("`{name}` is not built: run `make build`"))
 }
 
 /// How a command ended.

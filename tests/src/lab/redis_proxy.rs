@@ -1,5 +1,6 @@
 //! The way to a Redis server, which a test can disturb. Each worker may have one of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub enum Link {
     Cut,
     /// Connections stay, nothing passes; what was sent meanwhile arrives late.
     HalfOpen,
-    /// Requests arrive and are obeyed, their answers are lost with the connection.
+    /// Scripts arrive and are obeyed, their answers are lost with the connection.
     LostReplies,
     /// Every command is answered with this error, and does not arrive.
     Refusing(&'static str),
@@ -89,10 +90,11 @@ async fn serve(client: TcpStream, address: String, link: watch::Receiver<Link>) 
     let Ok(server) = TcpStream::connect(address).await else { return };
     server.set_nodelay(true).ok();
     let ((client_in, client_out), (server_in, server_out)) = (client.into_split(), server.into_split());
-    let client_out = Arc::new(tokio::sync::Mutex::new(client_out));
+    let (client_out, script) =
+        (Arc::new(tokio::sync::Mutex::new(client_out)), Arc::new(AtomicBool::new(false)));
     select! {
-        _ = requests(client_in, server_out, client_out.clone(), link.clone()) => {}
-        _ = answers(server_in, client_out, link) => {}
+        _ = requests(client_in, server_out, client_out.clone(), (link.clone(), script.clone())) => {}
+        _ = answers(server_in, client_out, (link, script)) => {}
         _ = cut.wait_for(|link| *link == Link::Cut) => {}
     }
 }
@@ -101,7 +103,7 @@ async fn requests(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     back: Arc<tokio::sync::Mutex<OwnedWriteHalf>>,
-    mut link: watch::Receiver<Link>,
+    (mut link, script): (watch::Receiver<Link>, Arc<AtomicBool>),
 ) -> Option<()> {
     let (mut buffer, mut commands) = (vec![0; 65536], resp::Counter::default());
     loop {
@@ -114,7 +116,11 @@ async fn requests(
                 let answer = format!("-{error}\r\n").repeat(num_commands);
                 back.lock().await.write_all(answer.as_bytes()).await.ok()?;
             }
-            None => to.write_all(&buffer[..len]).await.ok()?,
+            None => {
+                let is_script = buffer[..len].windows(4).any(|word| word == b"EVAL");
+                script.store(is_script, Ordering::Relaxed);
+                to.write_all(&buffer[..len]).await.ok()?;
+            }
         }
     }
 }
@@ -122,7 +128,7 @@ async fn requests(
 async fn answers(
     mut from: OwnedReadHalf,
     to: Arc<tokio::sync::Mutex<OwnedWriteHalf>>,
-    mut link: watch::Receiver<Link>,
+    (mut link, script): (watch::Receiver<Link>, Arc<AtomicBool>),
 ) -> Option<()> {
     let mut buffer = vec![0; 65536];
     loop {
@@ -130,7 +136,7 @@ async fn answers(
         link.wait_for(|link| *link != Link::HalfOpen).await.ok()?;
         let now = link.borrow().clone();
         match now {
-            Link::LostReplies => return None,
+            Link::LostReplies if script.load(Ordering::Relaxed) => return None,
             Link::Slow(time) => tokio::time::sleep(time).await,
             _ => {}
         }
