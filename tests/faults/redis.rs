@@ -63,7 +63,8 @@ async fn lost_replies_count_for_nothing() -> Result<()> {
     lab.finish(&run).await?;
     let facts = Facts::read(&lab.store().await?, &run).await?;
     assert!(facts.receipts.values().all(|(receipt, _)| receipt.attempt == 1), "I8 fair blame");
-    check_run(&lab, &spec, &Allowed::waste(0)).await?;
+    // The other run's last message may not be gone when this one's are added.
+    check_run(&lab, &spec, &Allowed { stray_messages: 1, ..Allowed::waste(0) }).await?;
     // The other run has one.
     check_waste(&lab, spec.num_chunks() + 1, &Allowed::waste(0)).map(drop)
 }
@@ -143,6 +144,7 @@ async fn a_primary_that_becomes_a_replica_is_left() -> Result<()> {
     let (mut lab, spec) = (Lab::start().await?, LabSpec::default());
     let mut replica = RedisNode::start(Persistence::None).await?;
     let mut fleet = lab.workers(WORKERS)?;
+    lab.connected(WORKERS).await?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
     lab.receipts(&run, 3).await?;
@@ -190,6 +192,8 @@ async fn out_of_memory_in_mid_run() -> Result<()> {
 async fn loading_and_busy_are_waited_out() -> Result<()> {
     let (lab, spec) = (Lab::start().await?, LabSpec::default());
     let mut fleet = lab.workers(WORKERS)?;
+    // One that is only starting may end for a refusal: 75, safe to run again.
+    lab.connected(WORKERS).await?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
     lab.receipts(&run, 2).await?;

@@ -155,6 +155,17 @@ impl Lab {
         (0..number).map(|i| self.worker(&format!("w{i}")).start()).collect()
     }
 
+    /// Waits until so many programs are connected to Redis: workers that have been let in.
+    pub async fn connected(&self, number: usize) -> Result<()> {
+        self.until(&format!("{number} connections to redis"), async || {
+            let info: String = self.redis.ask(&["INFO", "clients"]).await?;
+            let count = info.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+            // One is ours.
+            Ok(count.and_then(|count| count.trim().parse::<usize>().ok()).is_some_and(|count| count > number))
+        })
+        .await
+    }
+
     /// Runs `fidelis` to its end, off the runtime that serves the store.
     pub async fn fidelis(&self, args: &[&str]) -> Result<Outcome> {
         let (args, env) = (args.iter().map(ToString::to_string).collect::<Vec<_>>(), self.env());
