@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use fidelis_shared::exit;
 use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, WorkerPlan, check_invariants};
 
 /// Debian's libfaketime, which `make setup` installs.
@@ -19,8 +18,7 @@ fn wrong<'a>(lab: &'a Lab, offset: &str) -> Result<WorkerPlan<'a>> {
     Ok(plan.env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
 }
 
-/// Two sound workers, of which one dies with a chunk in its hands, and one whose clock is wrong by as much as S3 lets
-/// pass: hundreds of leases.
+/// Two sound workers, of which one dies with a chunk in its hands, and one whose clock is wrong by hundreds of leases.
 async fn wrong_by(offset: &str) -> Result<()> {
     let lab = Lab::start().await?;
     let spec = LabSpec { name: "clock".into(), num_images: 64, millis_per_image: 50, ..LabSpec::default() };
@@ -52,18 +50,14 @@ async fn ten_minutes_behind() -> Result<()> {
     wrong_by("-10m").await
 }
 
-/// S3 refuses what such a clock signs: the worker says so and ends, before it takes anything.
+/// S3 refuses what such a clock signs. The client may go on by the time that the server names, or the worker may end:
+/// either way the run is what it would have been.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hour_ahead_or_behind() -> Result<()> {
-    let (lab, spec) = (Lab::start().await?, LabSpec { num_images: 64, ..LabSpec::default() });
-    let run = lab.submit(&spec).await?;
-    for offset in ["+1h", "-1h"] {
-        let mut worker = wrong(&lab, offset)?.start()?;
-        let code = lab.ended("a worker with a wrong clock", &mut worker).await?;
-        assert_eq!(code, Some(i32::from(exit::INFRASTRUCTURE)));
-    }
-    assert_eq!(lab.lengths().await?, (spec.num_chunks(), 0));
-    let _sound = lab.workers(1)?;
-    lab.finish(&run).await?;
-    check_invariants(&lab, &spec, &Allowed::waste(0)).await.map(drop)
+async fn an_hour_ahead() -> Result<()> {
+    wrong_by("+1h").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_behind() -> Result<()> {
+    wrong_by("-1h").await
 }

@@ -173,7 +173,7 @@ async fn out_of_memory_in_mid_run() -> Result<()> {
     lab.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await?;
     lab.moment("worker:after_ack", lab.count("worker:after_ack") + WORKERS).await?;
     let path = spec.write(lab.folder())?.display().to_string();
-    let outcome = lab.fidelis(&["submit", &path, "--seeds", "1000-1099"]).await?;
+    let outcome = lab.fidelis(&["submit", &path, "--new", "--seeds", "1000-1099"]).await?;
     assert_eq!(outcome.code, Some(i32::from(exit::INFRASTRUCTURE)), "{outcome:#?}");
     lab.redis.ask::<()>(&["FLUSHALL"]).await?;
     lab.until("refusals", async || {
