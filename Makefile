@@ -42,7 +42,7 @@ test: build ## run every test
 parity: build ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3.11 or later, 5 GB of disk)
 	@infra/parity/parity.sh
 
-fuzz: ## look for files that a reader trips over (SECONDS=3900 is what a release had; needs cargo-fuzz)
+fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)
 	@infra/check/fuzz.sh $(SECONDS)
 
 chaos: build ## soak runs in random faults, seed after seed (SEED=1 MINUTES=0: that seed alone)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fidelis_edm2::checkpoint::Checkpoint;
 use fidelis_edm2::detector::Detector;
 use fidelis_edm2::encoder::{Encoder, StabilityVae};
 use fidelis_edm2::generate::{GenerateError, Generated, Generator, Recipe};
@@ -18,8 +19,8 @@ fn fixture(name: &str) -> PathBuf {
 
 fn recipe() -> Recipe {
     Recipe {
-        net: fixture("edm2-main.safetensors"),
-        gnet: Some(fixture("edm2-guide.safetensors")),
+        net: fixture("edm2-main.pkl"),
+        gnet: Some(fixture("edm2-guide.pkl")),
         guidance: 1.7,
         interval: None,
         sampler: Sampler { num_steps: 4, s_churn: 2.0, ..Sampler::default() },
@@ -85,7 +86,10 @@ fn latents_become_pixels_and_features_through_the_autoencoder() {
     assert!(Some(&images) == two.images.as_ref() && one.features == two.features, "lanes change no bit");
     assert_eq!(images.shape, [4, 3, latents.shape[2] * 8, latents.shape[3] * 8]);
     let shape: Vec<i64> = latents.shape.iter().map(|&n| n as i64).collect();
+    let whitening = Checkpoint::read(&recipe.net).unwrap().config.whitening.unwrap();
     let decoded = StabilityVae::load(&vae, Device::Cpu)
+        .unwrap()
+        .whitened(&whitening)
         .unwrap()
         .decode(&Tensor::from_slice(&latents.data).reshape(shape))
         .unwrap();

@@ -21,7 +21,7 @@ fn tensors(name: &str) -> TensorFile {
 }
 
 fn net(name: &str) -> Precond {
-    let checkpoint = Checkpoint::read(&fixture(&format!("edm2-{name}.safetensors"))).unwrap();
+    let checkpoint = Checkpoint::read(&fixture(&format!("edm2-{name}.pkl"))).unwrap();
     Precond::load(&checkpoint.state, &checkpoint.config, Device::Cpu, Precision::Fp32).unwrap()
 }
 
