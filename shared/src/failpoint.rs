@@ -13,6 +13,8 @@ text_enum! {
     Point: "failpoint" {
         /// A chunk is in our hands, nothing is done about it yet.
         WorkerAfterClaim = "worker:after_claim",
+        /// What is in our hands is a copy of a chunk that takes somebody else unusually long.
+        WorkerTookCopy = "worker:took_copy",
         /// On the device's thread, before the engine begins a chunk.
         DeviceBeforeMake = "device:before_make",
         /// The engine has made a chunk; nothing of it is stored.

@@ -164,6 +164,9 @@ impl Worker {
 
     /// Does what can be done about a chunk.
     async fn handle(&mut self, claim: &Claim) -> Next {
+        if claim.is_copy {
+            reach(Point::WorkerTookCopy, Some(claim.task.chunk));
+        }
         reach(Point::WorkerAfterClaim, Some(claim.task.chunk));
         let cancel = CancelFlag::new();
         let result = if self.parts.stop.is_requested() {
