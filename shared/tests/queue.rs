@@ -202,19 +202,36 @@ async fn three_failures_make_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_kills_its_workers_is_buried() {
+async fn a_chunk_that_kills_its_workers_is_looked_at_and_buried() {
     let redis = Redis::start().await;
     let (queue, run) = (redis.queue(SHORT_MS).await, run("killer", 0));
     queue.enqueue(&run, &[0]).await.unwrap();
     for name in ["a", "b", "c"] {
-        claim(&mut queue.consumer(name)).await;
+        assert!(!claim(&mut queue.consumer(name)).await.is_spent);
     }
-    sleep(Duration::from_millis(2 * SHORT_MS)).await;
-    assert_eq!(try_claim(&mut queue.consumer("d")).await, None);
+    let mut consumer = queue.consumer("d");
+    let spent = claim(&mut consumer).await;
+    assert!(spent.is_spent, "one of them may have stored it");
+    assert_eq!(queue.dead_chunks(&run.run).await.unwrap(), []);
+    assert!(consumer.leases().give_up_spent(&spent).await.unwrap());
     let dead = queue.dead_chunks(&run.run).await.unwrap();
     assert_eq!(dead[0].cause, "died `3` times in workers' hands");
     assert_eq!((dead[0].worker.as_str(), dead[0].deliveries), ("c", 3));
     assert_eq!(progress(&queue, &run).await.queued, 0);
+}
+
+#[tokio::test]
+async fn a_chunk_that_kills_whoever_looks_is_buried_unseen() {
+    let redis = Redis::start().await;
+    let (queue, run) = (redis.queue(SHORT_MS).await, run("basilisk", 0));
+    queue.enqueue(&run, &[0]).await.unwrap();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        claim(&mut queue.consumer(name)).await;
+    }
+    sleep(Duration::from_millis(2 * SHORT_MS)).await;
+    assert_eq!(try_claim(&mut queue.consumer("g")).await, None);
+    let dead = queue.dead_chunks(&run.run).await.unwrap();
+    assert_eq!((dead[0].worker.as_str(), dead[0].deliveries), ("f", 3));
 }
 
 #[tokio::test]

@@ -50,6 +50,21 @@ async fn killed_after_ack() -> Result<()> {
     killed_at("worker:after_ack", 2, 0).await
 }
 
+/// The attempts are used up, and what the first of them stored counts all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_chunk_whose_workers_died_is_not_dead() -> Result<()> {
+    let (lab, spec) = (Lab::start().await?, LabSpec { num_images: 96, ..LabSpec::default() });
+    let run = lab.submit(&spec).await?;
+    for moment in ["worker:after_receipt_before_ack", "worker:after_claim", "worker:after_claim"] {
+        let mut victim = lab.worker("victim").failpoints(&format!("{moment} = kill if chunk 3")).start()?;
+        assert_eq!(lab.ended("the victim", &mut victim).await?, None);
+    }
+    assert_eq!(lab.num_receipts(&run).await?, spec.num_chunks() as usize, "all is stored");
+    let _others = lab.workers(1)?;
+    lab.finish(&run).await?;
+    check_invariants(&lab, &spec, &Allowed::waste(0)).await.map(drop)
+}
+
 /// Chunks of a second, so that there is time to be told to stop in one.
 fn slow() -> LabSpec {
     LabSpec {

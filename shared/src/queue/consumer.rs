@@ -27,6 +27,9 @@ use crate::{
 /// A waiting consumer looks this often for what others left behind: expired leases, chunks given back, new pools.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many workers may die while they only look whether a spent chunk is stored.
+const LAST_LOOKS: u64 = 3;
+
 /// Messages that a consumer remembers to have been given.
 const MAX_KNOWN: usize = 64;
 
@@ -41,6 +44,10 @@ pub struct Claim {
     pub task: ChunkTask,
     /// How often it was handed out, this time included.
     pub deliveries: u64,
+    /// Whose hands it was in before; our own name for one that is new.
+    pub last_owner: String,
+    /// Its workers died as often as they may: what one of them stored counts, nothing is tried again.
+    pub is_spent: bool,
     /// A second try at a chunk that somebody else holds for long: whatever becomes of ours, the chunk stays theirs.
     pub is_copy: bool,
 }
@@ -48,6 +55,18 @@ pub struct Claim {
 impl Claim {
     pub(super) fn burial<'a>(&'a self, message: &'a [u8]) -> Burial<'a> {
         Burial { pool: &self.pool, id: &self.id, message, of: Some((self.task.run.clone(), self.task.chunk)) }
+    }
+
+    /// What is kept of a chunk whose workers died, after so many attempts.
+    pub(super) fn obituary(&self, max_deliveries: u32) -> DeadChunk {
+        DeadChunk {
+            chunk: self.task.chunk,
+            cause: format!("died `{max_deliveries}` times in workers' hands"),
+            worker: self.last_owner.clone(),
+            device: String::new(),
+            deliveries: max_deliveries.into(),
+            log: Vec::new(),
+        }
     }
 }
 
@@ -204,26 +223,31 @@ impl Consumer {
             return Err(QueueError::Record { url: self.link.url().to_owned(), problem });
         };
         let message = fields.get("task").map_or(&[][..], Vec::as_slice);
-        let (of, cause) = match ChunkTask::decode(message) {
-            Ok(task) if deliveries <= u64::from(self.settings.max_deliveries) => {
-                return Ok(Some(Claim { id, pool: pool.clone(), task, deliveries, is_copy }));
+        let max_deliveries = u64::from(self.settings.max_deliveries);
+        let task = match ChunkTask::decode(message) {
+            Ok(task) => task,
+            Err(error) => {
+                let of = plain_name(&fields);
+                let record = DeadChunk {
+                    chunk: of.as_ref().map_or(0, |(_, chunk)| *chunk),
+                    cause: error.to_string(),
+                    worker: last_owner,
+                    device: String::new(),
+                    deliveries: deliveries.min(max_deliveries),
+                    log: Vec::new(),
+                };
+                tracing::warn!(%pool, id, cause = record.cause, "message buried");
+                self.leases.bury(&Burial { pool, id: &id, message, of }, &record).await?;
+                return Ok(None);
             }
-            Ok(task) => {
-                (Some((task.run, task.chunk)), format!("died `{}` times in workers' hands", deliveries - 1))
-            }
-            Err(error) => (plain_name(&fields), error.to_string()),
         };
-        let chunk = of.as_ref().map_or(0, |(_, chunk)| *chunk);
-        tracing::warn!(%pool, id, chunk, worker = last_owner, cause, "message buried");
-        let record = DeadChunk {
-            chunk,
-            cause,
-            worker: last_owner,
-            device: String::new(),
-            deliveries: deliveries.min(u64::from(self.settings.max_deliveries)),
-            log: Vec::new(),
-        };
-        self.leases.bury(&Burial { pool, id: &id, message, of }, &record).await?;
+        let is_spent = deliveries > max_deliveries;
+        let claim = Claim { id, pool: pool.clone(), task, deliveries, last_owner, is_spent, is_copy };
+        if deliveries <= max_deliveries + LAST_LOOKS {
+            return Ok(Some(claim));
+        }
+        tracing::warn!(%pool, id = claim.id, chunk = claim.task.chunk, "it kills whoever looks at it: buried");
+        self.leases.give_up_spent(&claim).await?;
         Ok(None)
     }
 }

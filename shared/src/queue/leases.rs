@@ -137,6 +137,14 @@ impl Leases {
         self.bury(&claim.burial(&claim.task.encode()), &record).await
     }
 
+    /// Makes a spent chunk dead that is not stored: its workers' deaths are the cause. False: it was no longer ours.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out, and the next one looks.
+    pub async fn give_up_spent(&self, claim: &Claim) -> Result<bool, QueueError> {
+        self.bury(&claim.burial(&claim.task.encode()), &claim.obituary(self.settings.max_deliveries)).await
+    }
+
     /// Gives a chunk back at once, as if it had never been taken: eviction and the like are nobody's fault (I8).
     /// False: it was no longer ours.
     ///

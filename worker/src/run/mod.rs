@@ -233,6 +233,9 @@ impl Worker {
         if commit.is_stored().await? {
             return Ok(Done { num_images, computed: false });
         }
+        if claim.is_spent {
+            return Err(Setback::Spent);
+        }
         if let Some(cause) = self.unfit.cause(&claim.task.spec_digest, Instant::now()) {
             return Err(Setback::Unfit(cause.to_owned()));
         }
@@ -294,6 +297,10 @@ impl Worker {
                 tracing::error!("dead at once: {cause}");
                 let failure = self.failure(cause);
                 backoff.run(async || leases.give_up(claim, &failure).await).await?;
+            }
+            Err(setback @ Setback::Spent) => {
+                tracing::error!("dead: {setback}");
+                backoff.run(async || leases.give_up_spent(claim).await).await?;
             }
         }
         Ok(())

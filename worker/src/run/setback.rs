@@ -32,12 +32,15 @@ pub enum Setback {
     /// Trying again would only repeat it: dead at once.
     #[error("{0}")]
     Hopeless(String),
+    /// Its workers died as often as they may, and none of them stored it: dead, and not for anything that we saw.
+    #[error("its workers died")]
+    Spent,
 }
 
 impl Setback {
     /// True when the chunk will be tried again.
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, Self::Hopeless(_))
+        !matches!(self, Self::Hopeless(_) | Self::Spent)
     }
 
     /// The setback of cancelled work.
