@@ -102,3 +102,11 @@ pub async fn stored_chunks(store: &Store, run: &RunId) -> Result<BTreeSet<ChunkI
     let objects = store.list(&keys::receipts_prefix(run)).await?;
     Ok(objects.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect())
 }
+
+/// Whether the run is cancelled, and not submitted again since. Redis says so too, unless it lost it.
+///
+/// # Errors
+/// What kept the store from answering.
+pub async fn is_cancelled(store: &Store, run: &RunId) -> Result<bool, StoreError> {
+    Ok(store.get(&keys::cancelled(run)).await?.is_some())
+}

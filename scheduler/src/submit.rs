@@ -1,4 +1,5 @@
-//! Bringing a run before a fleet: its spec into the store, what is missing into the queue. Doing it again resumes.
+//! Bringing a run before a fleet: its spec into the store, what is missing into the queue. Doing it again resumes. And
+//! calling it off.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use fidelis_shared::{
 };
 
 use crate::{
-    fleet::{Fleet, StoredRun, stored_chunks},
+    fleet::{Fleet, StoredRun, is_cancelled, stored_chunks},
     namesake::{self, Namesake},
 };
 
@@ -121,11 +122,24 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
     let run = StoredRun::new(spec);
     let stored = stored_chunks(&fleet.store, &run.run).await?;
     let missing = run.missing(&stored);
-    if fleet.queue.resume(&run.run).await? {
+    if is_cancelled(&fleet.store, &run.run).await? {
         tracing::info!("the run was cancelled: it goes on");
+        fleet.store.remove(&keys::cancelled(&run.run)).await?;
     }
+    fleet.queue.resume(&run.run).await?;
     let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
+}
+
+/// Calls a run off: first in the store, which remembers, then in the queue. Returns how many chunks left the queue.
+///
+/// # Errors
+/// What kept either from answering; cancelling again is always safe.
+pub async fn cancel(fleet: &Fleet, run: &StoredRun) -> Result<u64, SubmitError> {
+    let text =
+        bytes::Bytes::from_static(b"cancelled: submitting the run again goes on from what is stored\n");
+    fleet.store.create(&keys::cancelled(&run.run), text).await?;
+    Ok(fleet.queue.cancel(&QueuedRun::new(&run.spec)).await?)
 }
 
 /// Reads a run back from the store.

@@ -73,6 +73,11 @@ pub fn success(run: &RunId) -> String {
     format!("runs/{run}/_SUCCESS")
 }
 
+/// There while a run is cancelled: it outlives Redis, so that nobody who finds Redis empty queues the run again.
+pub fn cancelled(run: &RunId) -> String {
+    format!("runs/{run}/_CANCELLED")
+}
+
 /// Where `verify --repair` sets damaged objects aside.
 pub fn quarantine_prefix(run: &RunId) -> String {
     format!("runs/{run}/quarantine/")

@@ -11,7 +11,10 @@ use super::{
     Failure,
     fleet::{FleetArgs, run_of},
 };
-use crate::{fleet::stored_chunks, submit};
+use crate::{
+    fleet::{is_cancelled, stored_chunks},
+    submit,
+};
 
 /// Which dead chunks.
 #[derive(Debug, Args)]
@@ -45,7 +48,7 @@ pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
     let run = run_of(&args.run, &args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
     let run = submit::find(&fleet.store, &run).await?;
-    if fleet.queue.progress(&run.run).await?.is_some_and(|progress| progress.is_cancelled) {
+    if is_cancelled(&fleet.store, &run.run).await? {
         let text =
             format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.run);
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
@@ -101,7 +104,7 @@ pub async fn cancel(args: CancelArgs) -> Result<u8, Failure> {
         );
         return Ok(exit::DONE);
     }
-    let num_cancelled = fleet.queue.cancel(&QueuedRun::new(&run.spec)).await?;
+    let num_cancelled = submit::cancel(&fleet, &run).await?;
     let value = json!({ "run": run.run, "cancelled_chunks": num_cancelled, "stored_chunks": stored.len() });
     let line = format!(
         "cancelled: {num_cancelled} chunks left the queue, {} of {num_chunks} are stored; submitting the run again \

@@ -11,7 +11,10 @@ use super::{
     Failure,
     fleet::{StoreArgs, run_of},
 };
-use crate::{fleet::stored_chunks, submit};
+use crate::{
+    fleet::{is_cancelled, stored_chunks},
+    submit,
+};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
 const LOG_LINES: usize = 5;
@@ -40,6 +43,8 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     let is_complete = store.get(&keys::success(&run.run)).await?.is_some();
     let (num_chunks, num_images) = (run.plan.num_chunks(), run.plan.num_images());
     let stored_images = run.num_images(&stored);
+    // What is stored to the end was called off too late.
+    let is_off = !run.missing(&stored).is_empty() && is_cancelled(&store, &run.run).await?;
     let mut found = json!({
         "run": run.run,
         "num_chunks": num_chunks,
@@ -47,12 +52,16 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
         "stored_chunks": stored.len(),
         "stored_images": stored_images,
         "success": is_complete,
+        "cancelled": is_off,
     });
     let mut lines = vec![
         format!("run      {}", run.run),
         format!("stored   {} of {num_chunks} chunks, {stored_images} of {num_images} images", stored.len()),
         format!("success  {}", if is_complete { "yes: reduced, verified and reported" } else { "not yet" }),
     ];
+    if is_off {
+        lines.push("cancelled  submitting the run again goes on".to_owned());
+    }
     if let Some(redis) = &args.redis {
         let queue = Queue::connect(redis, QueueSettings::default()).await?;
         let seen = Seen {
@@ -81,8 +90,7 @@ impl Seen {
             None => "queued   nothing: redis does not know the run".to_owned(),
         }];
         if let Some(progress) = self.progress.filter(|progress| progress.is_cancelled) {
-            let chunks = progress.cancelled_chunks;
-            lines.push(format!("cancelled  {chunks} chunks; submitting the run again goes on"));
+            lines.push(format!("called off {} chunks", progress.cancelled_chunks));
         }
         for dead in &self.dead {
             let DeadChunk { chunk, cause, worker, device, deliveries, log } = dead;
@@ -108,7 +116,6 @@ impl Seen {
         found["dead_chunks"] = count(|progress| progress.dead_chunks);
         found["cancelled_chunks"] = count(|progress| progress.cancelled_chunks);
         found["copies"] = count(|progress| progress.copies);
-        found["cancelled"] = json!(self.progress.map(|progress| progress.is_cancelled));
         found["dead"] = json!(self.dead);
         let unfit = |(worker, unfit): &(String, UnfitWorker)| json!({ "worker": worker, "reports": unfit.reports, "cause": unfit.cause });
         found["unfit"] = self.unfit.iter().map(unfit).collect();

@@ -12,7 +12,7 @@ use fidelis_shared::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::fleet::{Fleet, FleetError, StoredRun, stored_chunks};
+use crate::fleet::{Fleet, FleetError, StoredRun, is_cancelled, stored_chunks};
 use rate::Rate;
 
 /// How often the store is listed although Redis reports nothing new.
@@ -133,6 +133,9 @@ impl<'a> Watch<'a> {
             } else {
                 Look::Ended(Watched::Incomplete(dead))
             });
+        }
+        if is_cancelled(&self.fleet.store, &self.run.run).await? {
+            return Ok(self.cancelled(tell));
         }
         let num_chunks = self.fleet.queue.enqueue(&self.queued_run, &lost).await?;
         if num_chunks > 0 {

@@ -163,7 +163,7 @@ impl Store {
         }
     }
 
-    /// Removes an object; one that is not there is as good. For repairs alone: workers never remove anything.
+    /// Removes an object; one that is not there is as good. For the control plane: workers never remove anything.
     ///
     /// # Errors
     /// What kept the store from answering.
