@@ -1,22 +1,7 @@
 //! Workers whose clock is wrong: only Redis's counts.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result};
-use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, WorkerPlan, check_invariants};
-
-/// Debian's libfaketime, which `make setup` installs.
-fn faketime() -> Result<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
-    let libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-    libraries.into_iter().find(|path| path.exists()).context("libfaketime is missing: run `make setup`")
-}
-
-fn wrong<'a>(lab: &'a Lab, offset: &str) -> Result<WorkerPlan<'a>> {
-    let library = faketime()?.display().to_string();
-    let plan = lab.worker("wrong").env("LD_PRELOAD", &library).env("FAKETIME", offset);
-    Ok(plan.env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
-}
+use anyhow::Result;
+use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, check_invariants};
 
 /// Two sound workers, of which one dies with a chunk in its hands, and one whose clock is wrong by hundreds of leases.
 async fn wrong_by(offset: &str) -> Result<()> {
@@ -27,7 +12,7 @@ async fn wrong_by(offset: &str) -> Result<()> {
     lab.ended("the victim", &mut victim).await?;
     let _sound = lab.worker("sound").start()?;
     lab.moment("device:before_make", 2).await?;
-    let _wrong = wrong(&lab, offset)?.start()?;
+    let _wrong = lab.worker("wrong").clock(offset)?.start()?;
     lab.finish(&run).await?;
     check_invariants(&lab, &spec, &Allowed::waste(0)).await?;
     let facts = Facts::read(&lab.store().await?, &run).await?;

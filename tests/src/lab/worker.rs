@@ -1,8 +1,8 @@
 //! How a worker is started.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{LEASE, Lab, RedisProxy, S3Proxy};
 use crate::hook;
@@ -70,6 +70,13 @@ impl<'a> WorkerPlan<'a> {
         self
     }
 
+    /// With a clock that is wrong by `offset`, as libfaketime reads it: `+1h`, `-10m`.
+    pub fn clock(self, offset: &str) -> Result<Self> {
+        let library = faketime()?.display().to_string();
+        let plan = self.env("LD_PRELOAD", &library).env("FAKETIME", offset);
+        Ok(plan.env("FAKETIME_DONT_FAKE_MONOTONIC", "1"))
+    }
+
     /// Started by another program, as `["nice", "-n", "19"]`.
     #[must_use]
     pub fn started_by(mut self, words: &[&str]) -> Self {
@@ -109,4 +116,11 @@ impl<'a> WorkerPlan<'a> {
     pub fn lab(&self) -> &'a Lab {
         self.lab
     }
+}
+
+/// Debian's libfaketime, which `make setup` installs.
+fn faketime() -> Result<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|path| path.exists()).context("libfaketime is missing: run `make setup`")
 }
