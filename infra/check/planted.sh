@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Plants five mistakes, one after the other, and shows which tests and which chaos seeds find each.
-#   SEEDS   how many chaos seeds each mistake is tried with (default 3)
+#   SEEDS   how many chaos seeds each mistake is tried with (default 5)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-seeds=${SEEDS:-3}
+seeds=${SEEDS:-5}
 
 # A mistake and the tests that must find it.
 planted=(
@@ -29,19 +29,24 @@ failing() {
     sed -n 's/^ *\(FAIL\|TIMEOUT\|SIGABRT\) .*fidelis-tests::faults \([a-z0-9_:]*\)$/\2/p' | sort -u
 }
 
+words=$(mktemp)
+trap 'rm -f "$words"' EXIT
 missed=0
-printf '%-24s %-64s %s\n' "planted" "found by" "in chaos seeds"
+printf '%-24s %-14s %-12s %s\n' "planted" "chaos seeds" "promises" "found by the tests"
 for line in "${planted[@]}"; do
   read -r bug tests <<<"$line"
   export FIDELIS_TESTS_PLANT=$bug
   # shellcheck disable=SC2086  # one word a test
   mapfile -t found < <(failing $tests)
   in_seeds=0
+  : >"$words"
   for ((seed = 1; seed <= seeds; seed++)); do
-    "$chaos" --seed "$seed" >/dev/null 2>&1 || in_seeds=$((in_seeds + 1))
+    "$chaos" --seed "$seed" >>"$words" 2>/dev/null || in_seeds=$((in_seeds + 1))
   done
   unset FIDELIS_TESTS_PLANT
-  printf '%-24s %-64s %s of %s\n' "$bug" "${found[*]:-none}" "$in_seeds" "$seeds"
+  # Which promises the soak saw broken.
+  promises=$(grep -oE '^  violation: (`[^`]*`: )?[ID][0-9]+' "$words" | grep -oE '[ID][0-9]+$' | sort -u | paste -sd, - || true)
+  printf '%-24s %-14s %-12s %s\n' "$bug" "$in_seeds of $seeds" "${promises:--}" "${found[*]:-none}"
   [[ ${#found[@]} -gt 0 ]] || missed=$((missed + 1))
 done
 

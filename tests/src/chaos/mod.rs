@@ -2,6 +2,8 @@
 //! before it begins, so the seed replays the schedule.
 
 mod conductor;
+mod fault;
+mod monitor;
 mod schedule;
 
 use std::collections::BTreeMap;
@@ -10,7 +12,8 @@ use anyhow::{Context, Result};
 
 use crate::lab::{Allowed, Lab, LabSpec, check_run, check_waste};
 use conductor::Conductor;
-pub use schedule::{Event, Fault, Schedule};
+pub use fault::Fault;
+pub use schedule::{Event, Flaw, Schedule};
 
 /// What one seed came to.
 #[derive(Debug, Clone, Default)]
@@ -35,13 +38,15 @@ pub async fn play(schedule: &Schedule) -> Result<Outcome> {
     for spec in &schedule.specs {
         runs.push(lab.submit(spec).await?);
     }
-    let mut conductor = Conductor::new(&lab, schedule, &runs)?;
+    let mut conductor = Conductor::new(&lab, schedule, &runs).await?;
     let num_chunks = schedule.specs.iter().map(LabSpec::num_chunks).sum();
     let mut outcome = Outcome { num_runs: runs.len() as u64, num_chunks, ..Outcome::default() };
-    if let Err(error) = conductor.play().await {
-        outcome.violations.push(format!("{error:#}"));
-    }
+    let played = conductor.play().await;
     outcome.faults = conductor.injected();
+    if let Err(error) = played {
+        outcome.violations.push(format!("{error:#}"));
+        return Ok(outcome);
+    }
     let allowed = Allowed {
         wasted_chunks: conductor.hit_chunks(),
         redis_lost: schedule.loses_redis(),
@@ -56,6 +61,9 @@ pub async fn play(schedule: &Schedule) -> Result<Outcome> {
         } else if let Err(error) = check_run(&lab, spec, &allowed).await {
             outcome.violations.push(format!("`{run}`: {error:#}"));
         }
+    }
+    if let Err(error) = conductor.look().await {
+        outcome.violations.push(format!("{error:#}"));
     }
     match check_waste(&lab, num_chunks, &allowed) {
         Ok(wasted) => outcome.wasted_chunks = wasted,
@@ -73,6 +81,10 @@ pub fn show(schedule: &Schedule) -> Result<String> {
     );
     for spec in &schedule.specs {
         text += &format!("\n  run {}: {} images in {} chunks", spec.name, spec.num_images, spec.num_chunks());
+    }
+    for (number, Flaw { rule, clock }) in schedule.flaws.iter().enumerate() {
+        let clock = if clock.is_empty() { String::new() } else { format!("its clock is {clock} off") };
+        text += &format!("\n  worker {number}: {rule}{clock}");
     }
     for event in &schedule.events {
         text += &format!("\n  {:6} ms  {:?}", event.at_ms, event.fault);

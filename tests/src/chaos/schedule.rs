@@ -1,29 +1,20 @@
-use crate::lab::{LabSpec, Persistence, Random, S3Fault};
-
-/// Something that goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    KillWorker(u64),
-    TermWorker(u64),
-    /// Stopped for so many ms.
-    StopWorker(u64, u64),
-    KillWatch(u64),
-    FlushRedis,
-    KillRedis,
-    RedisOutOfMemory(u64),
-    CutRedis(u64),
-    HalfOpenRedis(u64),
-    LostReplies(u64),
-    SlowRedis(u64),
-    /// One request about a chunk in so many, for so many ms.
-    Store(S3Fault, u64, u64),
-}
+use super::fault::{Fault, draw, draw_of_store};
+use crate::lab::{LabSpec, Persistence, Random};
 
 /// A fault and its moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     pub at_ms: u64,
     pub fault: Fault,
+}
+
+/// What is wrong with a worker from the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flaw {
+    /// Where it dies or dozes off, as rules of the hook; empty: nowhere.
+    pub rule: String,
+    /// By how much its clock is wrong; empty: not at all.
+    pub clock: &'static str,
 }
 
 /// What a seed decides.
@@ -35,8 +26,8 @@ pub struct Schedule {
     pub specs: Vec<LabSpec>,
     /// In order.
     pub events: Vec<Event>,
-    /// Where workers kill themselves, in the order in which they are started.
-    pub failpoints: Vec<String>,
+    /// Of the workers, in the order in which they are started; later ones are sound.
+    pub flaws: Vec<Flaw>,
 }
 
 const MOMENTS: [&str; 6] = [
@@ -48,16 +39,11 @@ const MOMENTS: [&str; 6] = [
     "worker:after_ack",
 ];
 
-const STORE_FAULTS: [S3Fault; 8] = [
-    S3Fault::SlowDown,
-    S3Fault::InternalError,
-    S3Fault::Conflict,
-    S3Fault::FalsePrecondition,
-    S3Fault::Reset,
-    S3Fault::ReplyLost,
-    S3Fault::FalseFailure,
-    S3Fault::FlippedUpload,
-];
+/// S3 refuses what is signed an hour off; ten minutes it takes.
+const CLOCKS: [&str; 4] = ["+10m", "-10m", "+1h", "-1h"];
+
+/// How long the faults go on.
+const HORIZON_MS: u64 = 6500;
 
 impl Schedule {
     /// The schedule of a seed.
@@ -65,22 +51,24 @@ impl Schedule {
         let mut random = Random::new(seed);
         let num_workers = 2 + random.below(3);
         let persistence = if random.chance(0.5) { Persistence::Always } else { Persistence::None };
-        // Four shapes only, so that their baselines are soon known.
+        // Six shapes only, so that their baselines are soon known.
         let specs = ["red", "green", "blue"].iter().take(2 + random.below(2) as usize).map(|name| {
             let num_images = 320 + 160 * random.below(2);
             LabSpec { name: (*name).into(), num_images, millis_per_image: 6, ..LabSpec::default() }
         });
         let specs = specs.collect();
-        let mut events: Vec<Event> = (0..3 + random.below(6))
-            .map(|_| Event { at_ms: 500 + random.below(6000), fault: draw(&mut random) })
+        let (num_any, num_of_store) = (3 + random.below(5), 2 + random.below(3));
+        let mut events: Vec<Event> = (0..num_any + num_of_store)
+            .map(|i| Event {
+                at_ms: 500 + random.below(HORIZON_MS - 500),
+                fault: if i < num_any { draw(&mut random) } else { draw_of_store(&mut random) },
+            })
             .collect();
         events.sort_by_key(|event| event.at_ms);
-        let failpoints = (0..4).map(|_| {
-            let moment = random.pick(&MOMENTS).copied().unwrap_or(MOMENTS[0]);
-            format!("{moment} = kill if nth {}", 2 + random.below(12))
-        });
-        let failpoints = failpoints.collect();
-        Self { seed, num_workers, persistence, specs, events, failpoints }
+        let clock = random.pick(&CLOCKS).copied().unwrap_or_default();
+        let mut flaws = vec![Flaw { clock, ..Flaw::default() }];
+        flaws.extend((1..2 * num_workers).map(|_| Flaw { rule: rule(&mut random), clock: "" }));
+        Self { seed, num_workers, persistence, specs, events, flaws }
     }
 
     /// Whether Redis may forget what it had answered.
@@ -94,26 +82,13 @@ impl Schedule {
     }
 }
 
-fn draw(random: &mut Random) -> Fault {
-    let ms = 300 + random.below(2500);
-    let worker = random.below(16);
-    match random.below(14) {
-        0 | 1 => Fault::KillWorker(worker),
-        2 => Fault::TermWorker(worker),
-        3 | 4 => Fault::StopWorker(worker, 2 * ms),
-        5 => Fault::KillWatch(worker),
-        6 => Fault::FlushRedis,
-        7 => Fault::KillRedis,
-        8 => Fault::RedisOutOfMemory(ms),
-        9 => match random.below(4) {
-            0 => Fault::CutRedis(ms),
-            1 => Fault::HalfOpenRedis(ms),
-            2 => Fault::LostReplies(ms),
-            _ => Fault::SlowRedis(ms),
-        },
-        _ => {
-            let fault = random.pick(&STORE_FAULTS).copied().unwrap_or(S3Fault::SlowDown);
-            Fault::Store(fault, 2 + random.below(4), ms)
-        }
+/// A worker dies at its nth moment of some kind, or sleeps through its lease with a chunk made.
+fn rule(random: &mut Random) -> String {
+    let nth = 2 + random.below(10);
+    if random.chance(0.4) {
+        let ms = 4000 + random.below(6000);
+        return format!("worker:after_make = doze {ms} if nth {nth}");
     }
+    let moment = random.pick(&MOMENTS).copied().unwrap_or(MOMENTS[0]);
+    format!("{moment} = kill if nth {nth}")
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Signal(&'static str),
+    Doze(Duration),
     Abort,
     Panic,
     Exit(i32),
@@ -27,6 +28,7 @@ impl Action {
         Ok(match word {
             "kill" => Self::Signal("-KILL"),
             "stop" => Self::Signal("-STOP"),
+            "doze" => Self::Doze(Duration::from_millis(argument.parse().context("doze takes ms")?)),
             "abort" => Self::Abort,
             "panic" => Self::Panic,
             "exit" => Self::Exit(argument.parse().context("exit takes a code")?),
@@ -42,6 +44,7 @@ impl Action {
     pub(super) fn perform(&self) -> bool {
         match self {
             Self::Signal(signal) => send_ourselves(signal),
+            Self::Doze(time) => doze(*time),
             Self::Abort => process::abort(),
             Self::Panic => panic!("a test wants a panic here"),
             Self::Exit(code) => process::exit(*code),
@@ -73,6 +76,13 @@ fn send_ourselves(signal: &str) {
             thread::sleep(Duration::from_secs(60));
         }
     });
+}
+
+/// Stopped as a whole, renewals too, until somebody wakes us.
+fn doze(time: Duration) {
+    let (seconds, pid) = (time.as_secs_f64(), process::id());
+    Command::new("sh").arg("-c").arg(format!("sleep {seconds}; kill -CONT {pid}")).spawn().ok();
+    send_ourselves("-STOP");
 }
 
 /// Holds up this task and nothing else: renewals go on, as they would beside real work.
