@@ -99,8 +99,8 @@ impl StoredRun {
 /// # Errors
 /// What kept the store from answering.
 pub async fn stored_chunks(store: &Store, run: &RunId) -> Result<BTreeSet<ChunkIndex>, StoreError> {
-    let objects = store.list(&keys::receipts_prefix(run)).await?;
-    Ok(objects.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect())
+    let folder = store.folder(&keys::receipts_prefix(run)).await?;
+    Ok(folder.objects.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect())
 }
 
 /// Whether the run is cancelled, and not submitted again since. Redis says so too, unless it lost it.

@@ -133,8 +133,8 @@ async fn listings_are_complete_sorted_and_relative() {
     let listed = store.list("runs/a-1/").await.unwrap();
     assert!(listed.iter().map(|object| &object.key).eq(expected.iter()), "{} listed", listed.len());
     assert!(listed.iter().all(|object| object.num_bytes == 5));
-    assert_eq!(store.folders("runs/a-").await.unwrap(), ["runs/a-1/", "runs/a-2/"]);
-    assert_eq!(store.folders("runs/").await.unwrap(), ["runs/a-1/", "runs/a-2/", "runs/b-1/"]);
+    assert_eq!(store.folder("runs/a-").await.unwrap().folders, ["runs/a-1/", "runs/a-2/"]);
+    assert_eq!(store.folder("runs/").await.unwrap().folders, ["runs/a-1/", "runs/a-2/", "runs/b-1/"]);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ mod stream;
 pub(crate) use config::object_of;
 pub use config::{StoreConfig, StoreCredentials};
 pub use error::StoreError;
-pub use objects::{Created, ObjectInfo};
+pub use objects::{Created, Folder, ObjectInfo};
 pub use stream::{Fetch, ObjectBody, Opened};
 
 use std::sync::Arc;

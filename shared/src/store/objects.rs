@@ -33,6 +33,14 @@ pub struct ObjectInfo {
     pub num_bytes: u64,
 }
 
+/// What lies directly below a prefix, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folder {
+    pub objects: Vec<ObjectInfo>,
+    /// As keys that end in `/`.
+    pub folders: Vec<String>,
+}
+
 impl Store {
     /// Writes an object that must not exist yet; never overwrites (I4).
     ///
@@ -130,11 +138,8 @@ impl Store {
     pub async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StoreError> {
         let (mut objects, mut token) = (Vec::new(), None);
         loop {
-            let page = retrying!(self, self.try_list(prefix, token.clone()))?;
-            objects.extend(page.contents().iter().filter_map(|object| {
-                let key = object.key()?.strip_prefix(&self.location.prefix)?.to_owned();
-                Some(ObjectInfo { key, num_bytes: object.size()?.try_into().ok()? })
-            }));
+            let page = retrying!(self, self.try_list(prefix, None, token.clone()))?;
+            objects.extend(self.objects_of(&page));
             token = page.next_continuation_token().map(str::to_owned);
             if token.is_none() {
                 objects.sort_by(|a, b| a.key.cmp(&b.key));
@@ -143,24 +148,32 @@ impl Store {
         }
     }
 
-    /// The folders directly below `prefix`, as keys that end in `/`, sorted.
+    /// What lies directly below `prefix`, without looking into folders; as many pages as it takes.
     ///
     /// # Errors
     /// What kept the store from answering.
-    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        let (mut folders, mut token) = (Vec::new(), None);
+    pub async fn folder(&self, prefix: &str) -> Result<Folder, StoreError> {
+        let (mut folder, mut token) = (Folder::default(), None);
         loop {
-            let page = retrying!(self, self.try_folders(prefix, token.clone()))?;
+            let page = retrying!(self, self.try_list(prefix, Some("/"), token.clone()))?;
             let found = page.common_prefixes().iter().filter_map(|common| common.prefix());
-            folders.extend(
-                found.filter_map(|folder| folder.strip_prefix(&self.location.prefix)).map(str::to_owned),
-            );
+            let below = found.filter_map(|folder| folder.strip_prefix(&self.location.prefix));
+            folder.folders.extend(below.map(str::to_owned));
+            folder.objects.extend(self.objects_of(&page));
             token = page.next_continuation_token().map(str::to_owned);
             if token.is_none() {
-                folders.sort();
-                return Ok(folders);
+                folder.folders.sort();
+                folder.objects.sort_by(|a, b| a.key.cmp(&b.key));
+                return Ok(folder);
             }
         }
+    }
+
+    fn objects_of<'a>(&'a self, page: &'a ListObjectsV2Output) -> impl Iterator<Item = ObjectInfo> + 'a {
+        page.contents().iter().filter_map(|object| {
+            let key = object.key()?.strip_prefix(&self.location.prefix)?.to_owned();
+            Some(ObjectInfo { key, num_bytes: object.size()?.try_into().ok()? })
+        })
     }
 
     /// Removes an object; one that is not there is as good. For the control plane: workers never remove anything.
@@ -174,23 +187,15 @@ impl Store {
         })
     }
 
-    async fn try_folders(
-        &self,
-        prefix: &str,
-        token: Option<String>,
-    ) -> Result<ListObjectsV2Output, StoreError> {
-        let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
-        let page = page.delimiter("/").set_continuation_token(token).send().await;
-        page.map_err(|error| self.request("list", prefix).failed(&error))
-    }
-
     pub(super) async fn try_list(
         &self,
         prefix: &str,
+        delimiter: Option<&str>,
         token: Option<String>,
     ) -> Result<ListObjectsV2Output, StoreError> {
         let page = self.client.list_objects_v2().bucket(self.bucket()).prefix(self.full_key(prefix));
-        let page = page.set_continuation_token(token).send().await;
+        let page =
+            page.set_delimiter(delimiter.map(str::to_owned)).set_continuation_token(token).send().await;
         page.map_err(|error| self.request("list", prefix).failed(&error))
     }
 

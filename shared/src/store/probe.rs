@@ -43,7 +43,7 @@ impl Store {
             }),
             // Nor one to tell keys that have expired from keys that may not.
             Err(error) if matches!(status_of(&error), Some(400 | 401 | 403)) => {
-                self.try_list(keys::PROBE, None).await.map(drop)
+                self.try_list(keys::PROBE, None, None).await.map(drop)
             }
             Err(error) => Err(self.request("find", "").failed(&error)),
         }
