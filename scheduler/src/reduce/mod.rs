@@ -39,10 +39,11 @@ pub struct Reduced {
 pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceError> {
     let expected = Expected::of(spec);
     let receipts = receipts::load(store, &expected.run).await?;
-    let manifest = Manifest::build(&expected, &receipts)?;
+    let manifest = Manifest::build(&expected, &receipts.stored)?;
     let first = expectation::load(store, &expected.run).await?;
     expectation::check(&expected.run, &first, &manifest.chunks)?;
-    receipts::check_sizes(store, &expected.run, &receipts).await?;
+    receipts.check_sizes(&expected.run)?;
+    let receipts = receipts.stored;
     let mut detectors = BTreeMap::new();
     for detector in &spec.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;

@@ -10,8 +10,17 @@ use fidelis_shared::store::Store;
 
 use super::{ReduceError, fetch};
 
-/// Every receipt there is, in chunk order.
-pub(super) async fn load(store: &Store, run: &RunId) -> Result<Vec<StoredReceipt>, ReduceError> {
+/// The receipts that there are, and what lies beside them.
+#[derive(Debug)]
+pub(super) struct Receipts {
+    /// In chunk order.
+    pub(super) stored: Vec<StoredReceipt>,
+    /// Lengths by key. An object is put before the receipt that names it, so one listing has both.
+    sizes: HashMap<String, u64>,
+}
+
+/// Every receipt there is.
+pub(super) async fn load(store: &Store, run: &RunId) -> Result<Receipts, ReduceError> {
     let listed = store.list(&keys::receipts_prefix(run)).await?;
     let mut chunks: Vec<u32> =
         listed.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect();
@@ -22,31 +31,27 @@ pub(super) async fn load(store: &Store, run: &RunId) -> Result<Vec<StoredReceipt
         let receipt = Receipt::from_json(&bytes).map_err(|source| ReduceError::Receipt { key, source })?;
         Ok(StoredReceipt { receipt, sha256: Digest::of(&bytes) })
     });
-    parsed.collect()
+    let stored = parsed.collect::<Result<_, ReduceError>>()?;
+    Ok(Receipts { stored, sizes: listed.into_iter().map(|object| (object.key, object.num_bytes)).collect() })
 }
 
-/// Checks that every object of every receipt is there with its length, without reading any.
-pub(super) async fn check_sizes(
-    store: &Store,
-    run: &RunId,
-    receipts: &[StoredReceipt],
-) -> Result<(), ReduceError> {
-    let listed = store.list(&keys::receipts_prefix(run)).await?;
-    let sizes: HashMap<&str, u64> =
-        listed.iter().map(|object| (object.key.as_str(), object.num_bytes)).collect();
-    for StoredReceipt { receipt, .. } in receipts {
-        for (kind, object) in &receipt.objects {
-            let key = keys::chunk(run, kind, receipt.chunk);
-            match sizes.get(key.as_str()) {
-                None => return Err(ReduceError::Gone { key }),
-                Some(&num_bytes) if num_bytes != object.num_bytes => {
-                    let (expected, found) =
-                        (format!("{} bytes", object.num_bytes), format!("{num_bytes} bytes"));
-                    return Err(ReduceError::Altered { key, expected, found });
+impl Receipts {
+    /// Checks that every object of every receipt is there with its length, without reading any.
+    pub(super) fn check_sizes(&self, run: &RunId) -> Result<(), ReduceError> {
+        for StoredReceipt { receipt, .. } in &self.stored {
+            for (kind, object) in &receipt.objects {
+                let key = keys::chunk(run, kind, receipt.chunk);
+                match self.sizes.get(&key) {
+                    None => return Err(ReduceError::Gone { key }),
+                    Some(&num_bytes) if num_bytes != object.num_bytes => {
+                        let (expected, found) =
+                            (format!("{} bytes", object.num_bytes), format!("{num_bytes} bytes"));
+                        return Err(ReduceError::Altered { key, expected, found });
+                    }
+                    Some(_) => {}
                 }
-                Some(_) => {}
             }
         }
+        Ok(())
     }
-    Ok(())
 }
