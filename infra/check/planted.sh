@@ -45,7 +45,7 @@ for line in "${planted[@]}"; do
   done
   unset FIDELIS_TESTS_PLANT
   # Which promises the soak saw broken.
-  promises=$(grep -oE '^  violation: (`[^`]*`: )?[ID][0-9]+' "$words" | grep -oE '[ID][0-9]+$' | sort -u | paste -sd, - || true)
+  promises=$(grep -oE '^  violation: (.[^ ]*: )?[ID][0-9]+' "$words" | grep -oE '[ID][0-9]+$' | sort -u | paste -sd, - || true)
   printf '%-24s %-14s %-12s %s\n' "$bug" "$in_seeds of $seeds" "${promises:--}" "${found[*]:-none}"
   [[ ${#found[@]} -gt 0 ]] || missed=$((missed + 1))
 done

@@ -5,6 +5,7 @@
 mod fleet;
 mod redis_server;
 mod s3_atomic;
+mod s3_listing;
 mod s3_server;
 mod store;
 mod workers;

@@ -1,12 +1,18 @@
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use s3s::dto::*;
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+
+use super::s3_listing::{self, Entry, Query};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+/// Of one page of a listing, as with S3.
+const MAX_KEYS: usize = 1000;
 /// S3's own limit for one PUT is 5 GiB; bodies are held in memory here.
 const MAX_BODY_BYTES: usize = 2 << 30;
 const NUM_LOCKS: usize = 256;
@@ -17,15 +23,17 @@ const NUM_LOCKS: usize = 256;
 /// Writers of a key take turns, readers see an object with its metadata or not at all, and a write that has begun
 /// ends even if its client hangs up. The body is read before the lock is taken: a stalled client holds up nobody.
 pub(super) struct AtomicS3 {
+    /// The folder of the buckets' folders.
+    root: PathBuf,
     files: Arc<FileSystem>,
     locks: Vec<Arc<RwLock<()>>>,
     hasher: RandomState,
 }
 
 impl AtomicS3 {
-    pub(super) fn new(files: FileSystem) -> Self {
+    pub(super) fn new(root: &Path, files: FileSystem) -> Self {
         let locks = std::iter::repeat_with(Arc::default).take(NUM_LOCKS).collect();
-        AtomicS3 { files: Arc::new(files), locks, hasher: RandomState::new() }
+        AtomicS3 { root: root.to_owned(), files: Arc::new(files), locks, hasher: RandomState::new() }
     }
 
     /// Keys share locks by hash: a needless wait at worst.
@@ -148,7 +156,51 @@ impl S3 for AtomicS3 {
         &self,
         req: S3Request<ListObjectsV2Input>,
     ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        self.files.list_objects_v2(req).await
+        self.check_bucket(&req.input.bucket, &req).await?;
+        let ListObjectsV2Input {
+            bucket, prefix, delimiter, max_keys, continuation_token, start_after, ..
+        } = req.input;
+        if delimiter.as_deref().is_some_and(|delimiter| delimiter != "/") {
+            return Err(s3_error!(NotImplemented, "the only delimiter here is a slash"));
+        }
+        let query = Query {
+            prefix: prefix.clone().unwrap_or_default(),
+            after: continuation_token.clone().max(start_after.clone()).unwrap_or_default(),
+            by_folder: delimiter.is_some(),
+            max_keys: max_keys.map_or(MAX_KEYS, |max| usize::try_from(max).unwrap_or(0).min(MAX_KEYS)),
+        };
+        let (folder, max_keys) = (self.root.join(&bucket), query.max_keys as i32);
+        let listed = tokio::task::spawn_blocking(move || s3_listing::page(&folder, &query)).await;
+        let page = listed.map_err(io::Error::other).flatten();
+        let page = page.map_err(|error| s3_error!(InternalError, "cannot list the folder: {error}"))?;
+        let key_count = page.entries.len() as i32;
+        let last = page.entries.last().map(|entry| entry.key().to_owned());
+        let (mut contents, mut common_prefixes) = (Vec::new(), Vec::new());
+        for entry in page.entries {
+            match entry {
+                Entry::Folder(prefix) => common_prefixes.push(CommonPrefix { prefix: Some(prefix) }),
+                Entry::Object { key, num_bytes, modified } => contents.push(Object {
+                    key: Some(key),
+                    size: Some(num_bytes as i64),
+                    last_modified: Some(modified.into()),
+                    ..Object::default()
+                }),
+            }
+        }
+        Ok(S3Response::new(ListObjectsV2Output {
+            name: Some(bucket),
+            prefix,
+            delimiter,
+            continuation_token,
+            start_after,
+            max_keys: Some(max_keys),
+            key_count: Some(key_count),
+            is_truncated: Some(page.is_truncated),
+            next_continuation_token: last.filter(|_| page.is_truncated),
+            contents: Some(contents),
+            common_prefixes: Some(common_prefixes),
+            ..ListObjectsV2Output::default()
+        }))
     }
 
     async fn create_multipart_upload(

@@ -60,7 +60,7 @@ impl S3Server {
         let files = FileSystem::new(root).map_err(|error| refused(io::Error::other(format!("{error:?}"))))?;
         let credentials = credentials.map_or_else(fresh_credentials, Ok).map_err(S3ServerError::Secret)?;
 
-        let mut service = S3ServiceBuilder::new(AtomicS3::new(files));
+        let mut service = S3ServiceBuilder::new(AtomicS3::new(root, files));
         let keys = Keys(Arc::new(RwLock::new(credentials.clone())));
         service.set_auth(keys.clone());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(S3ServerError::Port)?;
