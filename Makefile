@@ -10,6 +10,9 @@ N ?= 2000
 SEED ?= 1
 MINUTES ?= 0
 
+# How often `make faults` runs every test.
+TIMES ?= 5
+
 # How long `make fuzz` looks, all targets together.
 SECONDS ?= 600
 
@@ -18,7 +21,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build demo demo-train test parity fuzz chaos planted garage lint fmt
+.PHONY: help setup build demo demo-train test parity fuzz chaos faults planted garage lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +50,9 @@ fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)
 
 chaos: build ## soak runs in random faults, seed after seed (SEED=1 MINUTES=0: that seed alone)
 	@$${CARGO_TARGET_DIR:-target}/release/fidelis-chaos --seed $(SEED) --minutes $(MINUTES)
+
+faults: build ## run the tests of faults TIMES=5 times, each time with another seed, and print what each came to
+	@infra/check/faults.sh $(TIMES)
 
 planted: build ## plant five mistakes and show which tests find each
 	@infra/check/planted.sh

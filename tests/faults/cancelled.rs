@@ -38,7 +38,7 @@ async fn a_cancelled_run_stays_cancelled_when_redis_forgets() -> Result<()> {
 /// and keeps what it answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_with_chunks_in_dying_hands_and_resumed() -> Result<()> {
-    let (lab, spec) = (Lab::start_with(Persistence::Always, 1).await?, LabSpec::default());
+    let (lab, spec) = (Lab::start_with(Persistence::Always).await?, LabSpec::default());
     let go = lab.folder().join("go");
     let wait = format!("worker:after_make = await {} if nth 3", go.display());
     let mut dying =

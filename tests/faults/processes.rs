@@ -1,8 +1,10 @@
 //! Workers that die, stop, wake up, come and go.
 
-use anyhow::{Result, ensure};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
 use fidelis_shared::keys;
-use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, check_acknowledged, check_invariants};
+use fidelis_tests::lab::{Allowed, Facts, LEASE, Lab, LabSpec, check_acknowledged, check_invariants, record};
 
 /// A worker kills itself at `moment`, the `nth` time that it comes; others find what it left.
 async fn killed_at(moment: &str, nth: u32, wasted_chunks: u64) -> Result<()> {
@@ -11,8 +13,14 @@ async fn killed_at(moment: &str, nth: u32, wasted_chunks: u64) -> Result<()> {
     let run = lab.submit(&spec).await?;
     let code = lab.ended("the victim", &mut victim).await?;
     assert_eq!(code, None, "it was to die by a signal");
+    let died = Instant::now();
     check_acknowledged(&lab, &run).await?;
     let _others = lab.workers(2)?;
+    if moment != "worker:after_ack" {
+        let chunk = lab.last_chunk(victim.pid()).context("it did nothing")?;
+        lab.taken_over(chunk, victim.pid()).await?;
+        record("leases until takeover", format!("{:.2}", died.elapsed().div_duration_f64(LEASE)))?;
+    }
     lab.finish(&run).await?;
     let wasted = check_invariants(&lab, &spec, &Allowed::waste(wasted_chunks)).await?;
     assert_eq!(wasted, wasted_chunks);

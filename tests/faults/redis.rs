@@ -96,7 +96,7 @@ async fn flushed_in_mid_run() -> Result<()> {
 }
 
 async fn killed(persistence: Persistence, allowed: &Allowed) -> Result<()> {
-    let (lab, spec) = (Lab::start_with(persistence, 1).await?, LabSpec::default());
+    let (lab, spec) = (Lab::start_with(persistence).await?, LabSpec::default());
     let _fleet = lab.workers(WORKERS)?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;

@@ -33,7 +33,7 @@ pub struct Outcome {
 /// # Errors
 /// The lab itself failed; broken promises are told in the outcome.
 pub async fn play(schedule: &Schedule) -> Result<Outcome> {
-    let lab = Lab::start_with(schedule.persistence, schedule.seed).await?;
+    let lab = Lab::start_seeded(schedule.persistence, schedule.seed).await?;
     let mut runs = Vec::new();
     for spec in &schedule.specs {
         runs.push(lab.submit(spec).await?);

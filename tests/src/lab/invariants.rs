@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use fidelis_shared::ids::{ChunkIndex, Digest, RunId};
 use fidelis_shared::keys;
 
-use super::{Baseline, Facts, Lab, LabSpec};
+use super::{Baseline, Facts, Lab, LabSpec, record};
 
 /// What the faults of a test excuse.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,7 @@ pub fn check_waste(lab: &Lab, num_chunks: u64, allowed: &Allowed) -> Result<u64>
     let wasted = (lab.count("worker:after_make") as u64).saturating_sub(num_chunks);
     // A copy of a straggler is waste that the queue chose, once for each chunk.
     let most = allowed.wasted_chunks + lab.count("worker:took_copy") as u64;
+    record("chunks computed beyond", wasted)?;
     ensure!(wasted <= most, "I7 bounded waste: `{wasted}` chunks were computed beyond, `{most}` may be");
     Ok(wasted)
 }

@@ -6,6 +6,7 @@ mod facts;
 mod http;
 mod invariants;
 mod random;
+mod record;
 mod redis_node;
 mod redis_proxy;
 mod resp;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fidelis::local::S3Server;
-use fidelis_shared::ids::{PoolId, RunId};
+use fidelis_shared::ids::{ChunkIndex, PoolId, RunId};
 use fidelis_shared::keys;
 use fidelis_shared::queue::{Queue, QueueSettings};
 use fidelis_shared::store::Store;
@@ -31,6 +32,7 @@ pub use invariants::{
     Allowed, check_acknowledged, check_incomplete, check_invariants, check_run, check_waste,
 };
 pub use random::Random;
+pub use record::{record, seed};
 pub use redis_node::{Persistence, RedisNode};
 pub use redis_proxy::{Link, RedisProxy};
 pub use s3_proxy::{S3Fault, S3Proxy, S3Rule};
@@ -61,11 +63,17 @@ pub struct Lab {
 
 impl Lab {
     pub async fn start() -> Result<Self> {
-        Self::start_with(Persistence::None, 1).await
+        Self::start_with(Persistence::None).await
+    }
+
+    pub async fn start_with(persistence: Persistence) -> Result<Self> {
+        let seed = seed();
+        eprintln!("seed {seed}");
+        Self::start_seeded(persistence, seed).await
     }
 
     /// `seed` decides what the S3 proxy's chance decides.
-    pub async fn start_with(persistence: Persistence, seed: u64) -> Result<Self> {
+    pub async fn start_seeded(persistence: Persistence, seed: u64) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let s3 = S3Server::start(&folder.path().join("s3"), BUCKET, None).await?;
         let redis = RedisNode::start(persistence).await?;
@@ -128,6 +136,20 @@ impl Lab {
     /// How often a moment came.
     pub fn count(&self, moment: &str) -> usize {
         self.moments().iter().filter(|line| line.split(' ').next() == Some(moment)).count()
+    }
+
+    /// The chunk of the last moment of a process.
+    pub fn last_chunk(&self, pid: u32) -> Option<ChunkIndex> {
+        let moments = self.moments();
+        let last = moments.iter().rfind(|line| line.ends_with(&format!(" {pid}")))?;
+        last.split(' ').nth(1)?.parse().ok()
+    }
+
+    /// Waits until somebody else than `pid` has taken a chunk.
+    pub async fn taken_over(&self, chunk: ChunkIndex, pid: u32) -> Result<()> {
+        let (taken, own) = (format!("worker:after_claim {chunk} "), format!(" {pid}"));
+        let by_another = |line: &String| line.starts_with(&taken) && !line.ends_with(&own);
+        self.until("a takeover", async || Ok(self.moments().iter().any(by_another))).await
     }
 
     /// Waits until a moment came `times` times.
