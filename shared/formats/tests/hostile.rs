@@ -125,6 +125,19 @@ fn a_list_that_holds_itself_is_read_and_is_no_state_dict() {
     assert!(error.contains("more than options can be") || error.contains("deeper"), "{error}");
 }
 
+#[test]
+fn options_lie_eight_deep_and_no_deeper() {
+    let refused = |num_lists| {
+        let lists = (0..num_lists).fold(Py::Int(7), |inner, _| Py::List(vec![inner]));
+        let state = dict([("_init_kwargs", dict([("a", lists)]))]);
+        let bytes = pickle(&dict([("ema", object("Precond", state))]), 4);
+        net::decode(&bytes.into()).unwrap_err().to_string()
+    };
+    // The dict and the number count as well.
+    assert!(refused(7).contains("containers deeper in each other"), "{}", refused(7));
+    assert!(refused(6).contains("unknown field `a`"), "{}", refused(6));
+}
+
 fn splice(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
     let at = bytes.windows(from.len()).position(|w| w == from).unwrap();
     bytes.splice(at..at + from.len(), to.iter().copied());
@@ -175,6 +188,29 @@ fn storages_are_as_large_as_the_file_that_holds_them() {
 }
 
 #[test]
+fn a_legacy_storage_has_the_length_that_pickle_and_file_say() {
+    let refused = |pickled: i64, stored: i64| {
+        let id = vec![text("storage"), Py::Global("torch", "FloatStorage"), text("0"), text("cpu")];
+        let id = Py::Tuple([id, vec![Py::Int(pickled)]].concat());
+        let view = published::tensor(Py::Persistent(Box::new(id)), 0, &[1], &[1]);
+        let array = Array { dtype: Dtype::F32, shape: vec![1], bytes: Bytes::from_static(&[7; 4]) };
+        let mut bytes = legacy(&dict([("x", view)]), &[("0".to_owned(), array)].into());
+        let at = bytes.len() - 12;
+        bytes[at..at + 8].copy_from_slice(&stored.to_le_bytes());
+        state_dict::decode(&bytes.into()).map(drop).map_err(|error| error.to_string())
+    };
+    refused(1, 1).unwrap();
+    for (pickled, stored) in [(1, 0), (1, 2), (1, -1), (2, 1)] {
+        let line = refused(pickled, stored).unwrap_err();
+        assert!(line.contains("another length than its pickle says"), "{line}");
+    }
+    for count in [2, 1 << 61, 1 << 62, i64::MAX] {
+        let line = refused(count, count).unwrap_err();
+        assert!(line.contains(&Problem::Truncated.to_string()), "{line}");
+    }
+}
+
+#[test]
 fn bytes_that_are_shared_are_read_once() {
     let array = Array { dtype: Dtype::U8, shape: vec![1], bytes: Bytes::from_static(&[7]) };
     let Py::Call(_, arguments) = published::inline_storage(&array) else { panic!("a call") };
@@ -195,6 +231,11 @@ fn stacks_that_do_not_fit_are_named() {
         (&b"."[..], nothing),
         (b"(.", nothing),
         (b"N(s.", nothing),
+        // What lies below a mark is out of reach.
+        (b"N(.", nothing),
+        (b"N(2.", nothing),
+        (b"N(q\0.", nothing),
+        (b"N(\x85.", nothing),
         (b"t.", "no mark"),
         (b"h\0.", "was not put there"),
         (b"NNa.", "no list"),
@@ -214,6 +255,12 @@ fn stacks_that_do_not_fit_are_named() {
         let error = read(bytes.to_vec()).unwrap_err().to_string();
         assert!(error.contains(words), "{}: {error}", String::from_utf8_lossy(bytes));
     }
+}
+
+#[test]
+fn a_pop_takes_what_lies_on_top_be_it_a_mark() {
+    assert!(read(b"N(0.".to_vec()).unwrap().root().is_none());
+    assert_eq!(read(b"(NN0t.".to_vec()).unwrap().root().items().unwrap().len(), 1);
 }
 
 #[test]
