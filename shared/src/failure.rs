@@ -11,6 +11,7 @@ use crate::{
     receipt::ReceiptError,
     spec::SpecError,
     store::StoreError,
+    text,
 };
 
 /// The exit code that one of this crate's errors asks for; `None` for any other error.
@@ -28,16 +29,16 @@ pub fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
 
 /// An error and its causes in one line, without the causes that the text already names.
 pub fn one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
+    let mut line = text::line(error);
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
+        let text = text::line(error);
         if !line.contains(&text) {
             line = format!("{line}: {text}");
         }
         cause = error.source();
     }
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    line
 }
 
 #[cfg(test)]
@@ -55,6 +56,10 @@ mod tests {
     struct Inner;
 
     #[derive(Debug, thiserror::Error)]
+    #[error("`\x1b[2J\r\n` is no run")]
+    struct Quoting;
+
+    #[derive(Debug, thiserror::Error)]
     #[error("no result")]
     struct Quiet(#[source] Outer);
 
@@ -65,6 +70,7 @@ mod tests {
             one_line(&Quiet(Outer { source: Inner })),
             "no result: cannot read `x`: damaged at byte 3"
         );
+        assert_eq!(one_line(&Quoting), "`\\u{1b}[2J ` is no run");
     }
 
     #[test]

@@ -209,7 +209,7 @@ pub enum ManifestError {
         "the receipt of chunk `{chunk}` contradicts the plan: {what}; `fidelis verify --repair` sets it aside, then submit the run again"
     )]
     Contradiction { chunk: ChunkIndex, what: String },
-    #[error("not a manifest: {0}; reduce the run again")]
+    #[error("not a manifest: {}; reduce the run again", crate::text::line(.0))]
     Format(#[from] serde_json::Error),
     #[error(
         "manifest of version `{version}` where this build reads `{VERSION}`: use the build that made the run"

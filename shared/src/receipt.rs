@@ -9,6 +9,7 @@ use crate::ids::{ChunkIndex, Digest, RunId};
 use crate::kind::Kind;
 use crate::payload::Dtype;
 use crate::seeds::Seeds;
+use crate::text::line;
 
 /// The version that this build writes and reads.
 pub const VERSION: u32 = 1;
@@ -105,7 +106,7 @@ impl Receipt {
 /// Why bytes are no receipt.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    #[error("not a receipt: {0}; the object is damaged or was written by something else")]
+    #[error("not a receipt: {}; the object is damaged or was written by something else", line(.0))]
     Format(#[from] serde_json::Error),
     #[error(
         "receipt of version `{version}` where this build reads `{VERSION}`: use the build that made the run"
@@ -194,6 +195,9 @@ pub(crate) mod tests {
         let extra = text.replacen("\"chunk\":3", "\"chunk\":3,\"chunks\":4", 1);
         assert!(matches!(Receipt::from_json(extra.as_bytes()), Err(ReceiptError::Format(_))));
         assert!(matches!(Receipt::from_json(&text.as_bytes()[..100]), Err(ReceiptError::Format(_))));
+        let broken = text.replacen("\"chunk\"", r#""a\n\u001bb""#, 1);
+        let line = Receipt::from_json(broken.as_bytes()).unwrap_err().to_string();
+        assert!(line.contains("unknown field `a \\u{1b}b`"), "{line}");
         let endless = Receipt { seconds: f64::NAN, ..sample() };
         assert!(matches!(endless.to_json(), Err(ReceiptError::Seconds { chunk: 3 })));
     }

@@ -69,6 +69,13 @@ pub struct UnknownWord {
     pub known: &'static [&'static str],
 }
 
+/// A message on one line, whatever it quotes of what was read.
+pub(crate) fn line(message: &(impl std::fmt::Display + ?Sized)) -> String {
+    let words = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    words.chars().map(shown).collect()
+}
+
 /// True when `text` is 1 to `max_len` of `[a-z0-9-]`, not starting with a dash.
 pub(crate) fn is_name(text: &str, max_len: usize) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -3,6 +3,7 @@
 use bincode::{Decode, Encode, config};
 
 use crate::ids::{ChunkIndex, Digest, IdError, RunId};
+use crate::text::line;
 
 /// The version this build writes and reads.
 pub const VERSION: u8 = 1;
@@ -92,7 +93,7 @@ pub enum WireError {
     #[error("message is damaged: {0}")]
     Damaged(#[from] bincode::error::DecodeError),
     /// Well formed, but names no run.
-    #[error("message is damaged: {0}")]
+    #[error("message is damaged: {}", line(.0))]
     Run(#[from] IdError),
 }
 
@@ -129,6 +130,10 @@ mod tests {
         let mut slash = good.clone();
         slash[4] = b'/';
         assert!(matches!(read(&slash), WireError::Run(_)));
+        let mut broken = good.clone();
+        broken[6..8].copy_from_slice(b"\n\x1b");
+        let line = read(&broken).to_string();
+        assert!(line.contains("`demo \\u{1b}123456789abcdef` is no run"), "{line}");
     }
 
     proptest! {
