@@ -50,6 +50,26 @@ fn main() {
     write("images", "jpeg", &jpeg());
     write("images", "idx", &[&[2, 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2][..], &[1, 2]].concat());
     write("images", "safetensors", &[vec![3], images_safetensors()].concat());
+    for (name, chunk) in [("first", &[0][..]), ("later", &[251, 0x2c, 0x01])] {
+        let message = [&[1, 21][..], b"demo-0123456789abcdef", chunk, &[7; 32]];
+        write("message", name, &message.concat());
+    }
+    write("receipt", "features", receipt("6-7", "").as_bytes());
+    let unreadable = r#""unreadable":[{"seed":9,"name":"a/b.png","cause":"is no whole image"}],"#;
+    write("receipt", "unreadable", receipt("1,3,7-9", unreadable).as_bytes());
+}
+
+fn receipt(seeds: &str, unreadable: &str) -> String {
+    let digest = "0123456789abcdef".repeat(4);
+    let object = |dtype, shape| {
+        format!(r#"{{"sha256":"{digest}","num_bytes":1200,"dtype":"{dtype}","shape":[{shape}]}}"#)
+    };
+    let objects = [("features-inception", object("f32", "2,128")), ("images", object("u8", "2,1,8,8"))];
+    let objects = objects.map(|(kind, object)| format!(r#""{kind}":{object}"#)).join(",");
+    let start = format!(r#"{{"version":1,"run":"demo-0123456789abcdef","chunk":3,"spec_digest":"{digest}","#);
+    let end = r#""device":"cpu","worker":"w1","micro_batch":64,"seconds":1.5,"attempt":1}"#;
+    format!(r#"{start}"seeds":"{seeds}",{unreadable}"objects":{{{objects}}},"noise_sha256":"{digest}",{end}"#)
+        + "\n"
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fuzzes everything that reads files of other houses, each target for the same share of the time: fuzz.sh SECONDS
+# Fuzzes everything that reads what others wrote, each target for the same share of the time: fuzz.sh SECONDS
 # What is found lands in fuzz/artifacts; new inputs are kept in fuzz/corpus, beside the seeds of the repository.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../fuzz"
 
 seconds=${1:?how many seconds in all}
-targets=(pickle net state_dict statistics images)
+targets=(pickle net state_dict statistics images message receipt)
 
 cargo fuzz --version >/dev/null 2>&1 || {
   echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2
@@ -17,7 +17,7 @@ export RUSTC_BOOTSTRAP=1
 for target in "${targets[@]}"; do
   mkdir -p "corpus/$target"
   options=(-rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=10 "-max_total_time=$((seconds / ${#targets[@]}))")
-  if [[ $target != images ]]; then
+  if [[ $target =~ ^(pickle|net|state_dict|statistics)$ ]]; then
     options+=(-dict=pickle.dict)
   fi
   echo "fuzz: $target"
