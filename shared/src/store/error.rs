@@ -26,9 +26,9 @@ pub enum StoreError {
     #[error("bucket `{bucket}` does not exist at `{endpoint}`: create it or correct the store's url")]
     NoSuchBucket { bucket: String, endpoint: String },
     #[error(
-        "the store at `{endpoint}` denies access to bucket `{bucket}` (`{code}`): check the credentials, their rights and this machine's clock"
+        "the store at `{endpoint}` denies these credentials to {action} `{key}` in bucket `{bucket}` (`{code}`): check them, their rights and this machine's clock"
     )]
-    AccessDenied { bucket: String, endpoint: String, code: String },
+    AccessDenied { bucket: String, endpoint: String, action: &'static str, key: String, code: String },
     #[error(
         "the store at `{endpoint}` refuses the credentials as expired or unknown (`{code}`): renew them where they come from (the environment, AWS_PROFILE, a credential_process)"
     )]
@@ -119,18 +119,19 @@ impl Request<'_> {
             }
             other => return StoreError::Unreachable { endpoint, cause: root_cause(other) },
         };
+        let (action, key) = (self.action, self.key.to_owned());
         let code = error.code().unwrap_or_default().to_owned();
         match (status, code.as_str()) {
             (_, "NoSuchBucket") => StoreError::NoSuchBucket { bucket, endpoint },
             (_, code) if EXPIRED.contains(&code) => StoreError::Expired { endpoint, code: code.to_owned() },
             (401 | 403, code) if code != "RequestTimeTooSkewed" => {
                 let code = if code.is_empty() { format!("http {status}") } else { code.to_owned() };
-                StoreError::AccessDenied { bucket, endpoint, code }
+                StoreError::AccessDenied { bucket, endpoint, action, key, code }
             }
             _ => StoreError::Service {
                 endpoint,
-                action: self.action,
-                key: self.key.to_owned(),
+                action,
+                key,
                 status,
                 message: error.message().unwrap_or("no further words from the server").to_owned(),
                 code: if code.is_empty() { "an error without a code".into() } else { code },
