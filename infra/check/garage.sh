@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The store's contract against Garage, a second S3 server of another house, over TCP with signatures.
+# The store's contract against Garage, a second S3 server of another house, over TCP with signatures: with a key that may
+# read and write one bucket and no more, and with one that may only read it.
 # Installs Garage into .deps/garage where there is none (about 6 minutes); GARAGE names a binary to use instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -63,12 +64,16 @@ done
 
 key="GK$(random_hex 12)"
 secret="$(random_hex 32)"
+reader_key="GK$(random_hex 12)"
+reader_secret="$(random_hex 32)"
 {
   ask layout assign --zone here --capacity 1G "$(ask node id --quiet | cut -d@ -f1)"
   ask layout apply --version 1
   ask key import --yes -n fidelis "$key" "$secret"
+  ask key import --yes -n reader "$reader_key" "$reader_secret"
   ask bucket create fidelis-tests
-  ask bucket allow --read --write --owner fidelis-tests --key fidelis
+  ask bucket allow --read --write fidelis-tests --key fidelis
+  ask bucket allow --read fidelis-tests --key reader
 } >"$folder/setup" 2>&1 || {
   tail -n 5 "$folder/setup" >&2
   exit 1
@@ -76,4 +81,5 @@ secret="$(random_hex 32)"
 
 FIDELIS_TEST_S3="http://127.0.0.1:$s3_port" FIDELIS_TEST_S3_BUCKET=fidelis-tests AWS_REGION=us-east-1 \
   AWS_ACCESS_KEY_ID="$key" AWS_SECRET_ACCESS_KEY="$secret" \
-  cargo nextest run --release --workspace --no-capture -E 'binary(store) & test(/^contract::/)'
+  FIDELIS_TEST_S3_READER_KEY="$reader_key" FIDELIS_TEST_S3_READER_SECRET="$reader_secret" \
+  cargo nextest run --release --workspace --run-ignored all --no-capture -E 'binary(store) & test(/^contract::/)'

@@ -1,5 +1,6 @@
 //! What any S3 server must do for a run, over TCP with signatures: the embedded one, or with `FIDELIS_TEST_S3` the one
-//! at that endpoint (bucket `FIDELIS_TEST_S3_BUCKET`, keys from the usual AWS variables), as `make garage` does.
+//! at that endpoint (bucket `FIDELIS_TEST_S3_BUCKET`, keys from the usual AWS variables), as `make garage` does. It also
+//! makes a key that may only read (`FIDELIS_TEST_S3_READER_KEY` and `…_SECRET`), which the embedded server cannot.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -191,4 +192,39 @@ async fn wrong_keys_and_buckets_are_refused_and_not_shown() {
         "a bucket that is not there: {error:?}"
     );
     assert_eq!(place.store().await.get("x").await.unwrap(), Some(bytes("theirs")));
+}
+
+#[tokio::test]
+#[ignore = "needs a key that may only read: `make garage` makes one"]
+async fn a_key_that_may_only_read_is_told_at_once_what_it_may_not() {
+    let place = Place::new().await;
+    let theirs = place.store().await;
+    theirs.create("x", bytes("theirs")).await.unwrap();
+    let given = |name| env::var(name).unwrap_or_else(|_| panic!("{name} names no key that may only read"));
+    let credentials = StoreCredentials {
+        access_key: given("FIDELIS_TEST_S3_READER_KEY"),
+        secret_key: given("FIDELIS_TEST_S3_READER_SECRET"),
+    };
+    let config = StoreConfig { credentials: Some(credentials), ..place.config.clone() };
+    let store = Store::connect(config).await.unwrap();
+    assert_eq!(store.get("x").await.unwrap(), Some(bytes("theirs")));
+    assert_eq!(store.list("").await.unwrap().len(), 2);
+    let denied = [
+        ("create `fidelis-probe`", store.probe().await.unwrap_err()),
+        ("create `y`", store.create("y", bytes("ours")).await.unwrap_err()),
+        ("write `x`", store.replace("x", bytes("ours"), "text/plain").await.unwrap_err()),
+        ("remove `x`", store.remove("x").await.unwrap_err()),
+    ];
+    for (what, error) in denied {
+        let line = error.to_string();
+        eprintln!("{line}");
+        let bucket = store.bucket();
+        assert!(
+            line.contains(&format!("to {what} in bucket `{bucket}`")) && line.contains("check"),
+            "{line}"
+        );
+        assert!(!line.contains('\n') && !error.is_retryable(), "{error:?}");
+    }
+    assert_eq!(theirs.get("x").await.unwrap(), Some(bytes("theirs")));
+    assert_eq!(theirs.get("y").await.unwrap(), None);
 }
