@@ -2,7 +2,7 @@
 
 use fidelis_formats::StateDict;
 
-/// An error is one line.
+/// An error is one line, and does nothing to a terminal.
 pub fn line(error: impl std::fmt::Display) {
     let line = error.to_string();
     assert!(!line.is_empty() && !line.contains(char::is_control), "{line:?}");
