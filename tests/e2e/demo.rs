@@ -50,6 +50,26 @@ fn a_local_run_leaves_a_summary_a_sheet_and_a_report_and_can_be_repeated() -> Re
     Ok(())
 }
 
+/// Without a net: the distance that the spec's text promises.
+#[test]
+fn the_synthetic_run_comes_to_the_distance_that_is_known() -> Result<()> {
+    let (folder, spec) = (tempfile::tempdir()?, demo("synthetic.toml"));
+    let out = text(folder.path());
+    let args = ["local", &text(&spec), "--seeds", "0-99999", "--workers", "2", "--out", &out];
+    let outcome = run("fidelis", &args)?;
+    let summary: Value = serde_json::from_str(outcome.stdout.lines().last().context("nothing on stdout")?)?;
+    let value = |key: &str| summary["synthetic"][key].as_f64().with_context(|| format!("{key} in {summary}"));
+    let (fd, sd) = (value("fd")?, value("fd_sd")?);
+    let promised = std::fs::read_to_string(spec)?;
+    let known: f64 =
+        promised.split("known: ").nth(1).and_then(|rest| rest.get(..7)).context("no promise")?.parse()?;
+    assert!(
+        sd > 0.0 && sd < 0.02 * known && (fd - known).abs() < 5.0 * sd,
+        "{fd} ± {sd} where {known} is known"
+    );
+    Ok(())
+}
+
 /// The checked-in statistics are those of the checked-in detector on the real test images.
 #[test]
 fn reference_statistics_come_from_the_images_that_they_name() -> Result<()> {

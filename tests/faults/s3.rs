@@ -27,11 +27,15 @@ async fn first(method: &'static str, fault: S3Fault, times: u64) -> Result<()> {
     Ok(())
 }
 
-/// About chunks, and not what a program looks at once when it starts: there it gives up after six tries, as it should.
+/// For a minute. About chunks, and not what a program looks at once when it starts: there it gives up after six tries,
+/// as it should.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_down_for_three_requests_in_ten() -> Result<()> {
     let rule = S3Rule::always("", S3Fault::SlowDown).on("/chunks/").likely(0.3);
-    suffering(&LabSpec::default(), vec![rule]).await.map(drop)
+    // A minute of three workers.
+    let spec =
+        LabSpec { name: "minute".into(), num_images: 960, millis_per_image: 188, ..LabSpec::default() };
+    suffering(&spec, vec![rule]).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,7 @@ enum Undo {
     Cancel(usize),
     Memory,
     Link,
-    Store,
+    Store(S3Fault),
 }
 
 #[derive(Debug)]
@@ -269,8 +269,8 @@ impl<'a> Conductor<'a> {
                 let reading = matches!(fault, S3Fault::FlippedDownload | S3Fault::Truncated);
                 let method = if reading { "GET" } else { "PUT" };
                 let rule = S3Rule::always(method, fault).on("/chunks/").likely(1.0 / one_in as f64);
-                self.lab.s3_proxy.set(vec![rule]);
-                self.later(ms, Undo::Store);
+                self.lab.s3_proxy.add(rule);
+                self.later(ms, Undo::Store(fault));
             }
         }
         Ok(())
@@ -314,7 +314,7 @@ impl<'a> Conductor<'a> {
                 Undo::Cancel(place) => self.resume(place).await?,
                 Undo::Memory => self.lab.redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).await?,
                 Undo::Link => self.lab.redis_proxy.set(Link::Open),
-                Undo::Store => self.lab.s3_proxy.set(Vec::new()),
+                Undo::Store(fault) => self.lab.s3_proxy.lift(fault),
             }
         }
         Ok(())

@@ -58,18 +58,14 @@ impl Fault {
     }
 }
 
-/// What create-only puts may stumble over is there twice.
-const OF_STORE: [S3Fault; 14] = [
-    S3Fault::FalsePrecondition,
-    S3Fault::ReplyLost,
-    S3Fault::FalseFailure,
+/// What create-only puts may stumble over.
+const OF_CREATING: [S3Fault; 3] = [S3Fault::FalsePrecondition, S3Fault::ReplyLost, S3Fault::FalseFailure];
+
+const OF_STORE: [S3Fault; 8] = [
     S3Fault::SlowDown,
     S3Fault::InternalError,
     S3Fault::Conflict,
-    S3Fault::FalsePrecondition,
     S3Fault::Reset,
-    S3Fault::ReplyLost,
-    S3Fault::FalseFailure,
     S3Fault::FlippedUpload,
     S3Fault::FlippedDownload,
     S3Fault::Truncated,
@@ -99,8 +95,9 @@ pub(super) fn draw(random: &mut Random) -> Fault {
     }
 }
 
-/// A fault of the store.
+/// A fault of the store, every other time one of creating.
 pub(super) fn draw_of_store(random: &mut Random) -> Fault {
-    let fault = random.pick(&OF_STORE).copied().unwrap_or(S3Fault::SlowDown);
+    let kinds = if random.chance(0.5) { &OF_CREATING[..] } else { &OF_STORE };
+    let fault = random.pick(kinds).copied().unwrap_or(S3Fault::SlowDown);
     Fault::Store { fault, one_in: 2 + random.below(4), ms: 500 + random.below(2500) }
 }

@@ -46,7 +46,7 @@ const BUCKET: &str = "lab";
 /// Short, so that a takeover need not be waited for long; long enough for a busy machine to renew in.
 pub const LEASE: Duration = Duration::from_millis(1500);
 /// No run of a test takes this long, unless it is stuck (I6).
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Redis, S3, and the ways to them.
 #[derive(Debug)]

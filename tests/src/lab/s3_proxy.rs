@@ -117,6 +117,16 @@ impl S3Proxy {
         lock(&self.state).rules = rules;
     }
 
+    /// One rule more, before those that there are.
+    pub fn add(&self, rule: S3Rule) {
+        lock(&self.state).rules.insert(0, rule);
+    }
+
+    /// Takes the rules of a fault away.
+    pub fn lift(&self, fault: S3Fault) {
+        lock(&self.state).rules.retain(|rule| rule.fault != fault);
+    }
+
     /// How often each fault came.
     pub fn injected(&self) -> BTreeMap<S3Fault, u64> {
         lock(&self.state).injected.clone()
