@@ -17,6 +17,8 @@ text_enum! {
         WorkerTookCopy = "worker:took_copy",
         /// On the device's thread, before the engine begins a chunk.
         DeviceBeforeMake = "device:before_make",
+        /// Before each try of a chunk at some micro-batch: an error here is out of memory.
+        DeviceBeforeBatch = "device:before_batch",
         /// The engine has made a chunk; nothing of it is stored.
         WorkerAfterMake = "worker:after_make",
         /// Before each object of a chunk is put.

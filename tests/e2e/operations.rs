@@ -305,24 +305,6 @@ async fn a_name_is_one_spec() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn short_memory_halves_the_micro_batch_and_the_result_says_so() -> Result<()> {
-    let fleet = Fleet::start().await?;
-    let spec = spec(&fleet, "synthetic = { max_micro_batch = 3 }")?;
-    let _worker = fleet.worker("small", 1)?;
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    let run = fleet.run_id("ops").await?;
-    let files = fleet.files(&run).await?;
-    for receipt in &files.receipts {
-        assert_eq!((receipt.micro_batch, receipt.attempt), (2, 1), "chunk {}", receipt.chunk);
-    }
-    assert_eq!(files.result["other_micro_batch"].as_array().map(Vec::len), Some(NUM_CHUNKS as usize));
-    let outcome = fleet.fidelis(&["verify", &run.to_string()]).await?;
-    ended(&outcome, exit::DONE)?;
-    assert!(outcome.stdout.contains("8 chunks were made with a smaller micro-batch"), "{}", outcome.stdout);
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_cannot_make_a_run_leaves_it_to_one_that_can() -> Result<()> {
     let fleet = Fleet::start().await?;
     let demo = fidelis_tests::repository().join("demo/models").display().to_string();

@@ -3,6 +3,7 @@
 
 mod cancelled;
 mod clocks;
+mod devices;
 mod known;
 mod messages;
 mod poison;

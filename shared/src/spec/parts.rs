@@ -157,21 +157,11 @@ pub struct SyntheticSpec {
     /// Standard deviation of each feature.
     #[serde(skip_serializing_if = "is_one")]
     pub feature_scale: f64,
-    /// Pretends that the device runs out of memory above this many images at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_micro_batch: Option<u32>,
 }
 
 impl Default for SyntheticSpec {
     fn default() -> Self {
-        Self {
-            feature_dim: 16,
-            millis_per_image: 0,
-            label_dim: 10,
-            feature_shift: 0.0,
-            feature_scale: 1.0,
-            max_micro_batch: None,
-        }
+        Self { feature_dim: 16, millis_per_image: 0, label_dim: 10, feature_shift: 0.0, feature_scale: 1.0 }
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) enum Action {
     Signal(&'static str),
     Doze(Duration),
     Abort,
-    Panic,
+    Panic(String),
     Exit(i32),
     Hang,
     Sleep(Duration),
@@ -30,7 +30,8 @@ impl Action {
             "stop" => Self::Signal("-STOP"),
             "doze" => Self::Doze(Duration::from_millis(argument.parse().context("doze takes ms")?)),
             "abort" => Self::Abort,
-            "panic" => Self::Panic,
+            "panic" if argument.is_empty() => Self::Panic("a test wants a panic here".to_owned()),
+            "panic" => Self::Panic(argument.to_owned()),
             "exit" => Self::Exit(argument.parse().context("exit takes a code")?),
             "hang" => Self::Hang,
             "sleep" => Self::Sleep(Duration::from_millis(argument.parse().context("sleep takes ms")?)),
@@ -46,7 +47,7 @@ impl Action {
             Self::Signal(signal) => send_ourselves(signal),
             Self::Doze(time) => doze(*time),
             Self::Abort => process::abort(),
-            Self::Panic => panic!("a test wants a panic here"),
+            Self::Panic(text) => panic!("{text}"),
             Self::Exit(code) => process::exit(*code),
             // Never asks anybody anything.
             Self::Hang => blocking(|| {

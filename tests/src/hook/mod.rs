@@ -4,9 +4,10 @@
 //! - `worker:before_put = kill if chunk 3, nth 2, token /path`: an action at a moment, under conditions;
 //! - `plant ack_before_put`: one of [`Bug`]'s mistakes.
 //!
-//! Actions: `kill` and `stop` send ourselves that signal, `doze MS` (stopped, and woken after that), `abort`, `panic`, `exit N`, `hang` for ever, `sleep MS`, `fail`
-//! (where a moment can), `await /path` until that file is there. Conditions: `chunk N`; `nth N`, the Nth time that the
-//! other conditions hold; `token /path`, for the one process that makes the file.
+//! Actions: `kill` and `stop` send ourselves that signal, `doze MS` (stopped, and woken after that), `abort`, `panic` or
+//! `panic TEXT`, `exit N`, `hang` for ever, `sleep MS`, `fail` (where a moment can), `await /path` until that file is
+//! there. Conditions: `chunk N`; `nth N`, the Nth time that the other conditions hold; `token /path`, for the one process
+//! that makes the file.
 //!
 //! `FIDELIS_MOMENTS` names a file to which every moment is written as it comes, a line each: `moment chunk pid`.
 

@@ -18,6 +18,7 @@ pub struct LabSpec {
     pub name: String,
     pub num_images: u64,
     pub chunk_size: u64,
+    pub micro_batch: u32,
     pub millis_per_image: u64,
     pub first_seed: u64,
     pub feature_shift: f64,
@@ -32,6 +33,7 @@ impl Default for LabSpec {
             name: "lab".into(),
             num_images: 320,
             chunk_size: 16,
+            micro_batch: 1,
             millis_per_image: 4,
             first_seed: 5,
             feature_shift: 0.25,
@@ -73,7 +75,8 @@ impl LabSpec {
     }
 
     fn text(&self, folder: &Path) -> String {
-        let Self { name, chunk_size, millis_per_image, first_seed, feature_shift, feature_scale, .. } = self;
+        let Self { name, chunk_size, micro_batch, millis_per_image, first_seed, .. } = self;
+        let Self { feature_shift, feature_scale, .. } = self;
         let (last, latents, folder) = (first_seed + self.num_images - 1, self.latents, folder.display());
         format!(
             r#"
@@ -81,7 +84,7 @@ name = "{name}"
 engine = "synthetic"
 seeds = "{first_seed}-{last}"
 chunk_size = {chunk_size}
-micro_batch = 1
+micro_batch = {micro_batch}
 outputs = {{ latents = {latents} }}
 [synthetic]
 feature_dim = {DIM}

@@ -51,11 +51,8 @@ impl Engine for SyntheticEngine {
     }
 
     fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
-        let Work { seeds, micro_batch, cancel } = *work;
+        let Work { seeds, cancel, .. } = *work;
         let settings = spec.synthetic.unwrap_or_default();
-        if settings.max_micro_batch.is_some_and(|max| micro_batch > max) {
-            return Err(EngineError::OutOfMemory(format!("out of memory at micro-batch `{micro_batch}`")));
-        }
         take_time(settings, seeds.len(), cancel)?;
         let seeds = &drawn_from(seeds)[..];
         let noise: Vec<f32> = seeds

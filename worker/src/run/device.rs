@@ -86,7 +86,6 @@ impl Device {
     }
 }
 
-/// Halves the micro-batch for as long as the device's memory does not hold it; at 1 that is nobody's fault.
 fn make(engines: &mut Engines, job: &Job) -> Reply {
     // A first sign of life: the job may have waited.
     job.cancel.is_set();
@@ -94,16 +93,28 @@ fn make(engines: &mut Engines, job: &Job) -> Reply {
         return Err(EngineError::Fault("a test wants this chunk to fail".into()));
     }
     let engine = engines.get(job.spec.engine);
-    let mut micro_batch = job.spec.micro_batch;
+    let (output, micro_batch) = halving(job.spec.micro_batch, |micro_batch| {
+        if failpoint::fails(Point::DeviceBeforeBatch, Some(job.chunk)) {
+            return Err(EngineError::OutOfMemory(format!("a test has no room for `{micro_batch}` images")));
+        }
+        engine.generate(&job.spec, &Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel })
+    })?;
+    Ok(Made { output, device: engine.device(), micro_batch })
+}
+
+/// Halves the micro-batch for as long as the device's memory does not hold it; at 1 that is nobody's fault.
+fn halving<T>(
+    mut micro_batch: u32,
+    mut attempt: impl FnMut(u32) -> Result<T, EngineError>,
+) -> Result<(T, u32), EngineError> {
     loop {
-        let work = Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel };
-        match engine.generate(&job.spec, &work) {
+        match attempt(micro_batch) {
             Err(EngineError::OutOfMemory(cause)) if micro_batch > 1 => {
                 tracing::warn!("{cause}; trying micro-batch `{}`", micro_batch / 2);
                 micro_batch /= 2;
             }
             Err(EngineError::OutOfMemory(cause)) => return Err(EngineError::Environment(cause)),
-            result => return result.map(|output| Made { output, device: engine.device(), micro_batch }),
+            result => return result.map(|made| (made, micro_batch)),
         }
     }
 }
@@ -126,27 +137,37 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
 
-    fn made(max_micro_batch: u32) -> Reply {
-        let text = format!(
-            "name = \"m\"\nengine = \"synthetic\"\nseeds = \"0-15\"\nmicro_batch = 8\nchunk_size = 16\n\
-             outputs = {{ latents = true }}\nsynthetic = {{ max_micro_batch = {max_micro_batch} }}"
-        );
-        let spec = Arc::new(RunSpec::from_toml(&text, "test").unwrap());
-        let mut engines = Engines::new(&EngineOptions { device: "cpu".into(), lanes: None });
-        make(&mut engines, &Job { spec, seeds: (0..16).collect(), chunk: 0, cancel: CancelFlag::new() })
+    /// A chunk of micro-batch 8 where `room` images fit: what it got, and what was tried.
+    fn made(room: u32) -> (Result<u32, EngineError>, Vec<u32>) {
+        let mut tried = Vec::new();
+        let made = halving(8, |micro_batch| {
+            tried.push(micro_batch);
+            if micro_batch > room { Err(EngineError::OutOfMemory("no room".into())) } else { Ok(()) }
+        });
+        (made.map(|((), micro_batch)| micro_batch), tried)
     }
 
     #[test]
     fn the_micro_batch_is_halved_until_it_fits() {
-        for (max, expected) in [(8, 8), (7, 4), (4, 4), (3, 2), (1, 1)] {
-            assert_eq!(made(max).map(|made| made.micro_batch), Ok(expected), "room for {max}");
+        for (room, tried) in [(8, vec![8]), (7, vec![8, 4]), (4, vec![8, 4]), (3, vec![8, 4, 2])] {
+            assert_eq!(made(room), (Ok(tried[tried.len() - 1]), tried), "room for {room}");
         }
+        assert_eq!(made(1), (Ok(1), vec![8, 4, 2, 1]));
     }
 
     #[test]
     fn one_image_that_does_not_fit_is_nobodys_fault() {
-        let error = made(0).map(|made| made.micro_batch);
-        assert_eq!(error, Err(EngineError::Environment("out of memory at micro-batch `1`".into())));
+        assert_eq!(made(0), (Err(EngineError::Environment("no room".into())), vec![8, 4, 2, 1]));
+    }
+
+    #[test]
+    fn other_failures_are_not_tried_again() {
+        let (mut tries, fault) = (0, EngineError::Fault("not finite".into()));
+        let made = halving(8, |_| {
+            tries += 1;
+            Err::<(), _>(fault.clone())
+        });
+        assert_eq!((made, tries), (Err(fault), 1));
     }
 
     #[test]
