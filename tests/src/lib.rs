@@ -7,6 +7,7 @@ mod fleet;
 pub mod hook;
 mod http_server;
 pub mod lab;
+pub mod mount;
 mod process;
 pub mod published;
 pub mod secure_redis;

@@ -74,6 +74,13 @@ impl Process {
         Ok(Self(command.stdout(Stdio::null()).spawn()?))
     }
 
+    /// Starts any program; its words go to the test's own stderr.
+    pub fn start_program<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<Self> {
+        let mut command = Command::new(program);
+        prepare(&mut command, args, &[]);
+        Ok(Self(command.stdout(Stdio::null()).spawn()?))
+    }
+
     /// Starts `binary`; all its words go to a file.
     pub fn start_logged<S: AsRef<OsStr>>(
         name: &str,

@@ -42,12 +42,13 @@ impl Baseline {
         let _worker = lab.worker("alone").start_sound()?;
         let run = lab.submit(spec).await?;
         lab.finish(&run).await?;
-        let baseline = Self::from_facts(&Facts::read(&lab.store().await?, &run).await?);
+        let baseline = Self::of_facts(&Facts::read(&lab.store().await?, &run).await?);
         atomic::write(&path, &serde_json::to_vec(&baseline)?)?;
         Ok(baseline)
     }
 
-    pub(super) fn from_facts(facts: &Facts) -> Self {
+    /// The bits of what lies in a store.
+    pub fn of_facts(facts: &Facts) -> Self {
         let objects =
             facts.objects.iter().map(|((chunk, kind), digest)| (format!("{chunk} {kind}"), *digest));
         let noise = facts.receipts.iter().map(|(chunk, (receipt, _))| (*chunk, receipt.noise_sha256));

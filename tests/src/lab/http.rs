@@ -72,6 +72,10 @@ impl Answer {
         Self { head: head.into_bytes(), body: if with_body { body.into_bytes() } else { Vec::new() } }
     }
 
+    pub(super) fn is_missing(&self) -> bool {
+        self.head.starts_with(b"HTTP/1.1 404")
+    }
+
     pub(super) fn is_success(&self) -> bool {
         self.head.starts_with(b"HTTP/1.1 2")
     }

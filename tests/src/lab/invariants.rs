@@ -40,16 +40,25 @@ pub async fn check_invariants(lab: &Lab, spec: &LabSpec, allowed: &Allowed) -> R
 /// # Errors
 /// The first promise that is broken, by name.
 pub async fn check_run(lab: &Lab, spec: &LabSpec, allowed: &Allowed) -> Result<()> {
-    let (run, baseline) = (spec.run(lab.folder())?, Baseline::of(spec).await?);
+    let run = spec.run(lab.folder())?;
     let facts = Facts::read(&lab.store().await?, &run).await?;
-    coverage(&facts, spec)?;
-    content(&facts, &baseline)?;
-    metric(&facts, &baseline)?;
-    single_commit(&facts, &run, spec)?;
-    success(&facts)?;
+    check_stored(&facts, &run, spec).await?;
     blame(lab, &run, &[]).await?;
     bounded(lab, spec, allowed).await?;
     conservation(lab, &facts, spec, allowed).await
+}
+
+/// Checks I1 to I5: what the store has to say, whoever made it.
+///
+/// # Errors
+/// The first promise that is broken, by name.
+pub async fn check_stored(facts: &Facts, run: &RunId, spec: &LabSpec) -> Result<()> {
+    let baseline = Baseline::of(spec).await?;
+    coverage(facts, spec)?;
+    content(facts, &baseline)?;
+    metric(facts, &baseline)?;
+    single_commit(facts, run, spec)?;
+    success(facts)
 }
 
 /// Checks I7 of all runs of a lab, of so many chunks; gives those that were computed beyond.
@@ -88,7 +97,7 @@ pub async fn check_incomplete(lab: &Lab, spec: &LabSpec, dead: &[ChunkIndex]) ->
     let stored: BTreeSet<ChunkIndex> = facts.receipts.keys().copied().collect();
     let rest = (0..spec.num_chunks() as ChunkIndex).filter(|chunk| !dead.contains(chunk)).collect();
     ensure!(stored == rest, "I1 coverage: of all but `{dead:?}` the store has `{stored:?}`");
-    for (key, digest) in &Baseline::from_facts(&facts).objects {
+    for (key, digest) in &Baseline::of_facts(&facts).objects {
         ensure!(baseline.objects.get(key) == Some(digest), "I2 content: object `{key}` differs");
     }
     blame(lab, &run, dead).await?;
@@ -119,7 +128,7 @@ fn content(facts: &Facts, baseline: &Baseline) -> Result<()> {
             );
         }
     }
-    let found = Baseline::from_facts(facts);
+    let found = Baseline::of_facts(facts);
     for (key, digest) in &baseline.objects {
         ensure!(
             found.objects.get(key) == Some(digest),
@@ -131,7 +140,7 @@ fn content(facts: &Facts, baseline: &Baseline) -> Result<()> {
 }
 
 fn metric(facts: &Facts, baseline: &Baseline) -> Result<()> {
-    let found = Baseline::from_facts(facts);
+    let found = Baseline::of_facts(facts);
     ensure!(!found.stats.is_empty() && found.stats == baseline.stats, "I3 metric: mu or sigma differ");
     ensure!(found.distances == baseline.distances, "I3 metric: a distance differs: {found:?}");
     Ok(())

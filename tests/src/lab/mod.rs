@@ -23,26 +23,27 @@ use fidelis::local::S3Server;
 use fidelis_shared::ids::{ChunkIndex, PoolId, RunId};
 use fidelis_shared::keys;
 use fidelis_shared::queue::{Queue, QueueSettings};
-use fidelis_shared::store::Store;
+use fidelis_shared::store::{Store, StoreConfig};
 use tempfile::TempDir;
 
 pub use baseline::Baseline;
 pub use facts::Facts;
 pub use invariants::{
-    Allowed, check_acknowledged, check_incomplete, check_invariants, check_run, check_waste,
+    Allowed, check_acknowledged, check_incomplete, check_invariants, check_run, check_stored, check_waste,
 };
 pub use random::Random;
 pub use record::{record, seed};
 pub use redis_node::{Persistence, RedisNode};
 pub use redis_proxy::{Link, RedisProxy};
 pub use s3_proxy::{S3Fault, S3Proxy, S3Rule};
-pub use spec::LabSpec;
+pub use spec::{LabSpec, NET, WEIGHTS};
 pub use worker::WorkerPlan;
 
 use crate::hook;
 use crate::process::{Outcome, Process};
 
 const BUCKET: &str = "lab";
+const PREFIX: &str = "fleet";
 /// Short, so that a takeover need not be waited for long; long enough for a busy machine to renew in.
 pub const LEASE: Duration = Duration::from_millis(1500);
 /// No run of a test takes this long, unless it is stuck (I6).
@@ -88,14 +89,20 @@ impl Lab {
         self.folder.path()
     }
 
+    /// What every key of the store begins with, in a request's path: `/bucket/prefix/`.
+    pub fn place(&self) -> String {
+        format!("/{BUCKET}/{PREFIX}/")
+    }
+
     /// The file of a key, as the S3 server keeps it.
     pub fn path_of(&self, key: &str) -> PathBuf {
-        self.folder().join("s3").join(BUCKET).join(key)
+        self.folder().join("s3").join(BUCKET).join(PREFIX).join(key)
     }
 
     /// The store itself, past the proxy.
     pub async fn store(&self) -> Result<Store> {
-        Ok(Store::connect(self.s3.store_config()).await?)
+        let url = format!("s3://{BUCKET}/{PREFIX}");
+        Ok(Store::connect(StoreConfig { url, ..self.s3.store_config() }).await?)
     }
 
     /// Another way to the store, for one worker.
@@ -113,11 +120,12 @@ impl Lab {
     pub fn env(&self) -> Vec<(String, String)> {
         let pairs = [
             ("FIDELIS_REDIS", self.redis_proxy.url()),
-            ("FIDELIS_STORE", format!("s3://{BUCKET}")),
+            ("FIDELIS_STORE", format!("s3://{BUCKET}/{PREFIX}")),
             ("FIDELIS_S3_ENDPOINT", self.s3_proxy.endpoint()),
             ("AWS_ACCESS_KEY_ID", self.s3.access_key().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", self.s3.secret_key().to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),
+            ("FIDELIS_CACHE", self.folder().join("cache").display().to_string()),
             (hook::MOMENTS_ENV, self.moments_file().display().to_string()),
         ];
         pairs.map(|(key, value)| (key.to_owned(), value)).to_vec()
@@ -190,8 +198,13 @@ impl Lab {
 
     /// Runs `fidelis` to its end, off the runtime that serves the store.
     pub async fn fidelis(&self, args: &[&str]) -> Result<Outcome> {
+        self.ran("fidelis-under-test", args).await
+    }
+
+    /// Runs one of the programs under test to its end.
+    pub async fn ran(&self, program: &'static str, args: &[&str]) -> Result<Outcome> {
         let (args, env) = (args.iter().map(ToString::to_string).collect::<Vec<_>>(), self.env());
-        tokio::task::spawn_blocking(move || Outcome::of("fidelis-under-test", &args, &env)).await?
+        tokio::task::spawn_blocking(move || Outcome::of(program, &args, &env)).await?
     }
 
     /// Starts `fidelis` with failpoints and leaves it running.

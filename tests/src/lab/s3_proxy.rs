@@ -40,6 +40,10 @@ pub enum S3Fault {
     Slow(u64),
     /// Nothing arrives and nothing is answered: the connection ends after this many ms.
     Silent(u64),
+    /// 403; the server hears nothing.
+    Denied,
+    /// 403 instead of 404, as where the bucket may not be listed.
+    Hidden,
 }
 
 /// Which requests suffer what.
@@ -49,6 +53,8 @@ pub struct S3Rule {
     pub method: &'static str,
     /// What the target has in it.
     pub target: String,
+    /// None of those about keys that begin with this, as `/bucket/prefix/`.
+    pub outside: Option<String>,
     pub fault: S3Fault,
     /// How likely.
     pub probability: f64,
@@ -59,13 +65,25 @@ pub struct S3Rule {
 impl S3Rule {
     /// A fault of every request of a method.
     pub fn always(method: &'static str, fault: S3Fault) -> Self {
-        Self { method, target: String::new(), fault, probability: 1.0, times: u64::MAX }
+        Self { method, target: String::new(), outside: None, fault, probability: 1.0, times: u64::MAX }
     }
 
     #[must_use]
     pub fn on(mut self, target: &str) -> Self {
         self.target = target.to_owned();
         self
+    }
+
+    #[must_use]
+    pub fn outside(mut self, place: String) -> Self {
+        self.outside = Some(place);
+        self
+    }
+
+    fn is_about(&self, request: &Request) -> bool {
+        (self.method.is_empty() || self.method == request.method)
+            && request.target.contains(&self.target)
+            && self.outside.as_ref().is_none_or(|place| !lies_in(place, &request.target))
     }
 
     #[must_use]
@@ -146,12 +164,9 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 impl State {
     fn draw(&mut self, request: &Request) -> Option<(S3Fault, u64)> {
         let Self { rules, random, injected } = self;
-        let rule = rules.iter_mut().find(|rule| {
-            (rule.method.is_empty() || rule.method == request.method)
-                && request.target.contains(&rule.target)
-                && rule.times > 0
-                && random.chance(rule.probability)
-        })?;
+        let rule = rules
+            .iter_mut()
+            .find(|rule| rule.is_about(request) && rule.times > 0 && random.chance(rule.probability))?;
         rule.times -= 1;
         *injected.entry(rule.fault).or_default() += 1;
         Some((rule.fault, random.next_u64()))
@@ -218,6 +233,11 @@ async fn suffer(
             answer.body.truncate(answer.body.len() / 2);
             Ok(Some(answer))
         }
+        S3Fault::Denied => error(403, "AccessDenied"),
+        S3Fault::Hidden => {
+            let answer = http::forward(&request, address).await?;
+            if answer.is_missing() { error(403, "AccessDenied") } else { Ok(Some(answer)) }
+        }
         S3Fault::Slow(ms) => {
             let answer = http::forward(&request, address).await?;
             tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -228,6 +248,17 @@ async fn suffer(
             Ok(None)
         }
     }
+}
+
+/// Whether a request is about keys that begin with `/bucket/prefix/`: by its path, or as a listing by its query.
+fn lies_in(place: &str, target: &str) -> bool {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let lists = || {
+        let (bucket, prefix) = place[1..].split_once('/')?;
+        let listed = query.split('&').find_map(|pair| pair.strip_prefix("prefix="))?;
+        Some(path.trim_matches('/') == bucket && listed.replace("%2F", "/").starts_with(prefix))
+    };
+    path.starts_with(place) || lists().unwrap_or(false)
 }
 
 fn flip(bytes: &mut [u8], random: u64) {

@@ -4,12 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use fidelis_formats::stats::{Statistics, npz};
-use fidelis_shared::ids::RunId;
+use fidelis_shared::ids::{Digest, RunId};
 use fidelis_shared::spec::RunSpec;
+
+use crate::process::repository;
 
 const DIM: usize = 8;
 
-/// The detector of every lab run.
+/// The demo's net and detector, as the files are called.
+pub const NET: &str = "fashion-net.safetensors";
+pub const WEIGHTS: &str = "fashion-cnn.safetensors";
+
+/// The detector of every synthetic lab run.
 pub const DETECTOR: &str = "probe";
 
 /// A run of the synthetic engine.
@@ -24,6 +30,8 @@ pub struct LabSpec {
     pub feature_shift: f64,
     pub feature_scale: f64,
     pub latents: bool,
+    /// Real images, of the demo's net and detector: how the address of the folder they lie in begins.
+    pub models: Option<String>,
 }
 
 impl Default for LabSpec {
@@ -39,6 +47,7 @@ impl Default for LabSpec {
             feature_shift: 0.25,
             feature_scale: 1.125,
             latents: true,
+            models: None,
         }
     }
 }
@@ -58,7 +67,7 @@ impl LabSpec {
     /// Writes the spec into the lab's folder.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         let path = folder.join(format!("{}.toml", self.name));
-        std::fs::write(&path, self.text(folder))?;
+        std::fs::write(&path, self.text(folder)?)?;
         Ok(path)
     }
 
@@ -68,24 +77,31 @@ impl LabSpec {
     }
 
     pub(super) fn resolved(&self, folder: &Path) -> Result<RunSpec> {
-        let mut spec = RunSpec::from_toml(&self.text(folder), "a test")?;
+        let mut spec = RunSpec::from_toml(&self.text(folder)?, "a test")?;
         spec.validate()?;
         spec.resolve()?;
         Ok(spec)
     }
 
-    fn text(&self, folder: &Path) -> String {
-        let Self { name, chunk_size, micro_batch, millis_per_image, first_seed, .. } = self;
-        let Self { feature_shift, feature_scale, .. } = self;
-        let (last, latents, folder) = (first_seed + self.num_images - 1, self.latents, folder.display());
+    fn text(&self, folder: &Path) -> Result<String> {
+        let Self { name, chunk_size, micro_batch, first_seed, latents, .. } = self;
+        let last = first_seed + self.num_images - 1;
+        let made = match &self.models {
+            Some(models) => self.real(models)?,
+            None => self.synthetic(folder),
+        };
+        Ok(format!(
+            "name = \"{name}\"\nseeds = \"{first_seed}-{last}\"\nchunk_size = {chunk_size}\n\
+             micro_batch = {micro_batch}\noutputs = {{ latents = {latents} }}\n{made}"
+        ))
+    }
+
+    fn synthetic(&self, folder: &Path) -> String {
+        let Self { millis_per_image, feature_shift, feature_scale, .. } = self;
+        let folder = folder.display();
         format!(
             r#"
-name = "{name}"
 engine = "synthetic"
-seeds = "{first_seed}-{last}"
-chunk_size = {chunk_size}
-micro_batch = {micro_batch}
-outputs = {{ latents = {latents} }}
 [synthetic]
 feature_dim = {DIM}
 millis_per_image = {millis_per_image}
@@ -97,6 +113,28 @@ weights = "{folder}/weights"
 reference = "{folder}/reference.npz"
 "#
         )
+    }
+
+    /// Pinned, as addresses have to be for a run to be known without fetching anything.
+    fn real(&self, models: &str) -> Result<String> {
+        let demo = repository().join("demo");
+        let pinned = |name: &str| -> Result<String> {
+            let sha256 = Digest::of_file(&demo.join("models").join(name))?;
+            Ok(format!("{{ path = \"{models}/{name}\", sha256 = \"{sha256}\" }}"))
+        };
+        let (net, weights) = (pinned(NET)?, pinned(WEIGHTS)?);
+        let reference = demo.join("refs/fashion-train.npz").display().to_string();
+        Ok(format!(
+            r#"
+net = {net}
+[sampler]
+num_steps = 2
+[[detectors]]
+name = "fashion-cnn"
+weights = {weights}
+reference = "{reference}"
+"#
+        ))
     }
 }
 
