@@ -9,6 +9,7 @@ mod messages;
 mod poison;
 mod processes;
 mod redis;
+mod rights;
 mod s3;
 mod schedulers;
 mod store;

@@ -26,9 +26,9 @@ pub enum StoreError {
     #[error("bucket `{bucket}` does not exist at `{endpoint}`: create it or correct the store's url")]
     NoSuchBucket { bucket: String, endpoint: String },
     #[error(
-        "the store at `{endpoint}` denies these credentials to {action} `{key}` in bucket `{bucket}` (`{code}`): check them, their rights and this machine's clock"
+        "the store at `{endpoint}` does not let us {action} `{url}` (`{code}`): check the credentials, their rights and this machine's clock"
     )]
-    AccessDenied { bucket: String, endpoint: String, action: &'static str, key: String, code: String },
+    AccessDenied { endpoint: String, action: &'static str, url: String, code: String },
     #[error(
         "the store at `{endpoint}` refuses the credentials as expired or unknown (`{code}`): renew them where they come from (the environment, AWS_PROFILE, a credential_process)"
     )]
@@ -126,7 +126,7 @@ impl Request<'_> {
             (_, code) if EXPIRED.contains(&code) => StoreError::Expired { endpoint, code: code.to_owned() },
             (401 | 403, code) if code != "RequestTimeTooSkewed" => {
                 let code = if code.is_empty() { format!("http {status}") } else { code.to_owned() };
-                StoreError::AccessDenied { bucket, endpoint, action, key, code }
+                StoreError::AccessDenied { endpoint, action, url: self.store.url_of(self.key), code }
             }
             _ => StoreError::Service {
                 endpoint,

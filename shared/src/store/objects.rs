@@ -127,8 +127,17 @@ impl Store {
                 }
             }
             Err(SdkError::ServiceError(answer)) if answer.err().is_no_such_key() => Ok(None),
+            // To keys that may not list the whole bucket, what is missing may look like what is forbidden.
+            Err(error) if status_of(&error) == Some(403) && self.lacks(key).await => Ok(None),
             Err(error) => Err(request.failed(&error)),
         }
+    }
+
+    /// Whether a listing, which some keys may have of their own prefix alone, says that there is no such object.
+    async fn lacks(&self, key: &str) -> bool {
+        let full_key = self.full_key(key);
+        let page = self.try_list(key, None).await;
+        page.is_ok_and(|page| page.contents().iter().all(|object| object.key() != Some(&full_key)))
     }
 
     /// Every object whose key begins with `prefix`, sorted by key; as many pages as it takes.
@@ -212,6 +221,7 @@ impl Store {
                 }
             }
             Err(error) if status_of(&error) == Some(404) => Ok(None),
+            Err(error) if status_of(&error) == Some(403) && self.lacks(key).await => Ok(None),
             Err(error) => Err(self.request("compare", key).failed(&error)),
         }
     }
