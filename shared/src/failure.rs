@@ -1,6 +1,9 @@
 //! How commands end when they cannot do what they were asked: one line and an exit code, the same in every binary.
 
-use std::error::Error;
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+};
 
 use crate::{
     exit,
@@ -14,7 +17,7 @@ use crate::{
     text,
 };
 
-/// The exit code that one of this crate's errors asks for; `None` for any other error.
+/// The exit code that one of this crate's errors, or a disk that is full, asks for; `None` for any other error.
 pub fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
     macro_rules! ask {
         ($($kind:ty),+) => {
@@ -24,7 +27,15 @@ pub fn exit_code_of(error: &(dyn Error + 'static)) -> Option<u8> {
         };
     }
     ask!(StoreError, QueueError, PayloadError, ReceiptError, ManifestError, FileError, ResolveError);
+    if error.downcast_ref::<io::Error>().is_some_and(is_full) {
+        return Some(exit::INFRASTRUCTURE);
+    }
     error.is::<SpecError>().then_some(exit::USAGE)
+}
+
+/// Whether a disk has no room left: no fault of the path, which is right once there is some again.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// An error and its causes in one line, without the causes that the text already names.
@@ -79,6 +90,9 @@ mod tests {
         assert_eq!(exit_code_of(&store), Some(exit::INFRASTRUCTURE));
         let queue = QueueError::Url { url: "x".into(), problem: "y".into() };
         assert_eq!(exit_code_of(&queue), Some(exit::USAGE));
+        let full = io::Error::from(ErrorKind::StorageFull);
+        assert_eq!(exit_code_of(&full), Some(exit::INFRASTRUCTURE));
+        assert_eq!(exit_code_of(&io::Error::from(ErrorKind::ReadOnlyFilesystem)), None);
         assert_eq!(exit_code_of(&Inner), None);
     }
 }

@@ -4,6 +4,7 @@
 mod cancelled;
 mod clocks;
 mod devices;
+mod disks;
 mod known;
 mod messages;
 mod poison;

@@ -15,7 +15,8 @@ use crate::{engine::CancelFlag, fetching};
 /// to be fetched; later ones find it here.
 ///
 /// # Errors
-/// [`Setback::Environment`] for a server that does not answer, [`Setback::Fault`] for a file that is not to be had here.
+/// [`Setback::Environment`] for a server that does not answer or a cache that takes nothing, [`Setback::Unfit`] for a file
+/// that is not to be had here.
 pub async fn local(files: &Files, spec: &Arc<RunSpec>, cancel: &CancelFlag) -> Result<Arc<RunSpec>, Setback> {
     // Its nets are no files.
     if spec.engine == EngineKind::Synthetic {
@@ -35,7 +36,7 @@ impl From<ResolveError> for Setback {
     fn from(error: ResolveError) -> Self {
         let text = format!("on this worker: {error}");
         // Another worker may have the file.
-        if error.is_retryable() { Self::Environment(text) } else { Self::Fault(text) }
+        if error.is_retryable() { Self::Environment(text) } else { Self::Unfit(text) }
     }
 }
 
@@ -65,19 +66,19 @@ mod tests {
         local(&files, &spec(net), &CancelFlag::new()).await.unwrap_err()
     }
 
-    /// I8: a server that does not answer is nobody's fault, a file that is not what was submitted is.
+    /// I8: a server that does not answer is nobody's fault, nor is a file that is not what was submitted the chunk's.
     #[tokio::test]
     async fn blame_goes_where_it_belongs() {
         let sha256 = Some(Digest([7; 32]));
         let down = setback(FileRef { path: "http://127.0.0.1:1/net.pkl".into(), sha256 }).await;
         assert!(matches!(&down, Setback::Environment(cause) if cause.contains("127.0.0.1:1")), "{down:?}");
         let missing = setback(FileRef { path: "/nowhere/net.pkl".into(), sha256 }).await;
-        assert!(matches!(&missing, Setback::Fault(cause) if cause.contains("`net`")), "{missing:?}");
+        assert!(matches!(&missing, Setback::Unfit(cause) if cause.contains("`net`")), "{missing:?}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.pkl");
         std::fs::write(&path, "other").unwrap();
         let other = setback(FileRef { path: path.display().to_string(), sha256 }).await;
-        assert!(matches!(&other, Setback::Fault(cause) if cause.contains("is pinned")), "{other:?}");
+        assert!(matches!(&other, Setback::Unfit(cause) if cause.contains("is pinned")), "{other:?}");
     }
 
     #[tokio::test]
