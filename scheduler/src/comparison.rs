@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fidelis_shared::{atomic, exit, manifest::Manifest, store::Store};
+use fidelis_shared::{atomic, exit, failure, manifest::Manifest, store::Store};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -50,7 +50,7 @@ impl CompareError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Reduce(error) => error.exit_code(),
-            Self::Write { .. } => exit::USAGE,
+            Self::Write { source, .. } => failure::exit_code_of(source).unwrap_or(exit::USAGE),
         }
     }
 }

@@ -117,7 +117,10 @@ async fn outputs_on_a_full_disk() -> Result<()> {
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         let (printed, said) = (String::from_utf8(output.stdout)?, std::fs::read_to_string(said)?);
         assert_eq!(printed, format!("{}\n", exit::INFRASTRUCTURE), "its code, and no file: {said}");
-        assert!(said.lines().count() == 1 && said.contains(&path) && said.contains("No space left"), "{said}");
+        assert!(
+            said.lines().count() == 1 && said.contains(&path) && said.contains("No space left"),
+            "{said}"
+        );
     }
     Ok(())
 }

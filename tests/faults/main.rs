@@ -6,6 +6,7 @@ mod clocks;
 mod devices;
 mod disks;
 mod known;
+mod local;
 mod messages;
 mod poison;
 mod processes;

@@ -94,9 +94,12 @@ impl Drop for Console {
     }
 }
 
-/// Starts logging to stderr: warnings, unless `FIDELIS_LOG` says otherwise. The first call counts.
+/// Warnings; what the embedded S3 server could not do, its clients tell in better words.
+const DEFAULT_FILTER: &str = "warn,s3s=off";
+
+/// Starts logging to stderr, as `FIDELIS_LOG` says. The first call counts.
 pub fn init_logs() {
-    let filter = EnvFilter::try_from_env("FIDELIS_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env("FIDELIS_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_target(false);
     // A second call is a test's.
     builder.without_time().with_writer(|| Screen).try_init().ok();

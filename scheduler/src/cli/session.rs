@@ -85,9 +85,11 @@ impl Session {
     /// The first run that cannot be completed.
     pub async fn run(&mut self, specs: Vec<RunSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
         let Self { machine, files, fleet, command, workers, console, signals } = self;
+        let disk_failed = fleet.disk_failed();
         let mut runs = Runs { machine, files, fleet, command, workers, console };
         let finished = select! {
             finished = runs.complete(specs) => finished.map(Ended::Finished),
+            error = disk_failed => Err(error.into()),
             code = signals.next() => {
                 self.console.say("stopping: the same command goes on from here");
                 Ok(Ended::Interrupted(code))

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use fidelis_shared::{exit, queue::QueueSettings};
-
-use tokio::time::sleep;
+use fidelis_shared::{exit, failure, queue::QueueSettings};
+use tokio::{select, time::sleep};
 
 use super::{RedisServer, RedisServerError, S3Server, S3ServerError};
 use crate::fleet::{Fleet, FleetError};
@@ -50,6 +49,14 @@ pub enum LocalError {
         /// The last line of its log.
         words: String,
     },
+    /// The folder was good, and is full.
+    #[error("nothing can be written to `{}` any more: {cause}; free space there and run the same command again: it goes on from here", folder.display())]
+    Disk {
+        /// Which.
+        folder: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
     /// They run, but do not serve.
     #[error(transparent)]
     Fleet(#[from] FleetError),
@@ -60,7 +67,7 @@ impl LocalError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Folder { .. } | Self::Absent { .. } => false,
-            Self::RedisDied { .. } => true,
+            Self::RedisDied { .. } | Self::Disk { .. } => true,
             Self::Redis(error) => error.is_retryable(),
             Self::S3(error) => error.is_retryable(),
             Self::Fleet(error) => error.is_retryable(),
@@ -70,8 +77,9 @@ impl LocalError {
     /// The exit code of a command that this error ends.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Folder { .. } | Self::Absent { .. } => exit::USAGE,
-            Self::RedisDied { .. } => exit::INFRASTRUCTURE,
+            Self::Folder { cause, .. } => failure::exit_code_of(cause).unwrap_or(exit::USAGE),
+            Self::Absent { .. } => exit::USAGE,
+            Self::RedisDied { .. } | Self::Disk { .. } => exit::INFRASTRUCTURE,
             Self::Redis(error) => error.exit_code(),
             Self::S3(error) => error.exit_code(),
             Self::Fleet(error) => error.exit_code(),
@@ -103,7 +111,11 @@ impl LocalFleet {
         let s3 = S3Server::start(&store, BUCKET, None).await?;
         let redis = RedisServer::start().await?;
         let settings = QueueSettings { lease, ..QueueSettings::default() };
-        let fleet = Fleet::connect(&redis.url(), settings, s3.store_config()).await?;
+        let url = redis.url();
+        let fleet = select! {
+            fleet = Fleet::connect(&url, settings, s3.store_config()) => fleet?,
+            cause = s3.disk_failed() => return Err(LocalError::Disk { folder, cause }),
+        };
         Ok(Self { redis, s3, fleet, folder, lease })
     }
 
@@ -115,6 +127,12 @@ impl LocalFleet {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Waits until the folder's disk takes no more.
+    pub fn disk_failed(&self) -> impl Future<Output = LocalError> + use<> {
+        let (failed, folder) = (self.s3.disk_failed(), self.folder.clone());
+        async move { LocalError::Disk { folder, cause: failed.await } }
     }
 
     /// What a worker has to know to join: nothing secret stands on a command line.

@@ -1,15 +1,16 @@
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fidelis_shared::failure;
 use s3s::dto::*;
-use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, watch};
 
 use super::s3_listing::{self, Entry, Query};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// Of one page of a listing, as with S3.
 const MAX_KEYS: usize = 1000;
@@ -28,12 +29,16 @@ pub(super) struct AtomicS3 {
     files: Arc<FileSystem>,
     locks: Vec<Arc<RwLock<()>>>,
     hasher: RandomState,
+    disk: Disk,
 }
 
+/// What the system said to the first write that the disk did not take.
+pub(super) type Disk = Arc<watch::Sender<Option<String>>>;
+
 impl AtomicS3 {
-    pub(super) fn new(root: &Path, files: FileSystem) -> Self {
+    pub(super) fn new(root: &Path, files: FileSystem, disk: Disk) -> Self {
         let locks = std::iter::repeat_with(Arc::default).take(NUM_LOCKS).collect();
-        AtomicS3 { root: root.to_owned(), files: Arc::new(files), locks, hasher: RandomState::new() }
+        AtomicS3 { root: root.to_owned(), files: Arc::new(files), locks, hasher: RandomState::new(), disk }
     }
 
     /// Keys share locks by hash: a needless wait at worst.
@@ -71,6 +76,12 @@ fn with_input<T, U>(request: &S3Request<T>, input: U) -> S3Request<U> {
     }
 }
 
+/// What the system said, where it is the disk that took nothing: full, or read-only after a fault of its own.
+fn refused_by_disk(error: &S3Error) -> Option<String> {
+    let cause = error.source()?.downcast_ref::<io::Error>()?;
+    (failure::is_full(cause) || cause.kind() == ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
+}
+
 /// Runs a write to its end, whatever becomes of the connection that asked for it.
 async fn to_the_end<T: Send + 'static>(
     write: impl Future<Output = S3Result<S3Response<T>>> + Send + 'static,
@@ -90,7 +101,7 @@ impl S3 for AtomicS3 {
         let bytes: Bytes = read.map_err(|error| s3_error!(IncompleteBody, "the body broke off: {error}"))?;
         req.input.body = Some(StreamingBlob::from(Body::from(bytes)));
         let guard = self.writing(&req.input.key).await;
-        let files = self.files.clone();
+        let (files, disk) = (self.files.clone(), self.disk.clone());
         to_the_end(async move {
             let _guard = guard;
             let undo = DeleteObjectInput {
@@ -103,6 +114,9 @@ impl S3 for AtomicS3 {
             // A body that does not match its checksum has been renamed into place by now.
             if result.as_ref().is_err_and(|error| error.code().as_str() == "BadDigest") {
                 files.delete_object(undo).await?;
+            }
+            if let Some(cause) = result.as_ref().err().and_then(refused_by_disk) {
+                disk.send_if_modified(|first| first.is_none() && first.replace(cause).is_none());
             }
             result
         })

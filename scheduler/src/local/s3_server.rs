@@ -1,11 +1,12 @@
 use std::fs::{File, TryLockError};
+use std::future::pending;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use fidelis_shared::exit;
 use fidelis_shared::store::{StoreConfig, StoreCredentials};
+use fidelis_shared::{exit, failure};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::{S3Auth, SecretKey};
@@ -15,7 +16,7 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::s3_atomic::AtomicS3;
+use super::s3_atomic::{AtomicS3, Disk};
 
 const LOCK_FILE: &str = ".fidelis.lock";
 const ACCESS_KEY: &str = "fidelis";
@@ -29,6 +30,7 @@ pub struct S3Server {
     bucket: String,
     credentials: StoreCredentials,
     keys: Keys,
+    disk: Disk,
     acceptor: JoinHandle<()>,
     /// Held for as long as the server runs: its locks are in memory, so a second server would break them.
     _folder: File,
@@ -60,18 +62,33 @@ impl S3Server {
         let files = FileSystem::new(root).map_err(|error| refused(io::Error::other(format!("{error:?}"))))?;
         let credentials = credentials.map_or_else(fresh_credentials, Ok).map_err(S3ServerError::Secret)?;
 
-        let mut service = S3ServiceBuilder::new(AtomicS3::new(root, files));
+        let disk = Disk::default();
+        let mut service = S3ServiceBuilder::new(AtomicS3::new(root, files, disk.clone()));
         let keys = Keys(Arc::new(RwLock::new(credentials.clone())));
         service.set_auth(keys.clone());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(S3ServerError::Port)?;
         let address = listener.local_addr().map_err(S3ServerError::Port)?;
         let acceptor = tokio::spawn(serve(listener, service.build()));
-        Ok(S3Server { address, bucket: bucket.to_owned(), credentials, keys, acceptor, _folder: folder })
+        let bucket = bucket.to_owned();
+        Ok(S3Server { address, bucket, credentials, keys, disk, acceptor, _folder: folder })
     }
 
     /// From now on takes this key and no other, as a service does whose credentials expire.
     pub fn rotate(&self, credentials: StoreCredentials) {
         *self.keys.0.write().unwrap_or_else(PoisonError::into_inner) = credentials;
+    }
+
+    /// Waits until the disk takes no more, which clients only see as a failure that may pass; gives what the system said.
+    pub fn disk_failed(&self) -> impl Future<Output = String> + use<> {
+        let mut seen = self.disk.subscribe();
+        async move {
+            let cause = seen.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
+            match cause {
+                Some(cause) => cause,
+                // Nobody serves any more.
+                None => pending().await,
+            }
+        }
     }
 
     /// `http://127.0.0.1:port`.
@@ -177,6 +194,10 @@ impl S3ServerError {
 
     /// The exit code of a command that this error ends.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Bucket { .. }) { exit::USAGE } else { exit::INFRASTRUCTURE }
+        match self {
+            Self::Bucket { .. } => exit::USAGE,
+            Self::Folder { cause, .. } => failure::exit_code_of(cause).unwrap_or(exit::USAGE),
+            Self::InUse { .. } | Self::Port(_) | Self::Secret(_) => exit::INFRASTRUCTURE,
+        }
     }
 }

@@ -136,7 +136,7 @@ impl Store {
     /// Whether a listing, which some keys may have of their own prefix alone, says that there is no such object.
     async fn lacks(&self, key: &str) -> bool {
         let full_key = self.full_key(key);
-        let page = self.try_list(key, None).await;
+        let page = self.try_list(key, None, None).await;
         page.is_ok_and(|page| page.contents().iter().all(|object| object.key() != Some(&full_key)))
     }
 
