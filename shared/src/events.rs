@@ -51,6 +51,15 @@ pub enum Event {
         /// Which chunk, and why.
         dead: DeadChunk,
     },
+    /// A worker handed a chunk back for something that is nobody's fault.
+    HandedBack {
+        /// The run.
+        run: RunId,
+        /// The worker, as the queue knows it.
+        worker: String,
+        /// One line.
+        cause: String,
+    },
     /// Somebody called the run off.
     Cancelled {
         /// The run.

@@ -160,6 +160,11 @@ pub fn redis_unfit(run: &RunId) -> String {
     format!("fidelis:unfit:{run}")
 }
 
+/// Redis: hash of why consumers last handed a chunk of a run back, consumer → one line; until they finish one.
+pub fn redis_setbacks(run: &RunId) -> String {
+    format!("fidelis:setbacks:{run}")
+}
+
 /// Redis: list of how long a run's last chunks were in hand, in ms.
 pub fn redis_times(run: &RunId) -> String {
     format!("{REDIS_TIMES}{run}")

@@ -104,7 +104,7 @@ async fn an_expired_lease_is_reclaimed() {
     let taken = claim(&mut b).await;
     assert_eq!((&taken.id, taken.deliveries), (&lost.id, 2));
     assert!(!a.leases().renew(&lost).await.unwrap(), "no longer ours");
-    assert!(!a.leases().hand_back(&lost).await.unwrap(), "no longer ours");
+    assert!(!a.leases().hand_back(&lost, "").await.unwrap(), "no longer ours");
     assert!(b.leases().renew(&taken).await.unwrap());
     assert!(a.leases().complete(&lost, 1).await.unwrap(), "the store has it, whoever stored it");
     assert!(!b.leases().renew(&taken).await.unwrap(), "nothing left to do");
@@ -155,7 +155,8 @@ async fn handing_back_counts_for_nothing() {
     for _ in 0..10 {
         let claim = claim(&mut a).await;
         assert_eq!(claim.deliveries, 1);
-        assert!(a.leases().hand_back(&claim).await.unwrap());
+        assert!(a.leases().hand_back(&claim, "a full disk").await.unwrap());
+        assert_eq!(queue.setbacks(&run.run).await.unwrap(), [("a".into(), "a full disk".into())].into());
     }
     assert!(try_claim(&mut b).await.is_some(), "at once, for anybody");
     assert_eq!(progress(&queue, &run).await.dead_chunks, 0);
@@ -170,7 +171,7 @@ async fn a_waiting_consumer_gets_what_is_handed_back() {
     let held = claim(&mut a).await;
     let waiting = tokio::spawn(async move { claim(&mut b).await });
     sleep(Duration::from_millis(300)).await;
-    a.leases().hand_back(&held).await.unwrap();
+    a.leases().hand_back(&held, "").await.unwrap();
     let taken = timeout(Duration::from_secs(5), waiting).await.expect("soon").unwrap();
     assert_eq!(taken.id, held.id);
 }

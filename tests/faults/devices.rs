@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use fidelis_shared::exit;
 use fidelis_shared::ids::ChunkIndex;
 use fidelis_shared::receipt::Receipt;
+use fidelis_tests::Process;
 use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, check_invariants};
 
 fn spec() -> LabSpec {
@@ -34,6 +35,13 @@ async fn memory_that_holds_ever_fewer_images() -> Result<()> {
     let run = lab.submit(&spec).await?;
     // Chunk by chunk, down to the last one's 8, 4, 2 and 1.
     lab.moment("device:before_batch", 1 + 2 + 3 + 4 + 1 + 4).await?;
+    let (log, words) =
+        (lab.folder().join("watch.log"), "handed a chunk back: a test has no room for `1` images");
+    let _watch = Process::start_logged("fidelis-under-test", &["watch", run.as_str()], &lab.env(), &log)?;
+    let told = async || Ok(std::fs::read_to_string(&log)?.contains(words));
+    lab.until("what the run waits for", told).await?;
+    let status = lab.fidelis(&["status", run.as_str()]).await?;
+    assert!(status.stdout.contains(words), "{status:#?}");
     let _roomy = lab.worker("roomy").start()?;
     lab.finish(&run).await?;
     check_invariants(&lab, &spec, &Allowed::waste(0)).await?;

@@ -166,6 +166,9 @@ fn sentence(event: &Event) -> String {
                 dead.cause
             )
         }
+        Event::HandedBack { run, worker, cause } => {
+            format!("{run}: worker `{worker}` handed a chunk back: {cause}")
+        }
         Event::Cancelled { run, num_stored, num_chunks } => {
             format!("{run}: cancelled, with {num_stored} of {num_chunks} chunks stored")
         }

@@ -1,5 +1,7 @@
 //! `fidelis status`: how far a run is.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use fidelis_shared::{
     exit, keys,
@@ -68,6 +70,7 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
             progress: queue.progress(&run.run).await?,
             dead: queue.dead_chunks(&run.run).await?,
             unfit: queue.unfit_workers(&run.run).await?,
+            setbacks: queue.setbacks(&run.run).await?,
         };
         lines.extend(seen.lines());
         seen.add_to(&mut found);
@@ -81,6 +84,7 @@ struct Seen {
     progress: Option<Progress>,
     dead: Vec<DeadChunk>,
     unfit: Vec<(String, UnfitWorker)>,
+    setbacks: BTreeMap<String, String>,
 }
 
 impl Seen {
@@ -102,6 +106,9 @@ impl Seen {
         for (worker, unfit) in &self.unfit {
             lines.push(format!("unfit    worker `{worker}` cannot make it: {}", unfit.cause));
         }
+        for (worker, cause) in &self.setbacks {
+            lines.push(format!("waiting  worker `{worker}` handed a chunk back: {cause}"));
+        }
         if !self.dead.is_empty() {
             lines.push("next     mend the cause, then `fidelis retry` the run".to_owned());
         }
@@ -118,6 +125,7 @@ impl Seen {
         found["copies"] = count(|progress| progress.copies);
         found["dead"] = json!(self.dead);
         let unfit = |(worker, unfit): &(String, UnfitWorker)| json!({ "worker": worker, "reports": unfit.reports, "cause": unfit.cause });
+        found["setbacks"] = json!(self.setbacks);
         found["unfit"] = self.unfit.iter().map(unfit).collect();
     }
 }

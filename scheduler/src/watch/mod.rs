@@ -2,7 +2,10 @@
 
 mod rate;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use fidelis_shared::{
     events::Event,
@@ -51,6 +54,8 @@ pub struct Watch<'a> {
     /// Images that Redis had counted at the last listing.
     counted: u64,
     dead: BTreeSet<ChunkIndex>,
+    /// What was told of each worker.
+    setbacks: BTreeMap<String, String>,
     rate: Rate,
 }
 
@@ -66,6 +71,7 @@ impl<'a> Watch<'a> {
             listed: None,
             counted: 0,
             dead: BTreeSet::new(),
+            setbacks: BTreeMap::new(),
             rate: Rate::default(),
         }
     }
@@ -112,6 +118,7 @@ impl<'a> Watch<'a> {
             return Ok(self.cancelled(tell));
         }
         self.tell_dead(progress.as_ref(), tell).await?;
+        self.tell_setbacks(tell).await?;
         let done_images = self.done_images(counted);
         tell(&self.rate.event(self.queued_run.clone(), done_images));
         match progress {
@@ -158,6 +165,20 @@ impl<'a> Watch<'a> {
             tell(&Event::ChunkDead { run: self.run.run.clone(), dead: dead.clone() });
         }
         self.dead = dead.iter().map(|dead| dead.chunk).collect();
+        Ok(())
+    }
+
+    /// What nobody is to blame for counts for nothing, but may go on for ever: a full disk, too little memory.
+    async fn tell_setbacks(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<(), FleetError> {
+        let setbacks = self.fleet.queue.setbacks(&self.run.run).await?;
+        for (worker, cause) in &setbacks {
+            if self.setbacks.get(worker) != Some(cause) {
+                let (run, worker, cause) = (self.run.run.clone(), worker.clone(), cause.clone());
+                tell(&Event::HandedBack { run, worker, cause });
+            }
+        }
+        // One that was told stays told: a worker that fails now and then says the same each time.
+        self.setbacks.extend(setbacks);
         Ok(())
     }
 

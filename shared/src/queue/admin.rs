@@ -1,6 +1,6 @@
 //! Looking at runs, calling them off, and forgetting them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use redis::cmd;
 use serde::de::DeserializeOwned;
@@ -131,6 +131,16 @@ impl Queue {
         Ok(unfit)
     }
 
+    /// Why workers last handed a chunk of the run back, by name; those that finished one since are not there.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`].
+    pub async fn setbacks(&self, run: &RunId) -> Result<BTreeMap<String, String>, QueueError> {
+        let mut ask = cmd("HGETALL");
+        ask.arg(keys::redis_setbacks(run));
+        self.link.query("list setbacks", &ask).await
+    }
+
     async fn records<T: DeserializeOwned>(
         &self,
         key: String,
@@ -164,7 +174,7 @@ impl Queue {
         let mut remove = cmd("DEL");
         remove.arg(keys::redis_run(run)).arg(keys::redis_queued(run)).arg(keys::redis_done(run));
         remove.arg(keys::redis_dead_chunks(run)).arg(keys::redis_cancelled(run));
-        remove.arg(keys::redis_unfit(run)).arg(keys::redis_times(run));
+        remove.arg(keys::redis_unfit(run)).arg(keys::redis_times(run)).arg(keys::redis_setbacks(run));
         let _: u64 = self.link.query("forget a run", &remove).await?;
         for pool in self.pools().await? {
             let mut call = scripts::PRUNE.prepare_invoke();

@@ -102,8 +102,8 @@ impl Leases {
         call.key(keys::redis_stream(&claim.pool)).key(keys::redis_run(run)).key(keys::redis_queued(run));
         call.key(keys::redis_done(run)).key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run));
         call.key(keys::redis_taken(&claim.pool)).key(keys::redis_copies(&claim.pool));
-        call.key(keys::redis_times(run));
-        call.arg(keys::REDIS_GROUP).arg(&claim.id).arg(claim.task.chunk).arg(num_images);
+        call.key(keys::redis_times(run)).key(keys::redis_setbacks(run));
+        call.arg(keys::REDIS_GROUP).arg(&claim.id).arg(claim.task.chunk).arg(num_images).arg(&*self.consumer);
         self.link.script("complete a chunk", &call).await
     }
 
@@ -114,7 +114,7 @@ impl Leases {
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts too.
     pub async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<Verdict, QueueError> {
         if claim.deliveries < u64::from(self.settings.max_deliveries) {
-            self.release(claim, claim.deliveries).await?;
+            self.release(claim, claim.deliveries, "").await?;
             return Ok(Verdict::Retry);
         }
         let dead = self.give_up(claim, failure).await?;
@@ -145,13 +145,13 @@ impl Leases {
         self.bury(&claim.burial(&claim.task.encode()), &claim.obituary(self.settings.max_deliveries)).await
     }
 
-    /// Gives a chunk back at once, as if it had never been taken: eviction and the like are nobody's fault (I8).
-    /// False: it was no longer ours.
+    /// Gives a chunk back at once, as if it had never been taken: eviction and the like are nobody's fault (I8). The
+    /// `cause`, one line, is told to whoever follows the run; an empty one is not worth it. False: it was no longer ours.
     ///
     /// # Errors
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; then the lease runs out and the delivery counts.
-    pub async fn hand_back(&self, claim: &Claim) -> Result<bool, QueueError> {
-        self.release(claim, claim.deliveries.saturating_sub(1)).await
+    pub async fn hand_back(&self, claim: &Claim, cause: &str) -> Result<bool, QueueError> {
+        self.release(claim, claim.deliveries.saturating_sub(1), cause).await
     }
 
     /// Gives back a chunk that this worker cannot make, whatever its seeds, without blame (I8). When every live
@@ -173,10 +173,11 @@ impl Leases {
         }
     }
 
-    async fn release(&self, claim: &Claim, deliveries: u64) -> Result<bool, QueueError> {
+    async fn release(&self, claim: &Claim, deliveries: u64, cause: &str) -> Result<bool, QueueError> {
         let mut call = scripts::RELEASE.prepare_invoke();
         self.address(&mut call, &claim.pool, &claim.id);
-        call.key(keys::redis_taken(&claim.pool)).arg(deliveries);
+        call.key(keys::redis_taken(&claim.pool)).key(keys::redis_setbacks(&claim.task.run));
+        call.arg(deliveries).arg(cause);
         self.link.script("give a chunk back", &call).await
     }
 

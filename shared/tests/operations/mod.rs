@@ -175,7 +175,7 @@ async fn an_idle_worker_takes_one_copy_of_a_straggler() {
     assert!(copy.is_copy && copy.task == held.task);
     assert!(slow.leases().renew(&held).await.unwrap(), "it stays with its holder");
     assert!(idle.leases().renew(&copy).await.unwrap());
-    assert!(!idle.leases().hand_back(&copy).await.unwrap(), "a copy is not its holder's to give back");
+    assert!(!idle.leases().hand_back(&copy, "").await.unwrap(), "a copy is not its holder's to give back");
     assert_eq!(idle.leases().fail(&copy, &failure("x")).await.unwrap(), Verdict::Retry);
     assert!(slow.leases().renew(&held).await.unwrap(), "and its failure harms nobody");
     assert_eq!(try_claim(&mut queue.consumer("third")).await, None, "one copy at most");

@@ -277,13 +277,17 @@ impl Worker {
                 backoff.run(async || leases.complete(claim, done.num_images).await).await?;
             }
             Err(Setback::Lost) => tracing::warn!("the lease was lost: leaving the chunk to others"),
-            Err(setback @ (Setback::Stopped | Setback::Environment(_))) => {
+            Err(setback @ Setback::Stopped) => {
                 tracing::warn!("handed back: {setback}");
-                backoff.run(async || leases.hand_back(claim).await).await?;
+                backoff.run(async || leases.hand_back(claim, "").await).await?;
+            }
+            Err(Setback::Environment(cause)) => {
+                tracing::warn!("handed back: {cause}");
+                backoff.run(async || leases.hand_back(claim, &cause).await).await?;
             }
             Err(Setback::Device(cause)) => {
                 tracing::error!("handed back, and ending so that a new process starts afresh: {cause}");
-                backoff.run(async || leases.hand_back(claim).await).await?;
+                backoff.run(async || leases.hand_back(claim, &cause).await).await?;
             }
             Err(Setback::Unfit(cause)) => self.decline(claim, cause).await?,
             Err(Setback::Fault(cause) | Setback::Stalled(cause)) => {
