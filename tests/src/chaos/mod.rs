@@ -3,6 +3,7 @@
 
 mod conductor;
 mod fault;
+mod harm;
 mod monitor;
 mod schedule;
 
