@@ -85,7 +85,13 @@ impl StoredRun {
 
     /// How many images the given chunks hold.
     pub fn num_images(&self, chunks: &BTreeSet<ChunkIndex>) -> u64 {
-        chunks.iter().filter_map(|&index| self.plan.chunk(index)).map(|chunk| chunk.seeds.len()).sum()
+        self.with_images(chunks).into_iter().map(|(_, num_images)| num_images).sum()
+    }
+
+    /// The given chunks with the images that each holds.
+    pub fn with_images(&self, chunks: &BTreeSet<ChunkIndex>) -> Vec<(ChunkIndex, u64)> {
+        let images = |&index| Some((index, self.plan.chunk(index)?.seeds.len()));
+        chunks.iter().filter_map(images).collect()
     }
 
     /// The chunks that are not among the given ones.

@@ -127,6 +127,10 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
         fleet.store.remove(&keys::cancelled(&run.run)).await?;
     }
     fleet.queue.resume(&run.run).await?;
+    let progress = fleet.queue.progress(&run.run).await?.unwrap_or_default();
+    if progress.dead_chunks + progress.cancelled_chunks > 0 {
+        fleet.queue.settle(&run.run, &run.with_images(&stored)).await?;
+    }
     let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
 }

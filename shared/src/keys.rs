@@ -211,6 +211,7 @@ mod tests {
             report_html(run),
             report_md(run),
             success(run),
+            cancelled(run),
             expectation(run, index),
             quarantined(run, &chunk, &digest),
             quarantined(run, "../../elsewhere", &digest).replace("../", ""),

@@ -34,6 +34,27 @@ async fn a_cancelled_run_stays_cancelled_when_redis_forgets() -> Result<()> {
     Ok(())
 }
 
+/// What a worker stored of a cancelled run, and died before it could say so, is done and not cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_with_a_chunk_stored_by_a_worker_that_died() -> Result<()> {
+    let (lab, spec) = (Lab::start().await?, LabSpec { num_images: 96, ..LabSpec::default() });
+    let go = lab.folder().join("go");
+    let wait = format!("worker:after_make = await {} if nth 2", go.display());
+    let rules = format!("{wait}; worker:after_receipt_before_ack = kill if nth 2");
+    let mut dying = lab.worker("dying").failpoints(&rules).start()?;
+    let run = lab.submit(&spec).await?;
+    lab.moment("worker:after_make", 2).await?;
+    let outcome = lab.fidelis(&["cancel", run.as_str()]).await?;
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    std::fs::write(go, "")?;
+    assert_eq!(lab.ended("the dying worker", &mut dying).await?, None);
+    assert_eq!(lab.num_receipts(&run).await?, 2);
+    let _other = lab.workers(1)?;
+    lab.submit(&spec).await?;
+    lab.finish(&run).await?;
+    check_invariants(&lab, &spec, &Allowed::waste(0)).await.map(drop)
+}
+
 /// One worker dies with a cancelled chunk made, another one stores what was called off in its hands; Redis is killed
 /// and keeps what it answered.
 #[tokio::test(flavor = "multi_thread")]

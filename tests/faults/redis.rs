@@ -121,7 +121,7 @@ async fn killed_with_persistence() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_misses_the_last_writes_takes_over() -> Result<()> {
-    let (mut lab, spec) = (Lab::start().await?, LabSpec::default());
+    let (mut lab, spec) = (Lab::start().await?, LabSpec { millis_per_image: 20, ..LabSpec::default() });
     let mut replica = RedisNode::start(Persistence::None).await?;
     let _fleet = lab.workers(WORKERS)?;
     let run = lab.submit(&spec).await?;
@@ -166,12 +166,17 @@ async fn a_primary_that_becomes_a_replica_is_left() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn out_of_memory_in_mid_run() -> Result<()> {
     let (lab, spec) = (Lab::start().await?, LabSpec::default());
-    let _fleet = lab.workers(WORKERS)?;
+    // The run must not be over before there is harm done to it.
+    let full = lab.folder().join("full");
+    let rules = format!("device:before_make = await {} if nth 3", full.display());
+    let fleet = (0..WORKERS).map(|i| lab.worker(&format!("w{i}")).failpoints(&rules).start());
+    let _fleet = fleet.collect::<Result<Vec<_>>>()?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
-    lab.receipts(&run, 3).await?;
+    lab.moment("device:before_make", 3 * WORKERS).await?;
     lab.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await?;
-    lab.moment("worker:after_ack", lab.count("worker:after_ack") + WORKERS).await?;
+    std::fs::write(full, "")?;
+    lab.moment("worker:after_ack", 3 * WORKERS).await?;
     let path = spec.write(lab.folder())?.display().to_string();
     let outcome = lab.fidelis(&["submit", &path, "--new", "--seeds", "1000-1099"]).await?;
     assert_eq!(outcome.code, Some(i32::from(exit::INFRASTRUCTURE)), "{outcome:#?}");

@@ -12,9 +12,12 @@ use super::{
     scripts,
 };
 use crate::{
-    ids::{PoolId, RunId},
+    ids::{ChunkIndex, PoolId, RunId},
     keys,
 };
+
+/// Chunks that one settle script looks at.
+const SETTLE_BATCH: usize = 500;
 
 /// Messages that one cancel script looks at: short enough that renewals get in between.
 const CANCEL_BATCH: u64 = 1000;
@@ -108,6 +111,25 @@ impl Queue {
         let mut clear = cmd("HDEL");
         clear.arg(keys::redis_run(run)).arg("cancelled");
         self.link.query("resume a run", &clear).await
+    }
+
+    /// Counts chunks as done that the store has, of a run that was given up or called off: their workers may have died
+    /// before they could say so (I10). Each comes with its number of images. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`]; safe to repeat.
+    pub async fn settle(&self, run: &RunId, stored: &[(ChunkIndex, u64)]) -> Result<u64, QueueError> {
+        let mut settled = 0;
+        for batch in stored.chunks(SETTLE_BATCH) {
+            let mut call = scripts::SETTLE.prepare_invoke();
+            call.key(keys::redis_run(run)).key(keys::redis_done(run));
+            call.key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run));
+            for (chunk, num_images) in batch {
+                call.arg(*chunk).arg(*num_images);
+            }
+            settled += self.link.script::<u64>("count what is stored", &call).await?;
+        }
+        Ok(settled)
     }
 
     /// The run's chunks that were given up, in order.

@@ -20,5 +20,6 @@ script!(DECLINE, "lua/clock.lua", "lua/owned.lua", "lua/decline.lua");
 script!(BURY, "lua/owned.lua", "lua/bury.lua");
 script!(COMPLETE, "lua/clock.lua", "lua/complete.lua");
 script!(CANCEL, "lua/cancel.lua");
+script!(SETTLE, "lua/settle.lua");
 script!(PROGRESS, "lua/progress.lua");
 script!(PRUNE, "lua/prune.lua");
