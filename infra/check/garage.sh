@@ -31,7 +31,8 @@ trap stop EXIT
 
 random_hex() { head -c "$1" /dev/urandom | od -An -vtx1 | tr -d ' \n'; }
 
-first_port="$(shuf -i 20000-60000 -n 1)"
+# Below those that the system gives to outgoing connections.
+first_port="$(shuf -i 20000-32000 -n 1)"
 s3_port=$((first_port + 1))
 cat >"$folder/garage.toml" <<EOF
 metadata_dir = "$folder/meta"
