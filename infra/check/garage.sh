@@ -83,4 +83,4 @@ reader_secret="$(random_hex 32)"
 FIDELIS_TEST_S3="http://127.0.0.1:$s3_port" FIDELIS_TEST_S3_BUCKET=fidelis-tests AWS_REGION=us-east-1 \
   AWS_ACCESS_KEY_ID="$key" AWS_SECRET_ACCESS_KEY="$secret" \
   FIDELIS_TEST_S3_READER_KEY="$reader_key" FIDELIS_TEST_S3_READER_SECRET="$reader_secret" \
-  cargo nextest run --release --workspace --run-ignored all --no-capture -E 'binary(store) & test(/^contract::/)'
+  cargo nextest run --release --workspace --no-capture -E 'binary(store) & test(/^contract::/)'

@@ -1,6 +1,6 @@
 //! What any S3 server must do for a run, over TCP with signatures: the embedded one, or with `FIDELIS_TEST_S3` the one
-//! at that endpoint (bucket `FIDELIS_TEST_S3_BUCKET`, keys from the usual AWS variables), as `make garage` does. It also
-//! makes a key that may only read (`FIDELIS_TEST_S3_READER_KEY` and `…_SECRET`), which the embedded server cannot.
+//! at that endpoint (bucket `FIDELIS_TEST_S3_BUCKET`, keys from the usual AWS variables; `FIDELIS_TEST_S3_READER_KEY` and
+//! `…_SECRET` may only read), as `make garage` does.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -14,12 +14,12 @@ use fidelis_shared::store::{Created, Store, StoreConfig, StoreCredentials, Store
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::bytes;
+use super::{bytes, servers};
 
 /// A prefix of its own in some bucket.
 struct Place {
     config: StoreConfig,
-    _embedded: Option<(S3Server, TempDir)>,
+    embedded: Option<(S3Server, TempDir)>,
 }
 
 impl Place {
@@ -33,13 +33,27 @@ impl Place {
                 endpoint: Some(endpoint),
                 ..StoreConfig::default()
             };
-            return Place { config, _embedded: None };
+            return Place { config, embedded: None };
         }
         let folder = TempDir::new().unwrap();
         let server = S3Server::start(folder.path(), "test-bucket", None).await.unwrap();
         let mut config = server.store_config();
         config.url = format!("{}/{prefix}", config.url);
-        Place { config, _embedded: Some((server, folder)) }
+        Place { config, embedded: Some((server, folder)) }
+    }
+
+    /// The same place with a key that may only read.
+    async fn reader(&self) -> StoreConfig {
+        if let Some((_, folder)) = &self.embedded {
+            return StoreConfig { url: self.config.url.clone(), ..servers::read_only(folder.path()).await };
+        }
+        let given =
+            |name| env::var(name).unwrap_or_else(|_| panic!("{name} names no key that may only read"));
+        let credentials = StoreCredentials {
+            access_key: given("FIDELIS_TEST_S3_READER_KEY"),
+            secret_key: given("FIDELIS_TEST_S3_READER_SECRET"),
+        };
+        StoreConfig { credentials: Some(credentials), ..self.config.clone() }
     }
 
     /// A store of its own connections, probed as every process does.
@@ -195,18 +209,11 @@ async fn wrong_keys_and_buckets_are_refused_and_not_shown() {
 }
 
 #[tokio::test]
-#[ignore = "needs a key that may only read: `make garage` makes one"]
 async fn a_key_that_may_only_read_is_told_at_once_what_it_may_not() {
     let place = Place::new().await;
     let theirs = place.store().await;
     theirs.create("x", bytes("theirs")).await.unwrap();
-    let given = |name| env::var(name).unwrap_or_else(|_| panic!("{name} names no key that may only read"));
-    let credentials = StoreCredentials {
-        access_key: given("FIDELIS_TEST_S3_READER_KEY"),
-        secret_key: given("FIDELIS_TEST_S3_READER_SECRET"),
-    };
-    let config = StoreConfig { credentials: Some(credentials), ..place.config.clone() };
-    let store = Store::connect(config).await.unwrap();
+    let store = Store::connect(place.reader().await).await.unwrap();
     assert_eq!(store.get("x").await.unwrap(), Some(bytes("theirs")));
     assert_eq!(store.list("").await.unwrap().len(), 2);
     let denied = [

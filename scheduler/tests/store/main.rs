@@ -1,7 +1,7 @@
 //! The store's [`contract`] with any server, and what only a server of our own shows, over TCP.
 
 mod contract;
-mod forgetful;
+mod servers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -124,7 +124,7 @@ async fn listings_are_complete_sorted_and_relative() {
 #[tokio::test]
 async fn a_server_that_ignores_the_condition_is_found_out() {
     let folder = TempDir::new().unwrap();
-    let config = forgetful::serve(folder.path()).await;
+    let config = servers::forgetful(folder.path()).await;
     let store = Store::connect(config).await.unwrap();
     store.create("x", bytes("one")).await.unwrap();
     assert_eq!(store.create("x", bytes("two")).await.unwrap(), Created::New, "the server is not forgetful");

@@ -1,4 +1,4 @@
-//! An S3 server that ignores `If-None-Match`, as some do.
+//! Other S3 servers than the embedded one, over the same kind of folder.
 
 use std::path::Path;
 
@@ -8,10 +8,14 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+/// Ignores `If-None-Match`, as some do.
 struct Forgetful(FileSystem);
+
+/// Lets its key read, and nothing else.
+struct ReadOnly(FileSystem);
 
 #[async_trait::async_trait]
 impl S3 for Forgetful {
@@ -40,10 +44,49 @@ impl S3 for Forgetful {
     }
 }
 
-/// Serves `root` until the test's runtime ends.
-pub async fn serve(root: &Path) -> StoreConfig {
+#[async_trait::async_trait]
+impl S3 for ReadOnly {
+    async fn put_object(&self, _: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        Err(s3_error!(AccessDenied))
+    }
+
+    async fn delete_object(
+        &self,
+        _: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        Err(s3_error!(AccessDenied))
+    }
+
+    async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.0.get_object(req).await
+    }
+
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        self.0.head_bucket(req).await
+    }
+
+    async fn list_objects_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        self.0.list_objects_v2(req).await
+    }
+}
+
+/// Serves an empty bucket under `root` that forgets conditions.
+pub async fn forgetful(root: &Path) -> StoreConfig {
     std::fs::create_dir(root.join("test-bucket")).unwrap();
-    let mut service = S3ServiceBuilder::new(Forgetful(FileSystem::new(root).unwrap()));
+    serve(Forgetful(FileSystem::new(root).unwrap())).await
+}
+
+/// Serves the buckets under `root`, beside whoever serves them too, to a key that may only read.
+pub async fn read_only(root: &Path) -> StoreConfig {
+    serve(ReadOnly(FileSystem::new(root).unwrap())).await
+}
+
+/// Until the test's runtime ends.
+async fn serve(s3: impl S3) -> StoreConfig {
+    let mut service = S3ServiceBuilder::new(s3);
     service.set_auth(SimpleAuth::from_single("key", "secret"));
     let service = service.build();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
