@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fidelis_shared::{atomic, exit, failure, manifest::Manifest, store::Store};
+use fidelis_contract::manifest::Manifest;
+use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_fleet::store::Store;
+use fidelis_formats::atomic;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -40,17 +43,11 @@ pub enum CompareError {
     },
 }
 
-impl CompareError {
-    /// True when the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Reduce(error) if error.is_retryable())
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
+impl Outcome for CompareError {
+    fn class(&self) -> Class {
         match self {
-            Self::Reduce(error) => error.exit_code(),
-            Self::Write { source, .. } => failure::exit_code_of(source).unwrap_or(exit::USAGE),
+            Self::Reduce(error) => error.class(),
+            Self::Write { source, .. } => source.class(),
         }
     }
 }

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use fidelis_formats::images::{Dataset, DatasetError};
-use fidelis_shared::{
+use fidelis_contract::{
+    outcome::{Class, Outcome},
     seeds::{Seeds, SeedsError},
     spec::{RunSpec, SpecError},
 };
+use fidelis_formats::images::{Dataset, DatasetError};
 use serde_json::json;
 
 /// Which images, seen by which detector.
@@ -36,6 +37,15 @@ pub enum DatasetRunError {
     /// More images than a run can have.
     #[error(transparent)]
     Seeds(#[from] SeedsError),
+}
+
+impl Outcome for DatasetRunError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Dataset(error) => error.class(),
+            Self::Seeds(_) => Class::Usage,
+        }
+    }
 }
 
 impl DatasetRequest {

@@ -1,9 +1,10 @@
 //! `fidelis metrics` and `fidelis ref`: the same arithmetic as a run's, on files.
 
+use fidelis_contract::outcome::{Class, Outcome};
 use std::path::{Path, PathBuf};
 
+use fidelis_formats::atomic;
 use fidelis_formats::stats::{self, Statistics, npz};
-use fidelis_shared::atomic;
 use serde_json::{Map, Value};
 
 use crate::formats::{FeatureFile, FormatError};
@@ -52,12 +53,16 @@ pub enum EvaluateError {
     UnknownMetric(String),
 }
 
-impl EvaluateError {
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::File { source, .. } if source.is_retryable())
+impl Outcome for EvaluateError {
+    fn class(&self) -> Class {
+        match self {
+            Self::File { source, .. } => source.class(),
+            _ => Class::Usage,
+        }
     }
+}
 
+impl EvaluateError {
     fn file(path: &Path) -> impl Fn(FormatError) -> Self {
         move |source| Self::File { path: path.to_owned(), source }
     }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use fidelis_contract::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, LocalSpec};
 use fidelis_formats::{
     FileError, FormatError,
     net::{self, Encoder, Mismatch, NetConfig, check_pair},
     stats,
 };
-use fidelis_shared::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, RunSpec};
 
 /// Files that make no run together. None of these is worth a retry.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +66,13 @@ pub enum FitError {
     },
 }
 
+fidelis_contract::usage_errors!(FitError);
+
 /// Checks a run whose files are all local.
 ///
 /// # Errors
 /// See [`FitError`].
-pub fn check(spec: &RunSpec) -> Result<(), FitError> {
+pub fn check(spec: &LocalSpec) -> Result<(), FitError> {
     if spec.engine == EngineKind::Edm2 {
         check_nets(spec)?;
     }
@@ -84,7 +86,7 @@ pub fn check(spec: &RunSpec) -> Result<(), FitError> {
     Ok(())
 }
 
-fn check_nets(spec: &RunSpec) -> Result<(), FitError> {
+fn check_nets(spec: &LocalSpec) -> Result<(), FitError> {
     let config = |field: &'static str, file: &Option<FileRef>| {
         let read = |file: &FileRef| net::read_config(Path::new(&file.path));
         file.as_ref().map(read).transpose().map_err(|source| FitError::Net { field, source })
@@ -97,7 +99,7 @@ fn check_nets(spec: &RunSpec) -> Result<(), FitError> {
     if spec.outputs.images || !spec.detectors.is_empty() { check_encoder(spec, &net) } else { Ok(()) }
 }
 
-fn check_labels(spec: &RunSpec, net: &NetConfig) -> Result<(), FitError> {
+fn check_labels(spec: &LocalSpec, net: &NetConfig) -> Result<(), FitError> {
     match spec.labels {
         Labels::Random => Ok(()),
         _ if net.label_dim == 0 => Err(FitError::Unconditional),
@@ -108,7 +110,7 @@ fn check_labels(spec: &RunSpec, net: &NetConfig) -> Result<(), FitError> {
     }
 }
 
-fn check_encoder(spec: &RunSpec, net: &NetConfig) -> Result<(), FitError> {
+fn check_encoder(spec: &LocalSpec, net: &NetConfig) -> Result<(), FitError> {
     let named = spec.encoder.map(|encoder| match encoder {
         EncoderKind::Rgb => Encoder::Rgb,
         EncoderKind::SpaceToDepth => Encoder::SpaceToDepth,

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use fidelis_shared::{
-    ids::RunId,
-    keys,
-    spec::RunSpec,
+use fidelis_contract::{ids::RunId, keys, spec::ResolvedSpec};
+use fidelis_fleet::{
     store::{Store, StoreError},
+    stored,
 };
 use serde_json::Value;
 
@@ -37,7 +36,7 @@ impl Namesake {
 ///
 /// # Errors
 /// What kept the store from answering.
-pub async fn find(store: &Store, spec: &RunSpec) -> Result<Option<Namesake>, StoreError> {
+pub async fn find(store: &Store, spec: &ResolvedSpec) -> Result<Option<Namesake>, StoreError> {
     let ours = spec.run_id();
     let folders = store.folder(&keys::runs_prefix(&spec.name)).await?.folders;
     let runs =
@@ -50,7 +49,7 @@ pub async fn find(store: &Store, spec: &RunSpec) -> Result<Option<Namesake>, Sto
     for run in runs {
         let key = keys::spec(&run);
         let Some(bytes) = store.get(&key).await? else { continue };
-        match RunSpec::from_json(&String::from_utf8_lossy(&bytes), &key) {
+        match stored::spec(&key, &bytes) {
             Ok(theirs) => {
                 let differences = differences(&theirs, spec);
                 if closest.as_ref().is_none_or(|closest| differences.len() < closest.differences.len()) {
@@ -64,7 +63,7 @@ pub async fn find(store: &Store, spec: &RunSpec) -> Result<Option<Namesake>, Sto
 }
 
 /// The fields in which two resolved specs differ, old → new.
-pub fn differences(old: &RunSpec, new: &RunSpec) -> Vec<String> {
+pub fn differences(old: &ResolvedSpec, new: &ResolvedSpec) -> Vec<String> {
     let (old, new) = (fields(old), fields(new));
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
     names.sort();
@@ -75,7 +74,7 @@ pub fn differences(old: &RunSpec, new: &RunSpec) -> Vec<String> {
 }
 
 /// Dotted names and values of everything that makes a run's identity.
-fn fields(spec: &RunSpec) -> BTreeMap<String, String> {
+fn fields(spec: &ResolvedSpec) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     // The canonical form is JSON by construction.
     flatten("", &serde_json::from_str(&spec.canonical()).unwrap_or_default(), &mut fields);
@@ -111,11 +110,13 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fidelis_contract::spec::RunSpec;
+
     use super::*;
 
-    fn spec(extra: &str) -> RunSpec {
+    fn spec(extra: &str) -> ResolvedSpec {
         let text = format!("name = \"n\"\nengine = \"synthetic\"\noutputs = {{ latents = true }}\n{extra}");
-        RunSpec::from_toml(&text, "test").unwrap()
+        ResolvedSpec::new(RunSpec::from_toml(&text, "test").unwrap()).unwrap()
     }
 
     #[test]

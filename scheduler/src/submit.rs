@@ -3,19 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use fidelis_shared::{
+use fidelis_contract::{
     events::Event,
-    exit,
-    failpoint::{Point, reach},
-    ids::{ChunkIndex, Digest, RunId},
+    ids::{ChunkIndex, Digest},
     keys,
-    queue::{QueueError, QueuedRun},
-    spec::{RunSpec, SpecError},
+    outcome::{Class, Outcome},
+    run::Run,
+    spec::ResolvedSpec,
+};
+use fidelis_fleet::{
+    failpoint::{Point, reach},
+    queue::QueueError,
     store::{Store, StoreError},
+    stored,
 };
 
 use crate::{
-    fleet::{Fleet, StoredRun, is_cancelled, stored_chunks},
+    fleet::Fleet,
     namesake::{self, Namesake},
 };
 
@@ -23,7 +27,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Submitted {
     /// The run.
-    pub run: StoredRun,
+    pub run: Run,
     /// Chunks that the store had already.
     pub stored: BTreeSet<ChunkIndex>,
     /// Chunks newly queued.
@@ -34,7 +38,7 @@ impl Submitted {
     /// The event that tells of it.
     pub fn event(&self) -> Event {
         Event::Submitted {
-            run: self.run.run.clone(),
+            run: self.run.id.clone(),
             num_chunks: self.run.plan.num_chunks(),
             num_stored: self.stored.len() as u32,
             num_queued: self.num_queued,
@@ -43,7 +47,7 @@ impl Submitted {
     }
 }
 
-/// Why a run was not submitted, or not found.
+/// Why a run was not submitted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// Another spec lies under the run's id.
@@ -65,12 +69,6 @@ pub enum SubmitError {
         .0.run.name(), .0.run, .0.difference()
     )]
     Taken(Namesake),
-    /// No such run.
-    #[error("the store has no run `{0}`: submit its spec first, or check the store's url")]
-    Unknown(RunId),
-    /// The stored spec cannot be read.
-    #[error("the stored spec is damaged: {0}; submitting the spec file again puts it right")]
-    Damaged(SpecError),
     /// S3.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -79,23 +77,13 @@ pub enum SubmitError {
     Queue(#[from] QueueError),
 }
 
-impl SubmitError {
-    /// True when the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
+impl Outcome for SubmitError {
+    fn class(&self) -> Class {
         match self {
-            Self::Store(error) => error.is_retryable(),
-            Self::Queue(error) => error.is_retryable(),
-            Self::Foreign { .. } | Self::Taken(_) | Self::Unknown(_) | Self::Damaged(_) => false,
-        }
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Foreign { .. } | Self::Damaged(_) => exit::INTEGRITY,
-            Self::Taken(_) | Self::Unknown(_) => exit::USAGE,
-            Self::Store(error) => error.exit_code(),
-            Self::Queue(error) => error.exit_code(),
+            Self::Foreign { .. } => Class::Integrity,
+            Self::Taken(_) => Class::Usage,
+            Self::Store(error) => error.class(),
+            Self::Queue(error) => error.class(),
         }
     }
 }
@@ -104,7 +92,7 @@ impl SubmitError {
 ///
 /// # Errors
 /// [`SubmitError::Taken`] with the difference; what kept the store from answering.
-pub async fn check_name(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
+pub async fn check_name(store: &Store, spec: &ResolvedSpec) -> Result<(), SubmitError> {
     match namesake::find(store, spec).await? {
         Some(namesake) => Err(SubmitError::Taken(namesake)),
         None => Ok(()),
@@ -115,23 +103,22 @@ pub async fn check_name(store: &Store, spec: &RunSpec) -> Result<(), SubmitError
 ///
 /// # Errors
 /// See [`SubmitError`]; submitting again is always safe.
-pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitError> {
+pub async fn submit(fleet: &Fleet, spec: ResolvedSpec) -> Result<Submitted, SubmitError> {
     store_spec(&fleet.store, &spec).await?;
     reach(Point::SubmitAfterSpec, None);
-    let queued_run = QueuedRun::new(&spec);
-    let run = StoredRun::new(spec);
-    let stored = stored_chunks(&fleet.store, &run.run).await?;
+    let run = Run::new(spec);
+    let stored = stored::chunk_indices(&fleet.store, &run.id).await?;
     let missing = run.missing(&stored);
-    if is_cancelled(&fleet.store, &run.run).await? {
+    if stored::is_cancelled(&fleet.store, &run.id).await? {
         tracing::info!("the run was cancelled: it goes on");
-        fleet.store.remove(&keys::cancelled(&run.run)).await?;
+        fleet.store.remove(&keys::cancelled(&run.id)).await?;
     }
-    fleet.queue.resume(&run.run).await?;
-    let progress = fleet.queue.progress(&run.run).await?.unwrap_or_default();
+    fleet.queue.resume(&run.id).await?;
+    let progress = fleet.queue.progress(&run.id).await?.unwrap_or_default();
     if progress.dead_chunks + progress.cancelled_chunks > 0 {
-        fleet.queue.settle(&run.run, &run.with_images(&stored)).await?;
+        fleet.queue.settle(&run.id, &run.with_images(&stored)).await?;
     }
-    let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
+    let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
 }
 
@@ -139,41 +126,25 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
 ///
 /// # Errors
 /// What kept either from answering; cancelling again is always safe.
-pub async fn cancel(fleet: &Fleet, run: &StoredRun) -> Result<u64, SubmitError> {
+pub async fn cancel(fleet: &Fleet, run: &Run) -> Result<u64, SubmitError> {
     let text =
         bytes::Bytes::from_static(b"cancelled: submitting the run again goes on from what is stored\n");
-    fleet.store.create(&keys::cancelled(&run.run), text).await?;
-    Ok(fleet.queue.cancel(&QueuedRun::new(&run.spec)).await?)
-}
-
-/// Reads a run back from the store.
-///
-/// # Errors
-/// [`SubmitError::Unknown`], a damaged spec, what kept the store from answering.
-pub async fn find(store: &Store, run: &RunId) -> Result<StoredRun, SubmitError> {
-    let key = keys::spec(run);
-    let bytes = store.get(&key).await?.ok_or_else(|| SubmitError::Unknown(run.clone()))?;
-    let spec = read_spec(&key, &bytes)?;
-    let found = StoredRun::new(spec);
-    if found.run == *run {
-        return Ok(found);
-    }
-    let problem = format!("it describes run `{}`", found.run);
-    Err(SubmitError::Damaged(SpecError::Syntax { origin: key, problem }))
+    fleet.store.create(&keys::cancelled(&run.id), text).await?;
+    Ok(fleet.queue.cancel(run).await?)
 }
 
 /// The spec is created once. One of the same digest differs in nothing but the files' paths: then the newer paths,
 /// which have just been read, replace those of a folder that may be gone. One that does not describe the run whose
 /// key it has was damaged, and is put right.
-async fn store_spec(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
+async fn store_spec(store: &Store, spec: &ResolvedSpec) -> Result<(), SubmitError> {
     let key = keys::spec(&spec.run_id());
     let bytes = bytes::Bytes::from(spec.to_json());
     let conflict = match store.create(&key, bytes.clone()).await {
         Err(error @ StoreError::Conflict { .. }) => error,
         other => return Ok(other.map(drop)?),
     };
-    let stored = store.get(&key).await?.ok_or(conflict)?;
-    match read_spec(&key, &stored) {
+    let there = store.get(&key).await?.ok_or(conflict)?;
+    match stored::spec(&key, &there) {
         Ok(theirs) if theirs.run_id() == spec.run_id() => {
             let (ours, theirs) = (spec.digest(), theirs.digest());
             if ours != theirs {
@@ -183,9 +154,4 @@ async fn store_spec(store: &Store, spec: &RunSpec) -> Result<(), SubmitError> {
         _ => tracing::warn!("`{key}` was damaged: it is put right"),
     }
     Ok(store.replace(&key, bytes, "application/json").await?)
-}
-
-fn read_spec(key: &str, bytes: &[u8]) -> Result<RunSpec, SubmitError> {
-    let text = String::from_utf8_lossy(bytes);
-    RunSpec::from_json(&text, key).map_err(SubmitError::Damaged)
 }

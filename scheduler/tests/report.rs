@@ -4,8 +4,8 @@ use std::path::Path;
 
 use fidelis::report::sheet::{self, Picker, Picture, SheetError};
 use fidelis::report::{DetectorResult, Provenance, Report, RunResult, Timing, html, markdown, terminal};
-use fidelis_shared::ids::Digest;
-use fidelis_shared::spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec};
+use fidelis_contract::ids::Digest;
+use fidelis_contract::spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec};
 
 fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
     let distance = DetectorResult {

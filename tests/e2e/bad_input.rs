@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use fidelis_tests::{Fleet, Outcome, repository};
 
 fn models() -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use fidelis_tests::{Fleet, Outcome, fashion_mnist, repository};
 use serde_json::Value;
 

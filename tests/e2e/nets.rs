@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use fidelis_tests::published::{self, Py, call, dict, object, pickle};
 use fidelis_tests::{Outcome, repository};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn info_tells_what_a_published_net_is() -> Result<()> {
     assert_eq!((&main["tensors"], &main["dtype"]), (&92.into(), &serde_json::json!(["float16"])));
     assert_eq!(main["config"]["channel_mult"], serde_json::json!([1, 2, 4]));
     assert_eq!(main["config"]["res_balance"], 0.3);
-    let sha256 = fidelis_shared::ids::Digest::of(&std::fs::read(fixture("edm2-main.pkl"))?);
+    let sha256 = fidelis_contract::ids::Digest::of(&std::fs::read(fixture("edm2-main.pkl"))?);
     assert_eq!(main["sha256"], sha256.to_string());
     // The buffers are the only elements that are no parameters: two for each of 32 and of 128 frequencies.
     let count = |name: &str| main[name].as_u64().unwrap();

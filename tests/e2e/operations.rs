@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_shared::exit;
-use fidelis_shared::ids::RunId;
-use fidelis_shared::keys;
-use fidelis_shared::kind::Kind;
-use fidelis_shared::queue::{Failure, Queue, QueueSettings};
+use fidelis_contract::exit;
+use fidelis_contract::ids::RunId;
+use fidelis_contract::keys;
+use fidelis_contract::kind::Kind;
+use fidelis_fleet::queue::{Failure, Queue, QueueSettings};
 use fidelis_tests::{Fleet, Outcome, Process};
 use serde_json::Value;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use fidelis::local::S3Server;
-use fidelis_shared::exit;
-use fidelis_shared::store::StoreCredentials;
+use fidelis_contract::exit;
+use fidelis_fleet::store::StoreCredentials;
 use fidelis_tests::secure_redis::{SecureRedis, authority};
 use fidelis_tests::{Outcome, Process};
 use tempfile::TempDir;

@@ -1,7 +1,7 @@
 //! Runs that are called off in the middle of trouble, and go on later.
 
 use anyhow::Result;
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use fidelis_tests::lab::{Allowed, Lab, LabSpec, Persistence, check_invariants};
 
 const CANCELLED: Option<i32> = Some(exit::INCOMPLETE as i32);

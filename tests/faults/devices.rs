@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use fidelis_shared::exit;
-use fidelis_shared::ids::ChunkIndex;
-use fidelis_shared::receipt::Receipt;
+use fidelis_contract::exit;
+use fidelis_contract::ids::ChunkIndex;
+use fidelis_contract::receipt::Receipt;
 use fidelis_tests::Process;
 use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, check_invariants};
 

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Result;
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, NET, WEIGHTS, check_invariants};
 use fidelis_tests::mount::{self, Tmpfs};
 use fidelis_tests::{HttpServer, Served, binary, repository};

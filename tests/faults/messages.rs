@@ -1,7 +1,7 @@
 //! Messages that nobody of ours wrote: dead letters, and the run goes on.
 
 use anyhow::Result;
-use fidelis_shared::{ids::Digest, keys, wire::ChunkTask};
+use fidelis_contract::{ids::Digest, keys, wire::ChunkTask};
 use fidelis_tests::lab::{Allowed, Lab, LabSpec, check_invariants};
 
 #[tokio::test(flavor = "multi_thread")]

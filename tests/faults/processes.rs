@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_shared::keys;
+use fidelis_contract::keys;
 use fidelis_tests::lab::{Allowed, Facts, LEASE, Lab, LabSpec, check_acknowledged, check_invariants, record};
 
 /// A worker kills itself at `moment`, the `nth` time that it comes; others find what it left.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use fidelis_tests::lab::{
     Allowed, Facts, Lab, LabSpec, Link, Persistence, RedisNode, RedisProxy, check_invariants, check_run,
     check_waste,

@@ -1,7 +1,7 @@
 //! Keys that may not do everything.
 
 use anyhow::Result;
-use fidelis_shared::{exit, keys};
+use fidelis_contract::{exit, keys};
 use fidelis_tests::lab::{Allowed, Lab, LabSpec, S3Fault, S3Rule, check_invariants};
 
 /// Keys of one prefix: the bucket itself is refused, so are listings of more, and to delete; and what is not there is denied

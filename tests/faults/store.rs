@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use fidelis_shared::{exit, ids::Digest, keys, kind::Kind};
+use fidelis_contract::{exit, ids::Digest, keys, kind::Kind};
 use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, check_invariants};
 
 const CHUNK: u32 = 2;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_shared::exit;
-use fidelis_shared::payload::{self, Tensor};
+use fidelis_contract::exit;
+use fidelis_contract::payload::{self, Tensor};
 use fidelis_tests::{HttpServer, Outcome, Process, Served, binary, repository};
 
 const DETECTOR: &str = "fashion-cnn.safetensors";

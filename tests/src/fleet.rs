@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fidelis::local::{RedisServer, S3Server};
-use fidelis_shared::ids::RunId;
-use fidelis_shared::keys;
-use fidelis_shared::manifest::Manifest;
-use fidelis_shared::receipt::Receipt;
-use fidelis_shared::store::Store;
+use fidelis_contract::ids::RunId;
+use fidelis_contract::keys;
+use fidelis_contract::manifest::Manifest;
+use fidelis_contract::receipt::Receipt;
+use fidelis_fleet::store::Store;
 use tempfile::TempDir;
 
 use crate::process::{Outcome, Process};
@@ -151,7 +151,7 @@ impl Fleet {
             for (kind, stored) in &receipts[receipts.len() - 1].objects {
                 let object = get(keys::chunk(run, kind, entry.chunk)).await?;
                 ensure!(
-                    fidelis_shared::ids::Digest::of(&object) == stored.sha256,
+                    fidelis_contract::ids::Digest::of(&object) == stored.sha256,
                     "{kind} of {} differs",
                     entry.chunk
                 );

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fidelis_shared::files::Transfer;
+use fidelis_fleet::files::Transfer;
 
 /// Pause between lines, also before the first.
 const LINE_EVERY: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Context;
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Remembers the first signal that came.

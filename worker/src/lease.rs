@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fidelis_shared::queue::{Claim, Leases};
+use fidelis_fleet::queue::{Claim, Leases};
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::engine::{CancelFlag, Reason};

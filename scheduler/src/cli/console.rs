@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fidelis_shared::events::Event;
+use fidelis_contract::events::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 

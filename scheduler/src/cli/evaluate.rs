@@ -3,7 +3,8 @@
 use std::{env, path::PathBuf};
 
 use clap::Args;
-use fidelis_shared::{exit, files::FileError, spec::FileRef};
+use fidelis_contract::{exit, spec::FileRef};
+use fidelis_fleet::files::FileError;
 use serde_json::Value;
 
 use super::{Failure, fleet::files, transfer::Transfers};

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::Args;
-use fidelis_shared::{
+use fidelis_contract::{
     exit,
-    files::{Depth, FileSettings, Files},
     ids::RunId,
-    queue::QueueSettings,
     seeds::Seeds,
-    spec::RunSpec,
+    spec::{ResolvedSpec, RunSpec},
+};
+use fidelis_fleet::{
+    files::{Depth, FileSettings, Files},
+    queue::QueueSettings,
     store::{Store, StoreConfig},
 };
 
@@ -85,16 +87,22 @@ pub fn files(s3_endpoint: Option<String>) -> Files {
 ///
 /// # Errors
 /// Whatever is wrong with it.
-pub async fn prepare(mut spec: RunSpec, seeds: Option<&Seeds>, files: &Files) -> Result<RunSpec, Failure> {
+pub async fn prepare(
+    mut spec: RunSpec,
+    seeds: Option<&Seeds>,
+    files: &Files,
+) -> Result<ResolvedSpec, Failure> {
     if let Some(seeds) = seeds {
         spec.seeds = seeds.clone();
     }
     spec.validate()?;
     let transfers = Transfers::default();
-    files.resolve(&mut spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
+    let spec = files.resolve(spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
     let local = files.localized(&spec, |_, file| file.is_url(), &|transfer| transfers.tell(transfer)).await?;
     // Reads and parses: no work for a thread that serves connections.
-    tokio::task::spawn_blocking(move || fit::check(&local)).await??;
+    tokio::task::spawn_blocking(move || fit::check(&local))
+        .await
+        .context("reading the files of the spec")??;
     Ok(spec)
 }
 
@@ -110,9 +118,8 @@ pub async fn run_of(target: &str, files: &Files) -> Result<RunId, Failure> {
         let text = format!("`{target}` is neither the id of a run, as `submit` prints it, nor a spec file");
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
     }
-    let mut spec = RunSpec::load(Path::new(target))?;
+    let spec = RunSpec::load(Path::new(target))?;
     spec.validate()?;
     let transfers = Transfers::default();
-    files.resolve(&mut spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?;
-    Ok(spec.run_id())
+    Ok(files.resolve(spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?.run_id())
 }

@@ -7,15 +7,17 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use fidelis_formats::stats::npz;
-use fidelis_shared::{
-    atomic, exit,
+use fidelis_contract::{
+    exit, keys,
+    spec::{FileRef, ResolvedSpec},
+};
+use fidelis_fleet::{
     files::Files,
-    keys,
     queue::QueueSettings,
-    spec::{FileRef, RunSpec},
     store::{Store, StoreConfig},
 };
+use fidelis_formats::atomic;
+use fidelis_formats::stats::npz;
 
 use super::{
     Failure,
@@ -158,18 +160,18 @@ fn told(dest: &Path, num_images: u64, dim: usize) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-async fn spec(request: &DatasetRequest, files: &Files) -> Result<RunSpec, Failure> {
+async fn spec(request: &DatasetRequest, files: &Files) -> Result<ResolvedSpec, Failure> {
     let folder = env::current_dir().context("the current folder cannot be used")?;
     let draft = request.draft(&folder)?;
-    let transfers = Transfers::default();
-    let local = files.localized(&draft, is_remote_data, &|transfer| transfers.tell(transfer)).await?;
-    let path = local.data.map(|data| PathBuf::from(data.path)).unwrap_or_default();
-    let seeds = tokio::task::spawn_blocking(move || dataset::seeds(&path)).await??;
+    let mut data = draft.data.clone().unwrap_or_else(|| FileRef::new(""));
+    if data.is_url() {
+        let transfers = Transfers::default();
+        data.path =
+            files.local(&data, &|transfer| transfers.tell(transfer)).await?.path.display().to_string();
+    }
+    let seeds = tokio::task::spawn_blocking(move || dataset::seeds(data.path.as_ref()));
+    let seeds = seeds.await.context("looking through the images")??;
     prepare(draft, Some(&seeds), files).await
-}
-
-fn is_remote_data(field: &str, file: &FileRef) -> bool {
-    field == "data" && file.is_url()
 }
 
 /// Where a run is made.
@@ -201,7 +203,7 @@ impl Place {
     /// The run's result, and the bytes of its first detector's statistics.
     async fn run(
         self,
-        spec: RunSpec,
+        spec: ResolvedSpec,
         files: Files,
         json: bool,
     ) -> Result<Ended<(Reduced, Vec<u8>)>, Failure> {

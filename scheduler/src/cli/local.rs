@@ -8,7 +8,12 @@ use std::{
 
 use anyhow::anyhow;
 use clap::Args;
-use fidelis_shared::{exit, files::Files, keys, seeds::Seeds, spec::RunSpec};
+use fidelis_contract::{
+    exit, keys,
+    seeds::Seeds,
+    spec::{ResolvedSpec, RunSpec},
+};
+use fidelis_fleet::files::Files;
 
 use super::{
     Failure,
@@ -56,7 +61,7 @@ pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
 }
 
 /// Reads and checks everything before anything is started.
-async fn load_all(args: &LocalArgs, files: &Files) -> Result<Vec<RunSpec>, Failure> {
+async fn load_all(args: &LocalArgs, files: &Files) -> Result<Vec<ResolvedSpec>, Failure> {
     let mut read = args.preset.specs()?;
     for path in &args.specs {
         read.push(RunSpec::load(path)?);

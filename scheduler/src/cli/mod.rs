@@ -2,7 +2,6 @@
 
 mod console;
 mod evaluate;
-mod failure;
 mod fleet;
 mod images;
 mod local;
@@ -18,7 +17,7 @@ mod verify;
 use clap::{Parser, Subcommand};
 
 pub use console::init_logs;
-pub use failure::Failure;
+pub use fidelis_contract::outcome::Failure;
 
 /// FID evaluation and batch generation with guided EDM2 pairs, on one machine or a fleet.
 #[derive(Debug, Parser)]

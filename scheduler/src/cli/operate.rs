@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use clap::Args;
-use fidelis_shared::{exit, ids::ChunkIndex, queue::QueuedRun, seeds::Seeds};
+use fidelis_contract::{exit, ids::ChunkIndex, seeds::Seeds};
+use fidelis_fleet::stored;
 use serde_json::json;
 
 use super::{
     Failure,
     fleet::{FleetArgs, run_of},
 };
-use crate::{
-    fleet::{is_cancelled, stored_chunks},
-    submit,
-};
+use crate::submit;
 
 /// Which dead chunks.
 #[derive(Debug, Args)]
@@ -47,26 +45,24 @@ pub struct CancelArgs {
 pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
     let run = run_of(&args.run, &args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = submit::find(&fleet.store, &run).await?;
-    if is_cancelled(&fleet.store, &run.run).await? {
-        let text =
-            format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.run);
+    let run = stored::find(&fleet.store, &run).await?;
+    if stored::is_cancelled(&fleet.store, &run.id).await? {
+        let text = format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.id);
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
     }
-    let dead = fleet.queue.dead_chunks(&run.run).await?;
+    let dead = fleet.queue.dead_chunks(&run.id).await?;
     let dead: BTreeSet<ChunkIndex> = dead.iter().map(|dead| dead.chunk).collect();
     let wanted = match &args.chunks {
         None => dead,
-        Some(list) => among(list, &dead, &run.run.to_string())?,
+        Some(list) => among(list, &dead, &run.id.to_string())?,
     };
     let chunks: Vec<ChunkIndex> = wanted.into_iter().collect();
-    let num_queued =
-        if chunks.is_empty() { 0 } else { fleet.queue.enqueue(&QueuedRun::new(&run.spec), &chunks).await? };
+    let num_queued = if chunks.is_empty() { 0 } else { fleet.queue.enqueue(&run, &chunks).await? };
     let line = match num_queued {
         0 => "no dead chunk to try again".to_owned(),
-        _ => format!("{num_queued} dead chunks are queued again; `fidelis watch {}` follows them", run.run),
+        _ => format!("{num_queued} dead chunks are queued again; `fidelis watch {}` follows them", run.id),
     };
-    let value = json!({ "run": run.run, "queued_chunks": num_queued });
+    let value = json!({ "run": run.id, "queued_chunks": num_queued });
     println!("{}", if args.json { value.to_string() } else { line });
     Ok(exit::DONE)
 }
@@ -90,22 +86,22 @@ fn among(list: &Seeds, dead: &BTreeSet<ChunkIndex>, run: &str) -> Result<BTreeSe
 pub async fn cancel(args: CancelArgs) -> Result<u8, Failure> {
     let run = run_of(&args.run, &args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = submit::find(&fleet.store, &run).await?;
-    let stored = stored_chunks(&fleet.store, &run.run).await?;
+    let run = stored::find(&fleet.store, &run).await?;
+    let stored = stored::chunk_indices(&fleet.store, &run.id).await?;
     let num_chunks = run.plan.num_chunks();
     if run.missing(&stored).is_empty() {
         println!(
             "{}",
             match args.json {
                 true =>
-                    json!({ "run": run.run, "cancelled_chunks": 0, "stored_chunks": num_chunks }).to_string(),
-                false => format!("nothing to cancel: all {num_chunks} chunks of {} are stored", run.run),
+                    json!({ "run": run.id, "cancelled_chunks": 0, "stored_chunks": num_chunks }).to_string(),
+                false => format!("nothing to cancel: all {num_chunks} chunks of {} are stored", run.id),
             }
         );
         return Ok(exit::DONE);
     }
     let num_cancelled = submit::cancel(&fleet, &run).await?;
-    let value = json!({ "run": run.run, "cancelled_chunks": num_cancelled, "stored_chunks": stored.len() });
+    let value = json!({ "run": run.id, "cancelled_chunks": num_cancelled, "stored_chunks": stored.len() });
     let line = format!(
         "cancelled: {num_cancelled} chunks left the queue, {} of {num_chunks} are stored; submitting the run again \
          goes on from there",

@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use fidelis_shared::{
+use fidelis_contract::{
     exit,
     presets::{self, Metric, PRESETS, Preset, Sites},
     spec::{Precision, RunSpec},

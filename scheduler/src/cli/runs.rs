@@ -4,16 +4,20 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use fidelis_shared::{
+use fidelis_contract::{
+    dead::DeadChunk,
     events::Event,
     exit,
-    files::{Files, ResolveError},
     ids::ChunkIndex,
     keys,
-    queue::DeadChunk,
+    run::Run,
     seeds::Seeds,
-    spec::{FileRef, RunSpec},
+    spec::{FileRef, LocalSpec, ResolvedSpec, RunSpec},
+};
+use fidelis_fleet::{
+    files::{Files, ResolveError},
     store::Store,
+    stored,
 };
 use tokio::select;
 
@@ -26,7 +30,7 @@ use super::{
     transfer::Transfers,
 };
 use crate::{
-    fleet::{Fleet, StoredRun},
+    fleet::Fleet,
     reduce::{self, Reduced},
     report::terminal,
     submit,
@@ -59,7 +63,7 @@ pub struct SubmitArgs {
 
 impl SubmitArgs {
     /// The spec or the preset, ready to run.
-    async fn load(&self, files: &Files) -> Result<RunSpec, Failure> {
+    async fn load(&self, files: &Files) -> Result<ResolvedSpec, Failure> {
         let spec = match &self.spec {
             Some(path) => RunSpec::load(path)?,
             None => single(self.preset.specs()?)?,
@@ -94,7 +98,7 @@ pub struct StoredArgs {
 
 impl SubmitArgs {
     /// The fleet, after checking that the spec's name is free there.
-    async fn connect(&self, spec: &RunSpec) -> Result<Fleet, Failure> {
+    async fn connect(&self, spec: &ResolvedSpec) -> Result<Fleet, Failure> {
         let fleet = self.fleet.connect().await?;
         if !self.new {
             submit::check_name(&fleet.store, spec).await?;
@@ -110,7 +114,7 @@ pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
     let submitted = submit::submit(&fleet, spec).await?;
     Console::new(args.json).tell(&submitted.event());
     if !args.json {
-        println!("{}", submitted.run.run);
+        println!("{}", submitted.run.id);
     }
     Ok(exit::DONE)
 }
@@ -119,7 +123,7 @@ pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
 pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
     let run = run_of(&args.run, &args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = submit::find(&fleet.store, &run).await?;
+    let run = stored::find(&fleet.store, &run).await?;
     let mut signals = Signals::watch().context("cannot watch for signals")?;
     follow(&fleet, &run, &mut Console::new(args.json), &mut signals).await
 }
@@ -150,7 +154,7 @@ pub enum Ended<T> {
 /// The fleet cannot be used, chunks are dead, or the run's objects are not what they should be.
 pub async fn complete(
     (fleet, files): (&Fleet, &Files),
-    spec: RunSpec,
+    spec: ResolvedSpec,
     console: &mut Console,
 ) -> Result<Ended<Reduced>, Failure> {
     let mut signals = Signals::watch().context("cannot watch for signals")?;
@@ -161,7 +165,7 @@ pub async fn complete(
         return Ok(Ended::Interrupted(code));
     }
     let reduced = conclude((&fleet.store, files), &submitted.run, console).await?;
-    fleet.queue.forget(&submitted.run.run).await?;
+    fleet.queue.forget(&submitted.run.id).await?;
     Ok(Ended::Finished(reduced))
 }
 
@@ -170,8 +174,8 @@ pub async fn reduce(args: StoredArgs) -> Result<u8, Failure> {
     let files = args.store.files();
     let run = run_of(&args.run, &files).await?;
     let store = args.store.connect().await?;
-    let run = submit::find(&store, &run).await?;
-    print(&reduce::reduce(&store, &with_statistics(&files, &run.spec).await?).await?, args.json)
+    let run = stored::find(&store, &run).await?;
+    print(&reduce::reduce(&store, &run, &with_statistics(&files, &run.spec).await?).await?, args.json)
 }
 
 /// Reduces a complete run and stores its reports.
@@ -179,7 +183,7 @@ pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
     let files = args.store.files();
     let run = run_of(&args.run, &files).await?;
     let store = args.store.connect().await?;
-    let run = submit::find(&store, &run).await?;
+    let run = stored::find(&store, &run).await?;
     let reduced = conclude((&store, &files), &run, &mut Console::new(false)).await?;
     print(&reduced, args.json)
 }
@@ -190,26 +194,26 @@ pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
 /// The run's objects are not what they should be, or the store fails.
 pub async fn conclude(
     (store, files): (&Store, &Files),
-    run: &StoredRun,
+    run: &Run,
     console: &mut Console,
 ) -> Result<Reduced, Failure> {
-    let reduced = reduce::reduce(store, &with_statistics(files, &run.spec).await?).await?;
+    let reduced = reduce::reduce(store, run, &with_statistics(files, &run.spec).await?).await?;
     console.tell(&Event::Reduced {
-        run: run.run.clone(),
+        run: run.id.clone(),
         num_images: reduced.manifest.num_images,
         num_chunks: reduced.manifest.chunks.len() as ChunkIndex,
     });
     reduce::publish(store, &reduced).await?;
     console.tell(&Event::Reported {
-        run: run.run.clone(),
-        result: store.url_of(&keys::result(&run.run)),
-        report: store.url_of(&keys::report_html(&run.run)),
+        run: run.id.clone(),
+        result: store.url_of(&keys::result(&run.id)),
+        report: store.url_of(&keys::report_html(&run.id)),
     });
     Ok(reduced)
 }
 
 /// The spec with its statistics on this machine, where it names them by address.
-async fn with_statistics(files: &Files, spec: &RunSpec) -> Result<RunSpec, ResolveError> {
+async fn with_statistics(files: &Files, spec: &ResolvedSpec) -> Result<LocalSpec, ResolveError> {
     let transfers = Transfers::default();
     let wanted = |field: &str, file: &FileRef| {
         file.is_url() && (field.ends_with(".reference") || field.ends_with(".held_out"))
@@ -218,10 +222,10 @@ async fn with_statistics(files: &Files, spec: &RunSpec) -> Result<RunSpec, Resol
 }
 
 /// The failure of a run whose missing chunks were given up.
-pub fn incomplete(run: &StoredRun, dead: &[DeadChunk]) -> Failure {
+pub fn incomplete(run: &Run, dead: &[DeadChunk]) -> Failure {
     let list: Vec<String> = dead.iter().map(|dead| dead.chunk.to_string()).collect();
     let cause = dead.last().map_or("", |dead| &dead.cause);
-    let (run, of, list) = (&run.run, run.plan.num_chunks(), list.join(", "));
+    let (run, of, list) = (&run.id, run.plan.num_chunks(), list.join(", "));
     let text = format!(
         "run `{run}` is incomplete: chunks `{list}` of {of} are dead, the last for: {cause}; mend that and `fidelis retry` it, or submit it again"
     );
@@ -229,14 +233,14 @@ pub fn incomplete(run: &StoredRun, dead: &[DeadChunk]) -> Failure {
 }
 
 /// The failure of a run that somebody called off.
-pub fn cancelled(run: &StoredRun) -> Failure {
-    let text = format!("run `{}` was cancelled; submitting it again goes on from what is stored", run.run);
+pub fn cancelled(run: &Run) -> Failure {
+    let text = format!("run `{}` was cancelled; submitting it again goes on from what is stored", run.id);
     Failure::new(exit::INCOMPLETE, anyhow!(text))
 }
 
 async fn follow(
     fleet: &Fleet,
-    run: &StoredRun,
+    run: &Run,
     console: &mut Console,
     signals: &mut Signals,
 ) -> Result<u8, Failure> {
@@ -245,7 +249,7 @@ async fn follow(
     let watched = select! {
         watched = watch => watched?,
         code = signals.next() => {
-            console.say(&format!("interrupted: the run goes on without us; `fidelis watch {}` sees it again", run.run));
+            console.say(&format!("interrupted: the run goes on without us; `fidelis watch {}` sees it again", run.id));
             return Ok(code);
         }
     };
@@ -262,7 +266,7 @@ async fn follow(
 /// None that can be thought of: plain numbers become JSON.
 pub fn print(reduced: &Reduced, json: bool) -> Result<u8, Failure> {
     if json {
-        println!("{}", serde_json::to_string(&reduced.result)?);
+        println!("{}", serde_json::to_string(&reduced.result).context("the result as JSON")?);
     } else {
         print!("{}", terminal(std::slice::from_ref(&reduced.result)));
     }

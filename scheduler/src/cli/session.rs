@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_shared::{events::Event, files::Files, spec::RunSpec};
+use fidelis_contract::{events::Event, run::Run, spec::ResolvedSpec};
+use fidelis_fleet::files::Files;
 use tokio::select;
 
 use super::{
@@ -20,7 +21,6 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    fleet::StoredRun,
     local::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker},
     reduce::Reduced,
     submit::submit,
@@ -83,7 +83,7 @@ impl Session {
     ///
     /// # Errors
     /// The first run that cannot be completed.
-    pub async fn run(&mut self, specs: Vec<RunSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
+    pub async fn run(&mut self, specs: Vec<ResolvedSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
         let Self { machine, files, fleet, command, workers, console, signals } = self;
         let disk_failed = fleet.disk_failed();
         let mut runs = Runs { machine, files, fleet, command, workers, console };
@@ -121,7 +121,7 @@ struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    async fn complete(&mut self, specs: Vec<RunSpec>) -> Result<Vec<Reduced>, Failure> {
+    async fn complete(&mut self, specs: Vec<ResolvedSpec>) -> Result<Vec<Reduced>, Failure> {
         let mut finished = Vec::with_capacity(specs.len());
         for spec in specs {
             let submitted = submit(&self.fleet.fleet, spec).await?;
@@ -132,12 +132,12 @@ impl Runs<'_> {
             }
             let places = (&self.fleet.fleet.store, self.files);
             finished.push(conclude(places, &run, self.console).await?);
-            self.fleet.fleet.queue.forget(&run.run).await?;
+            self.fleet.fleet.queue.forget(&run.id).await?;
         }
         Ok(finished)
     }
 
-    async fn follow(&mut self, run: &StoredRun) -> Result<(), Failure> {
+    async fn follow(&mut self, run: &Run) -> Result<(), Failure> {
         let Self { machine, fleet, command, workers, console, .. } = self;
         let workers = workers.get_or_insert_with(|| Workers::start(command, slots(machine)));
         let (handles, mut tell) = (fleet.fleet.clone(), |event: &Event| console.tell(event));

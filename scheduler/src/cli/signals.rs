@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use tokio::{
     select,
     signal::unix::{Signal, SignalKind, signal},

@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use fidelis_shared::{
-    exit, keys,
-    queue::{DeadChunk, Progress, Queue, QueueSettings, UnfitWorker},
+use fidelis_contract::{dead::DeadChunk, exit, keys};
+use fidelis_fleet::{
+    queue::{Progress, Queue, QueueSettings, UnfitWorker},
+    stored,
 };
 use serde_json::{Value, json};
 
 use super::{
     Failure,
     fleet::{StoreArgs, run_of},
-};
-use crate::{
-    fleet::{is_cancelled, stored_chunks},
-    submit,
 };
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
@@ -40,25 +37,25 @@ pub struct StatusArgs {
 pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     let run = run_of(&args.run, &args.store.files()).await?;
     let store = args.store.connect().await?;
-    let run = submit::find(&store, &run).await?;
-    let stored = stored_chunks(&store, &run.run).await?;
-    let is_complete = store.get(&keys::success(&run.run)).await?.is_some();
+    let run = stored::find(&store, &run).await?;
+    let chunks = stored::chunk_indices(&store, &run.id).await?;
+    let is_complete = store.get(&keys::success(&run.id)).await?.is_some();
     let (num_chunks, num_images) = (run.plan.num_chunks(), run.plan.num_images());
-    let stored_images = run.num_images(&stored);
+    let stored_images = run.num_images(&chunks);
     // What is stored to the end was called off too late.
-    let is_off = !run.missing(&stored).is_empty() && is_cancelled(&store, &run.run).await?;
+    let is_off = !run.missing(&chunks).is_empty() && stored::is_cancelled(&store, &run.id).await?;
     let mut found = json!({
-        "run": run.run,
+        "run": run.id,
         "num_chunks": num_chunks,
         "num_images": num_images,
-        "stored_chunks": stored.len(),
+        "stored_chunks": chunks.len(),
         "stored_images": stored_images,
         "success": is_complete,
         "cancelled": is_off,
     });
     let mut lines = vec![
-        format!("run      {}", run.run),
-        format!("stored   {} of {num_chunks} chunks, {stored_images} of {num_images} images", stored.len()),
+        format!("run      {}", run.id),
+        format!("stored   {} of {num_chunks} chunks, {stored_images} of {num_images} images", chunks.len()),
         format!("success  {}", if is_complete { "yes: reduced, verified and reported" } else { "not yet" }),
     ];
     if is_off {
@@ -67,10 +64,10 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     if let Some(redis) = &args.redis {
         let queue = Queue::connect(redis, QueueSettings::default()).await?;
         let seen = Seen {
-            progress: queue.progress(&run.run).await?,
-            dead: queue.dead_chunks(&run.run).await?,
-            unfit: queue.unfit_workers(&run.run).await?,
-            setbacks: queue.setbacks(&run.run).await?,
+            progress: queue.progress(&run.id).await?,
+            dead: queue.dead_chunks(&run.id).await?,
+            unfit: queue.unfit_workers(&run.id).await?,
+            setbacks: queue.setbacks(&run.id).await?,
         };
         lines.extend(seen.lines());
         seen.add_to(&mut found);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fidelis_shared::files::Transfer;
+use fidelis_fleet::files::Transfer;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::console::SCREEN;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fidelis_shared::{exit, ids::RunId, store::Store};
+use fidelis_contract::{exit, ids::RunId};
+use fidelis_fleet::{store::Store, stored};
 use serde_json::json;
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
 };
 use crate::{
     local::LocalStore,
-    submit,
     verify::{Repaired, Verification, repair, verify as verify_run},
 };
 
@@ -54,7 +54,7 @@ pub async fn verify(args: VerifyArgs) -> Result<u8, Failure> {
 }
 
 async fn on(store: &Store, run: &RunId, args: &VerifyArgs) -> Result<u8, Failure> {
-    let run = submit::find(store, run).await?;
+    let run = stored::find(store, run).await?;
     let found = verify_run(store, &run).await?;
     let repaired = if args.repair { Some(repair(store, &found).await?) } else { None };
     if args.json {

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use fidelis_shared::{exit, failure, queue::QueueSettings};
+use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_fleet::queue::QueueSettings;
 use tokio::{select, time::sleep};
 
 use super::{RedisServer, RedisServerError, S3Server, S3ServerError};
@@ -62,27 +63,15 @@ pub enum LocalError {
     Fleet(#[from] FleetError),
 }
 
-impl LocalError {
-    /// True when the same may work later.
-    pub fn is_retryable(&self) -> bool {
+impl Outcome for LocalError {
+    fn class(&self) -> Class {
         match self {
-            Self::Folder { .. } | Self::Absent { .. } => false,
-            Self::RedisDied { .. } | Self::Disk { .. } => true,
-            Self::Redis(error) => error.is_retryable(),
-            Self::S3(error) => error.is_retryable(),
-            Self::Fleet(error) => error.is_retryable(),
-        }
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Folder { cause, .. } => failure::exit_code_of(cause).unwrap_or(exit::USAGE),
-            Self::Absent { .. } => exit::USAGE,
-            Self::RedisDied { .. } | Self::Disk { .. } => exit::INFRASTRUCTURE,
-            Self::Redis(error) => error.exit_code(),
-            Self::S3(error) => error.exit_code(),
-            Self::Fleet(error) => error.exit_code(),
+            Self::Folder { cause, .. } => cause.class(),
+            Self::Absent { .. } => Class::Usage,
+            Self::RedisDied { .. } | Self::Disk { .. } => Class::Passing,
+            Self::Redis(error) => error.class(),
+            Self::S3(error) => error.class(),
+            Self::Fleet(error) => error.class(),
         }
     }
 }

@@ -1,3 +1,4 @@
+use fidelis_contract::outcome::{Class, Outcome};
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -7,7 +8,6 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fidelis_shared::exit;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -166,15 +166,10 @@ pub enum RedisServerError {
     NotReady { words: String },
 }
 
-impl RedisServerError {
-    /// Never: each needs a hand.
-    pub fn is_retryable(&self) -> bool {
-        false
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        exit::INFRASTRUCTURE
+impl Outcome for RedisServerError {
+    fn class(&self) -> Class {
+        // Each needs a hand.
+        Class::Environment
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fidelis_shared::failure;
+use fidelis_contract::outcome::is_full;
 use s3s::dto::*;
 use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -79,7 +79,7 @@ fn with_input<T, U>(request: &S3Request<T>, input: U) -> S3Request<U> {
 /// What the system said, where it is the disk that took nothing: full, or read-only after a fault of its own.
 fn refused_by_disk(error: &S3Error) -> Option<String> {
     let cause = error.source()?.downcast_ref::<io::Error>()?;
-    (failure::is_full(cause) || cause.kind() == ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
+    (is_full(cause) || cause.kind() == ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
 }
 
 /// Runs a write to its end, whatever becomes of the connection that asked for it.

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use fidelis_shared::store::{StoreConfig, StoreCredentials};
-use fidelis_shared::{exit, failure};
+use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_fleet::store::{StoreConfig, StoreCredentials};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::{S3Auth, SecretKey};
@@ -186,18 +186,13 @@ pub enum S3ServerError {
     Secret(io::Error),
 }
 
-impl S3ServerError {
-    /// True when the same may work later.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::InUse { .. } | Self::Port(_))
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
+impl Outcome for S3ServerError {
+    fn class(&self) -> Class {
         match self {
-            Self::Bucket { .. } => exit::USAGE,
-            Self::Folder { cause, .. } => failure::exit_code_of(cause).unwrap_or(exit::USAGE),
-            Self::InUse { .. } | Self::Port(_) | Self::Secret(_) => exit::INFRASTRUCTURE,
+            Self::Bucket { .. } => Class::Usage,
+            Self::Folder { cause, .. } => cause.class(),
+            Self::InUse { .. } | Self::Port(_) => Class::Passing,
+            Self::Secret(_) => Class::Environment,
         }
     }
 }

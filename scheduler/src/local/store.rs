@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fidelis_shared::store::Store;
+use fidelis_fleet::store::Store;
 
 use super::{BUCKET, LocalError, S3Server};
 use crate::fleet::FleetError;

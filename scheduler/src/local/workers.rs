@@ -1,5 +1,7 @@
 //! Worker processes on this machine: started, watched, started again when they die, ended with us.
 
+use fidelis_contract::exit;
+use fidelis_contract::outcome::{Class, Outcome};
 use std::{
     collections::VecDeque,
     env, io,
@@ -8,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use fidelis_shared::exit;
 use tokio::{
     fs::File,
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -104,15 +105,9 @@ pub enum WorkersError {
     },
 }
 
-impl WorkersError {
-    /// True when the same may work later.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Died { .. })
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Died { .. }) { exit::INFRASTRUCTURE } else { exit::USAGE }
+impl Outcome for WorkersError {
+    fn class(&self) -> Class {
+        if matches!(self, Self::Died { .. }) { Class::Passing } else { Class::Usage }
     }
 }
 

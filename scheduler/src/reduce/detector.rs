@@ -1,14 +1,15 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
+use fidelis_contract::ids::Digest;
+use fidelis_contract::kind::Kind;
+use fidelis_contract::manifest::Manifest;
+use fidelis_contract::spec::{DetectorSpec, FileRef};
+use fidelis_fleet::failpoint::{Point, reach};
+use fidelis_fleet::store::Store;
+use fidelis_fleet::stored;
 use fidelis_formats::stats::{self, Statistics};
-use fidelis_shared::failpoint::{Point, reach};
-use fidelis_shared::ids::Digest;
-use fidelis_shared::kind::Kind;
-use fidelis_shared::manifest::Manifest;
-use fidelis_shared::spec::{DetectorSpec, FileRef};
-use fidelis_shared::store::Store;
 
-use super::{ReduceError, fetch};
+use super::ReduceError;
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
 };
@@ -19,7 +20,7 @@ pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> 
     let kind = Kind::Features(detector.to_owned());
     let mut fold = Fold::new(manifest.num_images, JACKKNIFE_BLOCKS);
     for wave in manifest.chunks.chunks(Fold::wave()) {
-        let objects = fetch::chunks(store, &manifest.run, &kind, wave).await?;
+        let objects = stored::chunks(store, &manifest.run, &kind, wave).await?;
         let features = objects.into_iter().map(|object| {
             let values = object.data.to_f32().map_err(|error| error.to_string())?;
             let dim = object.data.shape.get(1).copied().unwrap_or_default();

@@ -1,9 +1,9 @@
-use fidelis_shared::exit;
-use fidelis_shared::ids::Digest;
-use fidelis_shared::manifest::ManifestError;
-use fidelis_shared::payload::PayloadError;
-use fidelis_shared::receipt::ReceiptError;
-use fidelis_shared::store::StoreError;
+use fidelis_contract::{
+    ids::Digest,
+    manifest::ManifestError,
+    outcome::{Class, Outcome},
+};
+use fidelis_fleet::{store::StoreError, stored::StoredError};
 
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
@@ -15,62 +15,12 @@ pub enum ReduceError {
     /// The store did not answer as it should.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is stored is not what it should be.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     /// Chunks are missing, or receipts contradict the plan.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// A receipt that cannot be read.
-    #[error("`{key}`: {source}; `fidelis verify --repair` sets it aside, then submit the run again")]
-    Receipt {
-        /// Store key.
-        key: String,
-        /// What is wrong with it.
-        source: ReceiptError,
-    },
-    /// An object that a receipt names is not there.
-    #[error(
-        "`{key}` is gone though its receipt is there: `fidelis verify --repair` sets the receipt aside, then submit the run again"
-    )]
-    Gone {
-        /// Store key.
-        key: String,
-    },
-    /// An object's bytes are not those that its receipt names (I2).
-    #[error(
-        "`{key}` holds other bytes than its receipt names (`{found}` for `{expected}`): `fidelis verify --repair` \
-         sets both aside, then submit the run again"
-    )]
-    Altered {
-        /// Store key.
-        key: String,
-        /// As the receipt has it: a sha256, or a length in bytes.
-        expected: String,
-        /// As found.
-        found: String,
-    },
-    /// An object with the right digest that is no chunk of this run.
-    #[error(
-        "`{key}` is not what its key says: {detail}; `fidelis verify --repair` sets it aside, then submit the run \
-         again"
-    )]
-    Payload {
-        /// Store key.
-        key: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// A chunk that was made again after a repair, and is not what it was at first.
-    #[error(
-        "nondeterminism: `{key}` was made again and has sha256 `{again}` where it had `{first}` at first; compare \
-         the two makers' versions and devices before trusting either"
-    )]
-    OtherwiseAgain {
-        /// Store key.
-        key: String,
-        /// Of the object that was lost.
-        first: Digest,
-        /// Of the one in its place.
-        again: Digest,
-    },
     /// Features without a metric.
     #[error("detector `{detector}`: {source}")]
     Metric {
@@ -107,32 +57,15 @@ pub enum ReduceError {
     Internal(String),
 }
 
-impl ReduceError {
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
+impl Outcome for ReduceError {
+    fn class(&self) -> Class {
         match self {
-            Self::Store(error) => error.is_retryable(),
-            Self::Manifest(error) => error.is_retryable(),
-            Self::Statistics { source, .. } => source.is_retryable(),
-            Self::Internal(_) => true,
-            _ => false,
+            Self::Store(error) => error.class(),
+            Self::Stored(error) => error.class(),
+            Self::Manifest(error) => error.class(),
+            Self::Internal(_) => Class::Passing,
+            Self::Statistics { source, .. } => source.class(),
+            Self::Metric { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => Class::Usage,
         }
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Store(error) => error.exit_code(),
-            Self::Manifest(error) => error.exit_code(),
-            Self::Internal(_) => exit::INFRASTRUCTURE,
-            Self::Metric { .. } | Self::Statistics { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => {
-                exit::USAGE
-            }
-            _ => exit::INTEGRITY,
-        }
-    }
-
-    pub(super) fn payload(key: &str, error: &PayloadError) -> Self {
-        Self::Payload { key: key.to_owned(), detail: error.to_string() }
     }
 }

@@ -3,20 +3,19 @@
 
 mod detector;
 mod error;
-pub(crate) mod expectation;
-mod fetch;
 mod pictures;
-mod receipts;
 
 use std::collections::BTreeMap;
 
-use fidelis_shared::failpoint::{Point, reach};
-use fidelis_shared::ids::Digest;
-use fidelis_shared::keys;
-use fidelis_shared::manifest::{Expected, Manifest, StoredReceipt};
-use fidelis_shared::receipt::Unreadable;
-use fidelis_shared::spec::RunSpec;
-use fidelis_shared::store::Store;
+use fidelis_contract::ids::Digest;
+use fidelis_contract::keys;
+use fidelis_contract::manifest::{Manifest, StoredReceipt};
+use fidelis_contract::receipt::Unreadable;
+use fidelis_contract::run::Run;
+use fidelis_contract::spec::{LocalSpec, RunSpec};
+use fidelis_fleet::failpoint::{Point, reach};
+use fidelis_fleet::store::Store;
+use fidelis_fleet::stored;
 
 pub use error::ReduceError;
 pub use pictures::contact_sheet;
@@ -32,43 +31,42 @@ pub struct Reduced {
     pub result: RunResult,
 }
 
-/// Reduces the run of a resolved spec and stores its manifest, statistics and result.
+/// Reduces a run and stores its manifest, statistics and result; `files` is its spec with the statistics on this machine.
 ///
 /// # Errors
 /// [`ReduceError::Manifest`] while chunks are missing; integrity failures name the object.
-pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceError> {
-    let expected = Expected::of(spec);
-    let receipts = receipts::load(store, &expected.run).await?;
-    let manifest = Manifest::build(&expected, &receipts.stored)?;
-    let first = expectation::load(store, &expected.run).await?;
-    expectation::check(&expected.run, &first, &manifest.chunks)?;
-    receipts.check_sizes(&expected.run)?;
+pub async fn reduce(store: &Store, run: &Run, files: &LocalSpec) -> Result<Reduced, ReduceError> {
+    let receipts = stored::receipts(store, &run.id).await?;
+    let manifest = Manifest::build(run, &receipts.stored)?;
+    let first = stored::expectation::load(store, &run.id).await?;
+    stored::expectation::check(&run.id, &first, &manifest.chunks)?;
+    receipts.check_sizes(&run.id)?;
     let receipts = receipts.stored;
     let mut detectors = BTreeMap::new();
-    for detector in &spec.detectors {
+    for detector in &files.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;
         let (statistics, result) = detector::measure(detector, folded).await?;
         let npz = fidelis_formats::stats::npz::encode(&statistics);
         let npz = npz.map_err(|error| ReduceError::Internal(error.to_string()))?;
-        let key = keys::stats(&expected.run, &detector.name);
+        let key = keys::stats(&run.id, &detector.name);
         store.replace(&key, npz.into(), "application/octet-stream").await?;
         detectors.insert(detector.name.clone(), result);
     }
     let result = RunResult {
-        run: expected.run.clone(),
-        spec_digest: expected.spec_digest,
-        name: spec.name.clone(),
-        guidance: spec.guidance,
+        run: run.id.clone(),
+        spec_digest: run.spec.digest(),
+        name: run.spec.name.clone(),
+        guidance: run.spec.guidance,
         num_images: manifest.num_images,
         unreadable: unreadable(&receipts),
-        other_micro_batch: OtherMicroBatch::among(spec, receipts.iter().map(|stored| &stored.receipt)),
+        other_micro_batch: OtherMicroBatch::among(&run.spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
         timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),
-        provenance: provenance(spec, &receipts),
+        provenance: provenance(&run.spec, &receipts),
     };
-    store.replace(&keys::manifest(&expected.run), manifest.to_json().into(), "application/json").await?;
+    store.replace(&keys::manifest(&run.id), manifest.to_json().into(), "application/json").await?;
     let json = result.to_json().map_err(|error| ReduceError::Internal(error.to_string()))?;
-    store.replace(&keys::result(&expected.run), json.into(), "application/json").await?;
+    store.replace(&keys::result(&run.id), json.into(), "application/json").await?;
     Ok(Reduced { manifest, result })
 }
 

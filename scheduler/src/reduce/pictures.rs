@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use fidelis_shared::kind::Kind;
-use fidelis_shared::manifest::{Manifest, ManifestEntry};
-use fidelis_shared::store::Store;
+use fidelis_contract::kind::Kind;
+use fidelis_contract::manifest::{Manifest, ManifestEntry};
+use fidelis_fleet::store::Store;
+use fidelis_fleet::stored;
 
-use super::{ReduceError, fetch};
+use super::ReduceError;
 use crate::report::sheet::{self, Picker, Picture, Row};
 
 /// A PNG of complete runs, stacked in the order given: for every class the first ten seeds that have it in the first
@@ -31,7 +32,7 @@ async fn pick(store: &Store, run: &Manifest) -> Result<Vec<Row>, ReduceError> {
     for entry in &run.chunks {
         let is_features = |kind: &&Kind| matches!(kind, Kind::Features(_));
         let kind = entry.objects.keys().find(is_features).unwrap_or(&Kind::Images);
-        for object in fetch::chunks(store, &run.run, kind, std::slice::from_ref(entry)).await? {
+        for object in stored::chunks(store, &run.run, kind, std::slice::from_ref(entry)).await? {
             object.seeds.iter().zip(&object.labels).for_each(|(&seed, &label)| picker.add(seed, label));
         }
         if picker.is_full() {
@@ -47,7 +48,7 @@ async fn pictures(store: &Store, run: &Manifest, rows: &[Row]) -> Result<HashMap
     let holds = |entry: &&ManifestEntry| entry.seeds.iter().any(|seed| wanted.contains(&seed));
     let mut pictures = HashMap::new();
     for entry in run.chunks.iter().filter(holds) {
-        for object in fetch::chunks(store, &run.run, &Kind::Images, std::slice::from_ref(entry)).await? {
+        for object in stored::chunks(store, &run.run, &Kind::Images, std::slice::from_ref(entry)).await? {
             let &[_, channels, height, width] = &object.data.shape[..] else { continue };
             let shape = [channels, height, width];
             let images = object.data.data.chunks_exact((channels * height * width).max(1));

@@ -1,6 +1,6 @@
 //! What each run was made of, as rows of a table.
 
-use fidelis_shared::ids::Digest;
+use fidelis_contract::ids::Digest;
 
 use super::result::{Provenance, RunResult};
 use super::table::{detectors, labels};

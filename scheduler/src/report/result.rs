@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use fidelis_shared::ids::{ChunkIndex, Digest, RunId};
-use fidelis_shared::receipt::{Receipt, Unreadable};
-use fidelis_shared::seeds::Seeds;
-use fidelis_shared::spec::{
+use fidelis_contract::ids::{ChunkIndex, Digest, RunId};
+use fidelis_contract::receipt::{Receipt, Unreadable};
+use fidelis_contract::seeds::Seeds;
+use fidelis_contract::spec::{
     EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec,
 };
 use serde::{Deserialize, Serialize};

@@ -3,25 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use fidelis_shared::{
+use fidelis_contract::{
     ids::{ChunkIndex, Digest},
     keys,
     kind::Kind,
-    manifest::{Expected, ManifestEntry, StoredReceipt},
+    manifest::{ManifestEntry, StoredReceipt},
     payload::ChunkObject,
     plan::Chunk,
     receipt::Receipt,
-    store::{Store, StoreError},
+    run::Run,
 };
+use fidelis_fleet::store::{Store, StoreError};
 
 use super::fault::{Fault, FaultKind};
-use crate::reduce::expectation::Digests;
+use fidelis_fleet::stored::expectation::Digests;
 
 /// What is known of a chunk before it is read.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
     pub store: &'a Store,
-    pub expected: &'a Expected,
+    pub run: &'a Run,
     pub chunk: Chunk,
     /// The keys that the store lists of it.
     pub listed: BTreeSet<String>,
@@ -58,7 +59,7 @@ impl Subject<'_> {
             (None, Some(manifest)) => manifest.clone(),
             (None, None) => BTreeMap::new(),
         };
-        for kind in &self.expected.kinds {
+        for kind in &self.run.spec.kinds() {
             self.check_object(kind, &mut finding).await?;
         }
         for fault in &mut finding.faults {
@@ -68,7 +69,7 @@ impl Subject<'_> {
     }
 
     async fn check_receipt(&self, finding: &mut Finding) -> Result<(), StoreError> {
-        let key = keys::receipt(&self.expected.run, self.chunk.index);
+        let key = keys::receipt(&self.run.id, self.chunk.index);
         let Some((bytes, noted)) = self.read(&key, finding).await? else { return Ok(()) };
         finding.has_receipt = true;
         let found = Digest::of(&bytes);
@@ -85,7 +86,7 @@ impl Subject<'_> {
             }
         };
         let stored = StoredReceipt { receipt, sha256: found };
-        match ManifestEntry::new(self.expected, &self.chunk, &stored) {
+        match ManifestEntry::new(self.run, &self.chunk, &stored) {
             Err(error) => {
                 finding.faults.push(Fault::new(FaultKind::Contradiction, &key, format!("is wrong: {error}")));
             }
@@ -100,14 +101,14 @@ impl Subject<'_> {
     /// A receipt that fits the plan, against the manifest and against what the chunk was before a repair.
     fn compare(&self, key: &str, entry: &ManifestEntry, faults: &mut Vec<Fault>) {
         if self.entry.is_some_and(|manifest| manifest != entry) {
-            let manifest = keys::manifest(&self.expected.run);
+            let manifest = keys::manifest(&self.run.id);
             let detail = format!("does not have the receipt `{key}` as it is stored");
             faults.push(Fault::new(FaultKind::Derived, &manifest, detail));
         }
         for (kind, again) in &entry.objects {
             let Some(first) = self.first.and_then(|first| first.get(kind)) else { continue };
             if first != again {
-                let object = keys::chunk(&self.expected.run, kind, self.chunk.index);
+                let object = keys::chunk(&self.run.id, kind, self.chunk.index);
                 let detail = format!("was made again as `{again}` where it had been `{first}`");
                 faults.push(Fault::new(FaultKind::Nondeterminism, &object, detail));
             }
@@ -115,7 +116,7 @@ impl Subject<'_> {
     }
 
     async fn check_object(&self, kind: &Kind, finding: &mut Finding) -> Result<(), StoreError> {
-        let key = keys::chunk(&self.expected.run, kind, self.chunk.index);
+        let key = keys::chunk(&self.run.id, kind, self.chunk.index);
         let Some((bytes, noted)) = self.read(&key, finding).await? else {
             if finding.has_receipt {
                 finding.faults.push(Fault::new(FaultKind::Gone, &key, "is gone though its receipt is there"));

@@ -1,19 +1,15 @@
 //! What was derived from the chunks: manifest, statistics, result, reports, `_SUCCESS`.
 
 use bytes::Bytes;
+use fidelis_contract::{ids::Digest, keys, manifest::Manifest, run::Run};
+use fidelis_fleet::store::{Store, StoreError};
 use fidelis_formats::stats::npz;
-use fidelis_shared::{
-    ids::Digest,
-    keys,
-    manifest::Manifest,
-    store::{Store, StoreError},
-};
 
 use super::{
     chunk,
     fault::{Fault, FaultKind},
 };
-use crate::{fleet::StoredRun, report::RunResult};
+use crate::report::RunResult;
 
 /// What was derived, as far as it can be read.
 #[derive(Debug, Default)]
@@ -25,12 +21,12 @@ pub(super) struct Derived {
 }
 
 /// Reads it all. Before `_SUCCESS`, nothing but what is there is looked at.
-pub(super) async fn check(store: &Store, run: &StoredRun) -> Result<Derived, StoreError> {
+pub(super) async fn check(store: &Store, run: &Run) -> Result<Derived, StoreError> {
     let mut derived = Derived::default();
-    let key = keys::success(&run.run);
+    let key = keys::success(&run.id);
     let success = derived.read(store, &key, false).await?;
     derived.success = success.is_some();
-    let manifest_key = keys::manifest(&run.run);
+    let manifest_key = keys::manifest(&run.id);
     if let Some(bytes) = derived.read(store, &manifest_key, derived.success).await? {
         let named = success.map(|success| String::from_utf8_lossy(&success).trim().to_owned());
         let found = Digest::of(&bytes).to_string();
@@ -44,22 +40,22 @@ pub(super) async fn check(store: &Store, run: &StoredRun) -> Result<Derived, Sto
         }
     }
     for detector in &run.spec.detectors {
-        let key = keys::stats(&run.run, &detector.name);
+        let key = keys::stats(&run.id, &detector.name);
         if let Some(bytes) = derived.read(store, &key, derived.success).await?
             && let Err(error) = npz::decode(&bytes)
         {
             derived.damaged(&key, &error.to_string());
         }
     }
-    let key = keys::result(&run.run);
+    let key = keys::result(&run.id);
     if let Some(bytes) = derived.read(store, &key, derived.success).await? {
         match RunResult::from_json(&bytes) {
-            Ok(result) if result.run == run.run => {}
+            Ok(result) if result.run == run.id => {}
             Ok(result) => derived.damaged(&key, &format!("the result of run `{}`", result.run)),
             Err(error) => derived.damaged(&key, &error.to_string()),
         }
     }
-    for key in [keys::report_html(&run.run), keys::report_md(&run.run)] {
+    for key in [keys::report_html(&run.id), keys::report_md(&run.id)] {
         derived.read(store, &key, derived.success).await?;
     }
     Ok(derived)

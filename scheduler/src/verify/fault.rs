@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fidelis_shared::ids::ChunkIndex;
+use fidelis_contract::ids::ChunkIndex;
 use serde::Serialize;
 
 /// What kind of wrong.

@@ -12,12 +12,20 @@ use std::{
     sync::Arc,
 };
 
-use fidelis_shared::{
+use fidelis_contract::{
     exit,
     ids::{ChunkIndex, RunId},
     keys,
-    manifest::{Expected, ManifestEntry},
+    manifest::ManifestEntry,
+    outcome::{Class, Outcome},
+    run::Run,
+};
+use fidelis_fleet::{
     store::{Store, StoreError},
+    stored::{
+        StoredError,
+        expectation::{self, Digests},
+    },
 };
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -25,14 +33,7 @@ use tokio::task::JoinSet;
 pub use fault::{Fault, FaultKind};
 pub use repair::{Moved, Repaired, repair};
 
-use crate::{
-    fleet::StoredRun,
-    reduce::{
-        ReduceError,
-        expectation::{self, Digests},
-    },
-    report::OtherMicroBatch,
-};
+use crate::report::OtherMicroBatch;
 use chunk::{Finding, Subject};
 use derived::Derived;
 
@@ -84,30 +85,20 @@ pub enum VerifyError {
     /// S3.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// S3, on the way through the reducer's rooms.
+    /// S3, on the way to what was noted of earlier damage.
     #[error(transparent)]
-    Reduce(#[from] ReduceError),
+    Stored(#[from] StoredError),
     /// A failure of our own.
     #[error("verifying stopped: {0}; run it again")]
     Internal(String),
 }
 
-impl VerifyError {
-    /// True when the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
+impl Outcome for VerifyError {
+    fn class(&self) -> Class {
         match self {
-            Self::Store(error) => error.is_retryable(),
-            Self::Reduce(error) => error.is_retryable(),
-            Self::Internal(_) => true,
-        }
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Store(error) => error.exit_code(),
-            Self::Reduce(error) => error.exit_code(),
-            Self::Internal(_) => exit::INFRASTRUCTURE,
+            Self::Store(error) => error.class(),
+            Self::Stored(error) => error.class(),
+            Self::Internal(_) => Class::Passing,
         }
     }
 }
@@ -116,15 +107,15 @@ impl VerifyError {
 ///
 /// # Errors
 /// What kept the store from answering; faults are no errors.
-pub async fn verify(store: &Store, run: &StoredRun) -> Result<Verification, VerifyError> {
+pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyError> {
     let Derived { manifest, success, mut faults } = derived::check(store, run).await?;
-    let first = expectation::load(store, &run.run).await?;
-    let listed = store.list(&keys::receipts_prefix(&run.run)).await?;
+    let first = expectation::load(store, &run.id).await?;
+    let listed = store.list(&keys::receipts_prefix(&run.id)).await?;
     let listed: BTreeSet<String> = listed.into_iter().map(|object| object.key).collect();
     let entries = manifest.into_iter().flat_map(|manifest| manifest.chunks);
     let known = Known {
         store: store.clone(),
-        expected: Expected::of(&run.spec),
+        run: run.clone(),
         entries: entries.map(|entry| (entry.chunk, entry)).collect(),
         first,
     };
@@ -146,12 +137,12 @@ pub async fn verify(store: &Store, run: &StoredRun) -> Result<Verification, Veri
     }
     if success && !missing.is_empty() {
         let detail = format!("is there though {} chunks are not", missing.len());
-        faults.push(Fault::new(FaultKind::Derived, &keys::success(&run.run), detail));
+        faults.push(Fault::new(FaultKind::Derived, &keys::success(&run.id), detail));
     }
     receipts.sort_by_key(|receipt| receipt.chunk);
     faults.sort_by(|a, b| (a.chunk, &a.key, a.kind).cmp(&(b.chunk, &b.key, b.kind)));
     Ok(Verification {
-        run: run.run.clone(),
+        run: run.id.clone(),
         num_chunks: run.plan.num_chunks(),
         stored_chunks: u64::from(run.plan.num_chunks()) - missing.len() as u64,
         num_images: run.plan.num_images(),
@@ -168,7 +159,7 @@ pub async fn verify(store: &Store, run: &StoredRun) -> Result<Verification, Veri
 /// What is known before the chunks are read.
 struct Known {
     store: Store,
-    expected: Expected,
+    run: Run,
     entries: BTreeMap<ChunkIndex, ManifestEntry>,
     first: BTreeMap<ChunkIndex, Digests>,
 }
@@ -181,7 +172,7 @@ impl Known {
     ) -> Result<(Vec<Finding>, Vec<Fault>), VerifyError> {
         let known = Arc::new(self);
         let (mut under_way, mut findings) = (JoinSet::new(), Vec::new());
-        for index in 0..known.expected.plan.num_chunks() {
+        for index in 0..known.run.plan.num_chunks() {
             let ours: BTreeSet<String> =
                 known.keys_of(index).into_iter().filter_map(|key| listed.take(&key)).collect();
             if ours.is_empty() {
@@ -201,14 +192,15 @@ impl Known {
     }
 
     async fn check_one(&self, index: ChunkIndex, listed: BTreeSet<String>) -> Result<Finding, StoreError> {
-        let Some(chunk) = self.expected.plan.chunk(index) else { return Ok(Finding::default()) };
+        let Some(chunk) = self.run.plan.chunk(index) else { return Ok(Finding::default()) };
         let (entry, first) = (self.entries.get(&index), self.first.get(&index));
-        Subject { store: &self.store, expected: &self.expected, chunk, listed, entry, first }.check().await
+        Subject { store: &self.store, run: &self.run, chunk, listed, entry, first }.check().await
     }
 
     fn keys_of(&self, index: ChunkIndex) -> Vec<String> {
-        let run = &self.expected.run;
-        let objects = self.expected.kinds.iter().map(|kind| keys::chunk(run, kind, index));
+        let run = &self.run.id;
+        let kinds = self.run.spec.kinds();
+        let objects = kinds.iter().map(|kind| keys::chunk(run, kind, index));
         objects.chain([keys::receipt(run, index)]).collect()
     }
 }

@@ -6,15 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use fidelis_shared::{
+use fidelis_contract::{
     ids::{ChunkIndex, Digest, RunId},
     keys,
-    store::Store,
 };
+use fidelis_fleet::{store::Store, stored::expectation};
 use serde::Serialize;
 
 use super::{Fault, FaultKind, Verification, VerifyError};
-use crate::reduce::expectation;
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -7,15 +7,11 @@ use std::{
     time::Duration,
 };
 
-use fidelis_shared::{
-    events::Event,
-    ids::ChunkIndex,
-    queue::{DeadChunk, Progress, QueuedRun},
-    retry::Backoff,
-};
+use fidelis_contract::{dead::DeadChunk, events::Event, ids::ChunkIndex, outcome::Outcome, run::Run};
+use fidelis_fleet::{queue::Progress, retry::Backoff, stored};
 use tokio::time::{Instant, sleep};
 
-use crate::fleet::{Fleet, FleetError, StoredRun, is_cancelled, stored_chunks};
+use crate::fleet::{Fleet, FleetError};
 use rate::Rate;
 
 /// How often the store is listed although Redis reports nothing new.
@@ -45,8 +41,7 @@ enum Look {
 #[derive(Debug)]
 pub struct Watch<'a> {
     fleet: &'a Fleet,
-    run: &'a StoredRun,
-    queued_run: QueuedRun,
+    run: &'a Run,
     /// How long to wait between looks.
     every: Duration,
     stored: BTreeSet<ChunkIndex>,
@@ -61,11 +56,10 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// A watch of a submitted run that looks every `every`.
-    pub fn new(fleet: &'a Fleet, run: &'a StoredRun, every: Duration) -> Self {
+    pub fn new(fleet: &'a Fleet, run: &'a Run, every: Duration) -> Self {
         Self {
             fleet,
             run,
-            queued_run: QueuedRun::new(&run.spec),
             every,
             stored: BTreeSet::new(),
             listed: None,
@@ -98,7 +92,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn look(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, FleetError> {
-        let progress = self.fleet.queue.progress(&self.run.run).await;
+        let progress = self.fleet.queue.progress(&self.run.id).await;
         let progress = match progress {
             Ok(progress) => progress,
             Err(error) => {
@@ -120,7 +114,7 @@ impl<'a> Watch<'a> {
         self.tell_dead(progress.as_ref(), tell).await?;
         self.tell_setbacks(tell).await?;
         let done_images = self.done_images(counted);
-        tell(&self.rate.event(self.queued_run.clone(), done_images));
+        tell(&self.rate.event(self.run, done_images));
         match progress {
             Some(progress) if progress.queued > 0 => Ok(Look::Going),
             _ => self.requeue(tell).await,
@@ -132,7 +126,7 @@ impl<'a> Watch<'a> {
         let missing = self.run.missing(&self.stored);
         let lost: Vec<ChunkIndex> = missing.into_iter().filter(|chunk| !self.dead.contains(chunk)).collect();
         if lost.is_empty() {
-            let dead = self.fleet.queue.dead_chunks(&self.run.run).await?;
+            let dead = self.fleet.queue.dead_chunks(&self.run.id).await?;
             return Ok(if dead.is_empty() {
                 // Flushed since the last look.
                 self.dead.clear();
@@ -141,12 +135,12 @@ impl<'a> Watch<'a> {
                 Look::Ended(Watched::Incomplete(dead))
             });
         }
-        if is_cancelled(&self.fleet.store, &self.run.run).await? {
+        if stored::is_cancelled(&self.fleet.store, &self.run.id).await? {
             return Ok(self.cancelled(tell));
         }
-        let num_chunks = self.fleet.queue.enqueue(&self.queued_run, &lost).await?;
+        let num_chunks = self.fleet.queue.enqueue(self.run, &lost).await?;
         if num_chunks > 0 {
-            tell(&Event::Requeued { run: self.run.run.clone(), num_chunks });
+            tell(&Event::Requeued { run: self.run.id.clone(), num_chunks });
         }
         Ok(Look::Going)
     }
@@ -160,9 +154,9 @@ impl<'a> Watch<'a> {
         if num_dead == self.dead.len() as u64 {
             return Ok(());
         }
-        let dead = self.fleet.queue.dead_chunks(&self.run.run).await?;
+        let dead = self.fleet.queue.dead_chunks(&self.run.id).await?;
         for dead in dead.iter().filter(|dead| !self.dead.contains(&dead.chunk)) {
-            tell(&Event::ChunkDead { run: self.run.run.clone(), dead: dead.clone() });
+            tell(&Event::ChunkDead { run: self.run.id.clone(), dead: dead.clone() });
         }
         self.dead = dead.iter().map(|dead| dead.chunk).collect();
         Ok(())
@@ -170,10 +164,10 @@ impl<'a> Watch<'a> {
 
     /// What nobody is to blame for counts for nothing, but may go on for ever: a full disk, too little memory.
     async fn tell_setbacks(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<(), FleetError> {
-        let setbacks = self.fleet.queue.setbacks(&self.run.run).await?;
+        let setbacks = self.fleet.queue.setbacks(&self.run.id).await?;
         for (worker, cause) in &setbacks {
             if self.setbacks.get(worker) != Some(cause) {
-                let (run, worker, cause) = (self.run.run.clone(), worker.clone(), cause.clone());
+                let (run, worker, cause) = (self.run.id.clone(), worker.clone(), cause.clone());
                 tell(&Event::HandedBack { run, worker, cause });
             }
         }
@@ -189,7 +183,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn list(&mut self, counted: u64) -> Result<(), FleetError> {
-        self.stored = stored_chunks(&self.fleet.store, &self.run.run).await?;
+        self.stored = stored::chunk_indices(&self.fleet.store, &self.run.id).await?;
         (self.listed, self.counted) = (Some(Instant::now()), counted);
         Ok(())
     }
@@ -206,14 +200,14 @@ impl<'a> Watch<'a> {
 
     fn end(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
         let num_images = self.run.plan.num_images();
-        tell(&self.rate.event(self.queued_run.clone(), num_images));
-        tell(&Event::Stored { run: self.run.run.clone(), num_images });
+        tell(&self.rate.event(self.run, num_images));
+        tell(&Event::Stored { run: self.run.id.clone(), num_images });
         Look::Ended(Watched::Stored)
     }
 
     fn cancelled(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
         tell(&Event::Cancelled {
-            run: self.run.run.clone(),
+            run: self.run.id.clone(),
             num_stored: self.stored.len() as u64,
             num_chunks: u64::from(self.run.plan.num_chunks()),
         });

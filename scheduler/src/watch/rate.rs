@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use fidelis_shared::{events::Event, queue::QueuedRun};
+use fidelis_contract::{events::Event, run::Run};
 use tokio::time::Instant;
 
 /// How far back "recent" goes.
@@ -17,14 +17,14 @@ pub(super) struct Rate {
 
 impl Rate {
     /// The event of having `done_images` now.
-    pub(super) fn event(&mut self, run: QueuedRun, done_images: u64) -> Event {
-        let now = Instant::now();
+    pub(super) fn event(&mut self, run: &Run, done_images: u64) -> Event {
+        let (now, num_images) = (Instant::now(), run.plan.num_images());
         self.note(now, done_images);
         let images_per_s = self.images_per_s();
-        let left = run.num_images.saturating_sub(done_images) as f64;
+        let left = num_images.saturating_sub(done_images) as f64;
         let since = self.jumps.back().map_or(0.0, |(at, _)| (now - *at).as_secs_f64());
         let eta_s = (images_per_s > 0.0).then(|| (left / images_per_s - since).max(0.0));
-        Event::Progress { run: run.run, done_images, num_images: run.num_images, images_per_s, eta_s }
+        Event::Progress { run: run.id.clone(), done_images, num_images, images_per_s, eta_s }
     }
 
     fn note(&mut self, now: Instant, done_images: u64) {

@@ -8,9 +8,9 @@ use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 use fidelis::local::S3Server;
-use fidelis_shared::ids::Digest;
-use fidelis_shared::keys;
-use fidelis_shared::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
+use fidelis_contract::ids::Digest;
+use fidelis_contract::keys;
+use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 

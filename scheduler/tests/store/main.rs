@@ -8,9 +8,9 @@ use std::fs;
 
 use bytes::Bytes;
 use fidelis::local::{S3Server, S3ServerError};
-use fidelis_shared::exit;
-use fidelis_shared::ids::Digest;
-use fidelis_shared::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
+use fidelis_contract::exit;
+use fidelis_contract::ids::Digest;
+use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fidelis_shared::store::{StoreConfig, StoreCredentials};
+use fidelis_fleet::store::{StoreConfig, StoreCredentials};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;

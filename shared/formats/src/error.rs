@@ -1,5 +1,6 @@
 //! Why a file could not be read or written.
 
+use fidelis_contract::outcome::{Class, Outcome};
 use std::path::{Path, PathBuf};
 
 use crate::pickle::PickleError;
@@ -50,12 +51,17 @@ pub enum FormatError {
     Pickle(#[from] PickleError),
 }
 
-impl FormatError {
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::Interrupted)
+impl Outcome for FormatError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Io(error) if error.kind() == std::io::ErrorKind::Interrupted => Class::Passing,
+            Self::Io(error) => error.class(),
+            _ => Class::Usage,
+        }
     }
+}
 
+impl FormatError {
     /// Names the file.
     pub fn at(self, path: &Path) -> FileError {
         FileError { path: path.to_owned(), source: self }
@@ -72,9 +78,8 @@ pub struct FileError {
     pub source: FormatError,
 }
 
-impl FileError {
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        self.source.is_retryable()
+impl Outcome for FileError {
+    fn class(&self) -> Class {
+        self.source.class()
     }
 }

@@ -9,8 +9,10 @@
 //! - [`stats`]: statistics of features
 //! - [`content`]: any of these
 //! - [`images`][]: datasets
+//! - [`atomic`]: what is written is there whole or not at all
 
 mod array;
+pub mod atomic;
 pub mod content;
 mod error;
 mod file;

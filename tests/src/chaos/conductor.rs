@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use fidelis_shared::exit;
-use fidelis_shared::ids::RunId;
+use fidelis_contract::exit;
+use fidelis_contract::ids::RunId;
 
 use super::monitor::Monitor;
 use super::schedule::Schedule;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fidelis_shared::keys;
+use fidelis_contract::keys;
 
 use super::conductor::{Conductor, Undo};
 use super::fault::Fault;

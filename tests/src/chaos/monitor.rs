@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use fidelis_shared::ids::{Digest, RunId};
-use fidelis_shared::keys;
-use fidelis_shared::queue::Queue;
-use fidelis_shared::store::Store;
+use fidelis_contract::ids::{Digest, RunId};
+use fidelis_contract::keys;
+use fidelis_fleet::queue::Queue;
+use fidelis_fleet::store::Store;
 
 use crate::lab::Lab;
 

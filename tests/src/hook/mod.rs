@@ -16,10 +16,8 @@ mod rule;
 
 use std::{env, fs::File, io::Write};
 
-use fidelis_shared::{
-    failpoint::{self, Bug, Hook, Point},
-    ids::ChunkIndex,
-};
+use fidelis_contract::ids::ChunkIndex;
+use fidelis_fleet::failpoint::{self, Bug, Hook, Point};
 
 use rule::{Rule, Rules};
 

@@ -6,10 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, Error, Result, bail};
-use fidelis_shared::{
-    failpoint::{Bug, Point},
-    ids::ChunkIndex,
-};
+use fidelis_contract::ids::ChunkIndex;
+use fidelis_fleet::failpoint::{Bug, Point};
 
 use super::action::Action;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
-use fidelis_shared::atomic;
-use fidelis_shared::ids::{ChunkIndex, Digest};
+use fidelis_contract::ids::{ChunkIndex, Digest};
+use fidelis_formats::atomic;
 use serde::{Deserialize, Serialize};
 
 use super::{Facts, Lab, LabSpec};

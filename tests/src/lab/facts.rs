@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use fidelis::report::RunResult;
-use fidelis_shared::ids::{ChunkIndex, Digest, RunId};
-use fidelis_shared::keys;
-use fidelis_shared::kind::Kind;
-use fidelis_shared::manifest::Manifest;
-use fidelis_shared::receipt::Receipt;
-use fidelis_shared::store::Store;
+use fidelis_contract::ids::{ChunkIndex, Digest, RunId};
+use fidelis_contract::keys;
+use fidelis_contract::kind::Kind;
+use fidelis_contract::manifest::Manifest;
+use fidelis_contract::receipt::Receipt;
+use fidelis_fleet::store::Store;
 
 /// Everything under a run's prefix.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_shared::ids::{ChunkIndex, Digest, RunId};
-use fidelis_shared::keys;
+use fidelis_contract::ids::{ChunkIndex, Digest, RunId};
+use fidelis_contract::keys;
 
 use super::{Baseline, Facts, Lab, LabSpec, record};
 

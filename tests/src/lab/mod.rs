@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fidelis::local::S3Server;
-use fidelis_shared::ids::{ChunkIndex, PoolId, RunId};
-use fidelis_shared::keys;
-use fidelis_shared::queue::{Queue, QueueSettings};
-use fidelis_shared::store::{Store, StoreConfig};
+use fidelis_contract::ids::{ChunkIndex, PoolId, RunId};
+use fidelis_contract::keys;
+use fidelis_fleet::queue::{Queue, QueueSettings};
+use fidelis_fleet::store::{Store, StoreConfig};
 use tempfile::TempDir;
 
 pub use baseline::Baseline;

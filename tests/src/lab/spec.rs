@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use fidelis_contract::ids::{Digest, RunId};
+use fidelis_contract::spec::RunSpec;
 use fidelis_formats::stats::{Statistics, npz};
-use fidelis_shared::ids::{Digest, RunId};
-use fidelis_shared::spec::RunSpec;
 
 use crate::process::repository;
 

@@ -66,3 +66,5 @@ pub fn stack(images: &[Image]) -> Tensor {
     let pixels: Vec<u8> = images.iter().flat_map(|image| image.pixels.iter().copied()).collect();
     Tensor::from_data_size(&pixels, &[images.len() as i64, c, h, w], Kind::Uint8)
 }
+
+fidelis_contract::usage_errors!(DataError);

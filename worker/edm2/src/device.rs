@@ -65,3 +65,5 @@ fn says(text: &str, any_of: &[&str]) -> bool {
     let text = text.to_lowercase();
     any_of.iter().any(|words| text.contains(words))
 }
+
+fidelis_contract::usage_errors!(DeviceError);

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use fidelis_shared::{
-    files::{FileError, FileSettings, Files},
-    spec::FileRef,
-};
+use fidelis_contract::spec::FileRef;
+use fidelis_fleet::files::{FileError, FileSettings, Files};
 
 use crate::fetching;
 

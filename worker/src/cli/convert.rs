@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use fidelis_contract::exit;
 use fidelis_formats::net;
-use fidelis_shared::exit;
 
-use super::failure::Failure;
+use super::Failure;
 use super::output;
 
 #[derive(Debug, Args)]

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use fidelis_contract::exit;
+use fidelis_contract::payload::Tensor;
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Extractor, Source};
 use fidelis_formats::images::Dataset;
-use fidelis_shared::exit;
-use fidelis_shared::payload::Tensor;
 
-use super::failure::Failure;
+use super::Failure;
 use super::output;
 use crate::engine::{dataset, edm2};
 

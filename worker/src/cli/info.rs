@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use fidelis_contract::exit;
 use fidelis_edm2::net::num_params;
+use fidelis_fleet::folder;
 use fidelis_formats::content::{self, Content};
 use fidelis_formats::net::NetFile;
 use fidelis_formats::stats::Statistics;
 use fidelis_formats::{Array, StateDict};
-use fidelis_shared::{exit, folder};
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::Failure;
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {

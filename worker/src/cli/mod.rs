@@ -2,7 +2,6 @@
 
 mod address;
 mod convert;
-mod failure;
 mod features;
 mod grid;
 mod info;
@@ -11,9 +10,10 @@ pub mod run;
 mod sample;
 mod train;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-pub use failure::Failure;
+pub use fidelis_contract::outcome::Failure;
 
 /// Samples with guided EDM2 pairs, one device per process.
 #[derive(Debug, Parser)]
@@ -61,5 +61,5 @@ impl Cli {
 
 /// Device work must not hold up the runtime that watches for signals.
 async fn blocking(work: impl FnOnce() -> Result<u8, Failure> + Send + 'static) -> Result<u8, Failure> {
-    tokio::task::spawn_blocking(work).await?
+    tokio::task::spawn_blocking(work).await.context("the command's own thread")?
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use fidelis_shared::atomic;
-use fidelis_shared::payload::{self, Tensor};
+use fidelis_contract::payload::{self, Tensor};
+use fidelis_formats::atomic;
 
 /// Writes bytes, or leaves what was there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_shared::{
-    exit,
+use fidelis_contract::exit;
+use fidelis_fleet::{
     files::{FileSettings, Files},
     queue::{Queue, QueueSettings},
     store::{Store, StoreConfig},

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use fidelis_contract::exit;
+use fidelis_contract::payload::Tensor;
+use fidelis_contract::seeds::Seeds;
+use fidelis_contract::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Generator, Recipe};
-use fidelis_shared::exit;
-use fidelis_shared::payload::Tensor;
-use fidelis_shared::seeds::Seeds;
-use fidelis_shared::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
 
-use super::failure::Failure;
+use super::Failure;
 use super::{grid, output};
 use crate::engine::terms;
 use crate::interrupt::Interrupt;

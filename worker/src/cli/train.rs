@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use fidelis_contract::exit;
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::data::ImageSet;
 use fidelis_edm2::device;
 use fidelis_edm2::train::detector::DetectorTrainer;
 use fidelis_edm2::train::{Recipe, Trainer};
-use fidelis_shared::exit;
 
-use super::failure::Failure;
+use super::Failure;
 use crate::interrupt::Interrupt;
 
 const SAVE_EVERY: Duration = Duration::from_secs(120);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use fidelis_contract::ids::Digest;
+use fidelis_contract::kind::Kind;
+use fidelis_contract::payload::Tensor;
+use fidelis_contract::receipt;
+use fidelis_contract::spec::{DetectorSpec, LocalSpec};
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable};
 use fidelis_formats::images::Dataset;
-use fidelis_shared::ids::Digest;
-use fidelis_shared::kind::Kind;
-use fidelis_shared::payload::Tensor;
-use fidelis_shared::receipt;
-use fidelis_shared::spec::{DetectorSpec, RunSpec};
 
 use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, edm2};
 
@@ -41,7 +41,7 @@ impl DatasetEngine {
         Self { options: options.clone(), loaded: None }
     }
 
-    fn load(&mut self, spec: &RunSpec) -> Result<&mut (Recipe, Loaded), EngineError> {
+    fn load(&mut self, spec: &LocalSpec) -> Result<&mut (Recipe, Loaded), EngineError> {
         let recipe = recipe(spec)?;
         if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
             self.loaded = None;
@@ -61,7 +61,7 @@ impl Engine for DatasetEngine {
         self.options.device.clone()
     }
 
-    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
         let source = Source { dataset, indices: work.seeds };
         let extracted = extractor.extract(&source, work.micro_batch as usize, &|| work.cancel.is_set());
@@ -88,7 +88,7 @@ pub fn refusal(data: &Path, unreadable: &[Unreadable]) -> anyhow::Error {
     )
 }
 
-fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
+fn recipe(spec: &LocalSpec) -> Result<Recipe, EngineError> {
     let data = spec.data.as_ref().ok_or_else(|| EngineError::Unfit("the spec names no `data`".to_owned()))?;
     let detectors = spec.detectors.iter();
     Ok(Recipe {
@@ -98,7 +98,7 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
     })
 }
 
-fn chunk_output(spec: &RunSpec, mut extracted: Extracted) -> ChunkOutput {
+fn chunk_output(spec: &LocalSpec, mut extracted: Extracted) -> ChunkOutput {
     let mut tensor = |detector: &DetectorSpec| {
         // Nothing where no image of the chunk could be read: then the width is not known either.
         let nothing = || Buffer { shape: vec![0, 0], data: Vec::new() };

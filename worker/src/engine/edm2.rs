@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use fidelis_contract::ids::Digest;
+use fidelis_contract::kind::Kind;
+use fidelis_contract::payload::Tensor;
+use fidelis_contract::spec::{FileRef, LocalSpec};
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
-use fidelis_shared::ids::Digest;
-use fidelis_shared::kind::Kind;
-use fidelis_shared::payload::Tensor;
-use fidelis_shared::spec::{FileRef, RunSpec};
 
 use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, terms};
 
@@ -24,7 +24,7 @@ impl Edm2Engine {
         Self { options: options.clone(), loaded: None }
     }
 
-    fn load(&mut self, spec: &RunSpec) -> Result<&mut Generator, EngineError> {
+    fn load(&mut self, spec: &LocalSpec) -> Result<&mut Generator, EngineError> {
         let recipe = recipe(spec)?;
         // The borrow checker does not see through an early return of the loaded one.
         if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
@@ -45,7 +45,7 @@ impl Engine for Edm2Engine {
         self.options.device.clone()
     }
 
-    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let generator = self.load(spec)?;
         generator.set_micro_batch(work.micro_batch as usize);
         let generated = generator.generate(work.seeds, &|| work.cancel.is_set()).map_err(classed)?;
@@ -58,7 +58,7 @@ pub fn default_lanes() -> usize {
 }
 
 /// What the spec says, in the terms of the crate that does it.
-fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
+fn recipe(spec: &LocalSpec) -> Result<Recipe, EngineError> {
     let net = spec.net.as_ref().ok_or_else(|| EngineError::Unfit("the spec names no `net`".to_owned()))?;
     let path = |file: &FileRef| PathBuf::from(&file.path);
     Ok(Recipe {

@@ -8,12 +8,12 @@ pub(crate) mod terms;
 
 use std::collections::BTreeMap;
 
-use fidelis_shared::{
+use fidelis_contract::{
     ids::Digest,
     kind::Kind,
     payload::Tensor,
     receipt::Unreadable,
-    spec::{EngineKind, RunSpec},
+    spec::{EngineKind, LocalSpec},
 };
 
 pub use cancel::{CancelFlag, Reason};
@@ -40,7 +40,7 @@ pub trait Engine: Send {
     ///
     /// # Errors
     /// See [`EngineError`]. `cancel` is looked at many times per second of work.
-    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError>;
+    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError>;
 }
 
 /// What to make of a spec.
@@ -59,9 +59,9 @@ pub struct Work<'a> {
 pub struct ChunkOutput {
     /// Images that exist and could not be read, where the spec allows it; the others are the rows of what follows.
     pub unreadable: Vec<Unreadable>,
-    /// The class of each image, or [`fidelis_shared::payload::NO_LABEL`]; `[n]`.
+    /// The class of each image, or [`fidelis_contract::payload::NO_LABEL`]; `[n]`.
     pub labels: Vec<i64>,
-    /// One tensor of n rows for each of [`RunSpec::kinds`].
+    /// One tensor of n rows for each of [`fidelis_contract::spec::RunSpec::kinds`].
     pub tensors: BTreeMap<Kind, Tensor>,
     /// sha256 of what the images were made from: the initial noise, as little-endian f32 `[n, C, H, W]`; for images that
     /// exist, the sha256 of each one's pixels in turn.

@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fidelis_shared::{
-    failpoint::{self, Bug, Point},
+use fidelis_contract::{
     ids::Digest,
     kind::Kind,
     payload::{NO_LABEL, Tensor},
-    spec::{Labels, RunSpec, SyntheticSpec},
+    spec::{Labels, LocalSpec, SyntheticSpec},
 };
+use fidelis_fleet::failpoint::{self, Bug, Point};
 
 use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, Work};
 
@@ -50,7 +50,7 @@ impl Engine for SyntheticEngine {
         self.device.clone()
     }
 
-    fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let Work { seeds, cancel, .. } = *work;
         let settings = spec.synthetic.unwrap_or_default();
         take_time(settings, seeds.len(), cancel)?;
@@ -155,7 +155,7 @@ mod tests {
         RunSpec::from_toml(&text, "test").unwrap()
     }
 
-    fn generate(spec: &RunSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {
+    fn generate(spec: &LocalSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {
         let options = EngineOptions { device: "cpu".into(), lanes: None };
         let work = Work { seeds, micro_batch: spec.micro_batch, cancel: &CancelFlag::new() };
         SyntheticEngine::new(&options).generate(spec, &work)

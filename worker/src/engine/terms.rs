@@ -1,12 +1,12 @@
 //! The spec's words, in the terms of the crate that does the work.
 
+use fidelis_contract::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
 use fidelis_edm2::{
     encoder::Encoder,
     net,
     noise::{Classes, ClassesError, Stream},
     sampler::{Sampler, State},
 };
-use fidelis_shared::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
 
 pub fn sampler(spec: &SamplerSpec) -> Sampler {
     Sampler {
@@ -62,6 +62,6 @@ pub fn encoder(encoder: EncoderKind) -> Encoder {
 mod tests {
     #[test]
     fn specs_and_the_device_know_the_same_detectors() {
-        assert_eq!(fidelis_shared::spec::DETECTORS, fidelis_edm2::detector::NAMES);
+        assert_eq!(fidelis_contract::spec::DETECTORS, fidelis_edm2::detector::NAMES);
     }
 }

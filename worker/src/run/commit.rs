@@ -3,17 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use fidelis_shared::{
-    failpoint::{Point, reach},
+use fidelis_contract::outcome::Outcome;
+use fidelis_contract::{
     ids::Digest,
     keys,
     kind::Kind,
     payload::{ChunkObject, Dtype},
     plan::Chunk,
-    queue::Claim,
     receipt::{self, Receipt, StoredObject},
-    retry::Backoff,
     spec::RunSpec,
+};
+use fidelis_fleet::{
+    failpoint::{Point, reach},
+    queue::Claim,
+    retry::Backoff,
     store::{Created, Store, StoreError},
 };
 use tokio::{select, time::Instant, time::sleep};

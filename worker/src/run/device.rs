@@ -8,12 +8,9 @@ use std::{
     thread,
 };
 
+use fidelis_contract::{ids::ChunkIndex, spec::LocalSpec};
 use fidelis_edm2::generate::GenerateError;
-use fidelis_shared::{
-    failpoint::{self, Point},
-    ids::ChunkIndex,
-    spec::RunSpec,
-};
+use fidelis_fleet::failpoint::{self, Point};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines, Work, edm2};
@@ -22,7 +19,7 @@ use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines
 #[derive(Debug)]
 pub struct Job {
     /// The run's spec, with local paths of files that were checked.
-    pub spec: Arc<RunSpec>,
+    pub spec: Arc<LocalSpec>,
     /// The chunk's seeds.
     pub seeds: Vec<u64>,
     /// Its place in the plan.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use fidelis_shared::{
-    files::{Files, ResolveError, Transfer},
-    spec::{EngineKind, FileRef, RunSpec},
-};
+use fidelis_contract::outcome::Outcome;
+use fidelis_contract::spec::{EngineKind, FileRef, LocalSpec, ResolvedSpec};
+use fidelis_fleet::files::{Files, ResolveError, Transfer};
 use tokio::select;
 
 use super::setback::Setback;
@@ -17,10 +16,14 @@ use crate::{engine::CancelFlag, fetching};
 /// # Errors
 /// [`Setback::Environment`] for a server that does not answer or a cache that takes nothing, [`Setback::Unfit`] for a file
 /// that is not to be had here.
-pub async fn local(files: &Files, spec: &Arc<RunSpec>, cancel: &CancelFlag) -> Result<Arc<RunSpec>, Setback> {
+pub async fn local(
+    files: &Files,
+    spec: &ResolvedSpec,
+    cancel: &CancelFlag,
+) -> Result<Arc<LocalSpec>, Setback> {
     // Its nets are no files.
     if spec.engine == EngineKind::Synthetic {
-        return Ok(spec.clone());
+        return Ok(Arc::new(spec.placed(|_, file| file.path.clone())));
     }
     // Statistics are the reducer's affair.
     let ours = |field: &str, _: &FileRef| !field.ends_with(".reference") && !field.ends_with(".held_out");
@@ -44,7 +47,8 @@ impl From<ResolveError> for Setback {
 mod tests {
     use std::time::Duration;
 
-    use fidelis_shared::{files::FileSettings, ids::Digest, retry::Backoff, store::StoreConfig};
+    use fidelis_contract::{ids::Digest, spec::RunSpec};
+    use fidelis_fleet::{files::FileSettings, retry::Backoff, store::StoreConfig};
 
     use super::*;
 
@@ -56,9 +60,9 @@ mod tests {
         (cache, Files::new(settings))
     }
 
-    fn spec(net: FileRef) -> Arc<RunSpec> {
+    fn spec(net: FileRef) -> ResolvedSpec {
         let text = "name = \"s\"\nseeds = \"0-9\"\nnet = \"x\"\noutputs = { latents = true }";
-        Arc::new(RunSpec { net: Some(net), ..RunSpec::from_toml(text, "test").unwrap() })
+        ResolvedSpec::new(RunSpec { net: Some(net), ..RunSpec::from_toml(text, "test").unwrap() }).unwrap()
     }
 
     async fn setback(net: FileRef) -> Setback {

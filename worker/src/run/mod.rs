@@ -13,11 +13,11 @@ mod unfit;
 
 use std::{pin::pin, time::Duration};
 
-use fidelis_shared::{
-    exit,
+use fidelis_contract::{exit, plan::Chunk};
+use fidelis_contract::{outcome::Outcome, run::Run};
+use fidelis_fleet::{
     failpoint::{Bug, Point, planted, reach},
     files::Files,
-    plan::Chunk,
     queue::{Claim, Consumer, Declined, Failure, Leases, QueueError, Verdict},
     retry::Backoff,
     store::Store,
@@ -40,7 +40,7 @@ use crate::{
 use commit::Commit;
 use device::{Job, Made};
 use pace::Pace;
-use specs::{Run, Specs};
+use specs::Specs;
 use unfit::Unfit;
 
 /// How long one look at the queue waits for a chunk: a worker without work notices a signal within this time.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fidelis_shared::{ids::Digest, wire::ChunkTask};
+use fidelis_contract::{ids::Digest, wire::ChunkTask};
 
 /// The last chunk's time.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Why a chunk was not finished, classed by what becomes of it.
 
-use fidelis_shared::{payload::PayloadError, receipt::ReceiptError, store::StoreError};
+use fidelis_contract::{payload::PayloadError, receipt::ReceiptError};
+use fidelis_fleet::store::StoreError;
 
 use crate::engine::{EngineError, Reason};
 
@@ -86,7 +87,7 @@ impl From<ReceiptError> for Setback {
 
 #[cfg(test)]
 mod tests {
-    use fidelis_shared::ids::Digest;
+    use fidelis_contract::ids::Digest;
 
     use super::*;
 

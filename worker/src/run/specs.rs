@@ -1,22 +1,14 @@
 //! Specs: read once from the store, then known by their digest.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
-use fidelis_shared::{ids::Digest, keys, plan::Plan, spec::RunSpec, store::Store, wire::ChunkTask};
+use fidelis_contract::{ids::Digest, keys, run::Run, wire::ChunkTask};
+use fidelis_fleet::{store::Store, stored};
 
 use super::setback::Setback;
 
 /// Specs kept; a worker rarely serves more runs at a time.
 const CAPACITY: usize = 16;
-
-/// A run that this worker has read and checked.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// Its spec.
-    pub spec: Arc<RunSpec>,
-    /// How it is cut.
-    pub plan: Plan,
-}
 
 /// The runs seen last.
 #[derive(Debug, Default)]
@@ -47,27 +39,29 @@ impl Specs {
 }
 
 fn read(task: &ChunkTask, key: &str, bytes: &[u8]) -> Result<Run, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| format!("`{key}`: {error}"))?;
-    let spec = RunSpec::from_json(text, key).map_err(|error| error.to_string())?;
+    let spec = stored::spec(key, bytes).map_err(|error| format!("`{key}`: {error}"))?;
     spec.validate().map_err(|error| format!("`{key}`: {error}"))?;
-    let found = spec.digest();
-    if found != task.spec_digest || spec.run_id() != task.run {
+    let run = Run::new(spec);
+    let found = run.spec.digest();
+    if found != task.spec_digest || run.id != task.run {
         return Err(format!(
             "`{key}` has digest `{found}`, the task names `{}`: submit the run again with this version",
             task.spec_digest
         ));
     }
-    Ok(Run { plan: Plan::new(&spec), spec: Arc::new(spec) })
+    Ok(run)
 }
 
 #[cfg(test)]
 mod tests {
+    use fidelis_contract::spec::{ResolvedSpec, RunSpec};
+
     use super::*;
 
     #[test]
     fn a_spec_of_another_digest_is_refused_with_both() {
         let text = "name = \"s\"\nengine = \"synthetic\"\nseeds = \"0-9\"\noutputs = { latents = true }";
-        let spec = RunSpec::from_toml(text, "test").unwrap();
+        let spec = ResolvedSpec::new(RunSpec::from_toml(text, "test").unwrap()).unwrap();
         let mut task = ChunkTask { run: spec.run_id(), chunk: 0, spec_digest: spec.digest() };
         let bytes = spec.to_json().into_bytes();
         assert_eq!(read(&task, "k", &bytes).map(|run| run.plan.num_images()), Ok(10));

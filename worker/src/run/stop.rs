@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, thread};
 
-use fidelis_shared::exit;
+use fidelis_contract::exit;
 use tokio::{
     select,
     signal::unix::{SignalKind, signal},

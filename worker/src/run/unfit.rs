@@ -2,7 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use fidelis_shared::{ids::Digest, retry::Backoff};
+use fidelis_contract::ids::Digest;
+use fidelis_fleet::retry::Backoff;
 use tokio::time::Instant;
 
 /// How long a worker stays away from a run that it cannot make: what is missing may be put there.

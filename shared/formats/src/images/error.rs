@@ -1,5 +1,6 @@
 //! Why a dataset or one of its images could not be read.
 
+use fidelis_contract::outcome::{Class, Outcome};
 use std::path::PathBuf;
 
 use crate::text;
@@ -20,6 +21,15 @@ pub enum DatasetError {
          (…-images-idx3-ubyte[.gz]) or .safetensors"
     )]
     Unknown(PathBuf),
+}
+
+impl Outcome for DatasetError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Read { source, .. } => source.class(),
+            _ => Class::Usage,
+        }
+    }
 }
 
 impl DatasetError {

@@ -53,3 +53,5 @@ impl Checkpoint {
         Ok(TensorFile { metadata, tensors: self.state }.write(path)?)
     }
 }
+
+fidelis_contract::usage_errors!(CheckpointError);

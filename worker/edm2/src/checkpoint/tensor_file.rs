@@ -123,3 +123,5 @@ fn dtype_of(kind: Kind) -> Dtype {
         .map(|(dtype, _)| *dtype)
         .expect("our tensors are of the types above")
 }
+
+fidelis_contract::usage_errors!(TensorFileError);

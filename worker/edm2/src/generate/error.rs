@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use fidelis_contract::outcome::{Class, Outcome};
+
 use crate::checkpoint::CheckpointError;
 use crate::detector::DetectorError;
 use crate::device::{is_lost, is_out_of_memory};
@@ -37,6 +39,15 @@ pub enum GenerateError {
     Draws(#[from] DrawsError),
     #[error("the net's file does not say how its output becomes pixels: name an encoder")]
     NoEncoder,
+}
+
+impl Outcome for GenerateError {
+    fn class(&self) -> Class {
+        match self {
+            Self::OutOfMemory(_) | Self::Device(_) => Class::Environment,
+            _ => Class::Usage,
+        }
+    }
 }
 
 impl GenerateError {

@@ -74,6 +74,8 @@ impl Classes {
     }
 }
 
+fidelis_contract::usage_errors!(ClassesError);
+
 #[cfg(test)]
 mod tests {
     use super::*;

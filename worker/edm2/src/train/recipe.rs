@@ -73,3 +73,5 @@ impl Recipe {
         Ok(())
     }
 }
+
+fidelis_contract::usage_errors!(RecipeError);

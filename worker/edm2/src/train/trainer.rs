@@ -208,3 +208,5 @@ fn check_images(recipe: &Recipe, codec: &Codec, images: &ImageSet) -> Result<(),
         _ => Ok(()),
     }
 }
+
+fidelis_contract::usage_errors!(TrainError);

@@ -1,0 +1,97 @@
+//! What the control plane tells people and scripts while it works: one enum feeds every output.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    dead::DeadChunk,
+    ids::{ChunkIndex, RunId},
+};
+
+/// Something worth a line. As JSON its `event` field names the variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run is in the store and what it lacks is queued.
+    Submitted {
+        /// The run.
+        run: RunId,
+        /// Chunks of the whole run.
+        num_chunks: u32,
+        /// Chunks that the store already had.
+        num_stored: u32,
+        /// Chunks newly queued; fewer than missing when they were queued already.
+        num_queued: u64,
+        /// Images of the whole run.
+        num_images: u64,
+    },
+    /// How far the run is.
+    Progress {
+        /// The run.
+        run: RunId,
+        /// Images that are stored.
+        done_images: u64,
+        /// Images of the whole run.
+        num_images: u64,
+        /// Recent throughput; 0 until an image is done.
+        images_per_s: f64,
+        /// Seconds to the end at this throughput, once there is one.
+        eta_s: Option<f64>,
+    },
+    /// Redis lost chunks that the store lacks; they are queued again.
+    Requeued {
+        /// The run.
+        run: RunId,
+        /// How many.
+        num_chunks: u64,
+    },
+    /// A chunk is given up; the rest of the run goes on.
+    ChunkDead {
+        /// The run.
+        run: RunId,
+        /// Which chunk, and why.
+        dead: DeadChunk,
+    },
+    /// A worker handed a chunk back for something that is nobody's fault.
+    HandedBack {
+        /// The run.
+        run: RunId,
+        /// The worker, as the queue knows it.
+        worker: String,
+        /// One line.
+        cause: String,
+    },
+    /// Somebody called the run off.
+    Cancelled {
+        /// The run.
+        run: RunId,
+        /// Chunks that are stored, and found again by the next submit.
+        num_stored: u64,
+        /// Chunks of the whole run.
+        num_chunks: u64,
+    },
+    /// All chunks are stored.
+    Stored {
+        /// The run.
+        run: RunId,
+        /// Images of the whole run.
+        num_images: u64,
+    },
+    /// Manifest and statistics are written.
+    Reduced {
+        /// The run.
+        run: RunId,
+        /// Images folded.
+        num_images: u64,
+        /// Chunks verified.
+        num_chunks: ChunkIndex,
+    },
+    /// Result and reports are written, `_SUCCESS` last.
+    Reported {
+        /// The run.
+        run: RunId,
+        /// Store key of the result.
+        result: String,
+        /// Store key of the HTML report.
+        report: String,
+    },
+}

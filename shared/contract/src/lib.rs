@@ -1,0 +1,23 @@
+//! The words that all sides share, and nothing else: what a run is ([`spec`], [`run`]), how it is cut ([`plan`]), which published
+//! figures there are ([`presets`]), where things lie ([`address`], [`keys`]) and how they are named ([`ids`], [`kind`]),
+//! what travels ([`wire`]) and what is stored ([`payload`], [`receipt`], [`manifest`]), what is told ([`events`]) and how
+//! commands end ([`outcome`], [`exit`]). Pure: no network, no runtime, no tensors; it opens the spec's own file at most.
+
+pub mod address;
+pub mod dead;
+pub mod events;
+pub mod exit;
+pub mod ids;
+pub mod keys;
+pub mod kind;
+pub mod manifest;
+pub mod outcome;
+pub mod payload;
+pub mod plan;
+pub mod presets;
+pub mod receipt;
+pub mod run;
+pub mod seeds;
+pub mod spec;
+pub mod text;
+pub mod wire;

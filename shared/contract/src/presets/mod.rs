@@ -1,0 +1,212 @@
+//! The published figures of EDM2 and autoguidance, each as the run that reproduces it.
+
+mod table;
+
+use crate::{
+    ids::MAX_NAME_LEN,
+    seeds::Seeds,
+    spec::{
+        DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Outputs, Precision, RunSpec,
+        SamplerSpec,
+    },
+};
+
+pub use table::PRESETS;
+
+/// The authors' download site.
+pub const MODELS_URL: &str = "https://nvlabs-fi-cdn.nvidia.com/edm2";
+/// Inception-v3 as the reference implementation of the FID has it, as a PyTorch state dict.
+pub const INCEPTION: &str = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth";
+/// DINOv2 ViT-L/14.
+pub const DINOV2: &str = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth";
+/// Stability's autoencoder, in diffusers' names.
+pub const VAE: &str =
+    "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors";
+
+/// Which distance a figure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Fréchet distance of Inception features.
+    Fid,
+    /// Fréchet distance of DINOv2 features.
+    FdDinov2,
+}
+
+impl Metric {
+    /// The detector behind it.
+    pub fn detector(self) -> &'static str {
+        match self {
+            Self::Fid => "inception",
+            Self::FdDinov2 => "dinov2",
+        }
+    }
+
+    /// As results name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fid => "fid",
+            Self::FdDinov2 => "fd_dinov2",
+        }
+    }
+}
+
+/// One published figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preset {
+    /// Names the run.
+    pub name: &'static str,
+    /// File name of the main net, without `.pkl`.
+    pub net: &'static str,
+    /// File name of the guiding net.
+    pub gnet: Option<&'static str>,
+    /// w; 1 is unguided.
+    pub guidance: f64,
+    /// What was measured.
+    pub metric: Metric,
+    /// The figure: the minimum over seeds 0–49999, 50000–99999 and 100000–149999.
+    pub published: f64,
+}
+
+/// Where a preset's files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sites {
+    /// Holds `posthoc-reconstructions/` with the nets and `dataset-refs/` with the statistics.
+    pub models: String,
+    /// Weights of the detector `inception`.
+    pub inception: String,
+    /// Weights of the detector `dinov2`.
+    pub dinov2: String,
+    /// Weights of the encoder `stability-vae`.
+    pub vae: String,
+}
+
+impl Default for Sites {
+    fn default() -> Self {
+        let [models, inception, dinov2, vae] = [MODELS_URL, INCEPTION, DINOV2, VAE].map(str::to_owned);
+        Self { models, inception, dinov2, vae }
+    }
+}
+
+/// The preset of a name.
+///
+/// # Errors
+/// There is none.
+pub fn find(name: &str) -> Result<&'static Preset, PresetError> {
+    let found = PRESETS.iter().find(|preset| preset.name == name);
+    found.ok_or_else(|| PresetError(name.chars().take(MAX_NAME_LEN).collect()))
+}
+
+/// No such preset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no preset `{0}`: `fidelis presets` lists them")]
+pub struct PresetError(String);
+
+crate::usage_errors!(PresetError);
+
+impl Preset {
+    /// Images are 64×64 RGB; else 512×512, through the autoencoder.
+    pub fn is_img64(&self) -> bool {
+        self.net.starts_with("edm2-img64-")
+    }
+
+    /// Address of the main net.
+    pub fn net_url(&self, sites: &Sites) -> String {
+        net_url(self.net, sites)
+    }
+
+    /// Address of the guiding net.
+    pub fn gnet_url(&self, sites: &Sites) -> Option<String> {
+        self.gnet.map(|gnet| net_url(gnet, sites))
+    }
+
+    /// Address of the reference statistics.
+    pub fn reference_url(&self, sites: &Sites) -> String {
+        let dataset = if self.is_img64() { "img64" } else { "img512" };
+        format!("{}/dataset-refs/{dataset}.pkl", sites.models.trim_end_matches('/'))
+    }
+
+    fn weights_url<'a>(&self, sites: &'a Sites) -> &'a str {
+        match self.metric {
+            Metric::Fid => &sites.inception,
+            Metric::FdDinov2 => &sites.dinov2,
+        }
+    }
+
+    /// The run behind the figure: 50,000 images, noise as torch's CUDA generator has it, nets in float16 as published.
+    pub fn spec(&self, sites: &Sites) -> RunSpec {
+        let vae = (!self.is_img64()).then(|| FileRef::new(&sites.vae));
+        RunSpec {
+            name: self.name.to_owned(),
+            engine: EngineKind::Edm2,
+            seeds: all_seeds(),
+            net: Some(FileRef::new(self.net_url(sites))),
+            gnet: self.gnet_url(sites).map(FileRef::new),
+            data: None,
+            allow_unreadable: false,
+            guidance: self.guidance,
+            guidance_interval: None,
+            labels: Labels::Random,
+            sampler: SamplerSpec::default(),
+            noise: NoiseMode::Cuda,
+            precision: Precision::Fp16,
+            encoder: Some(if vae.is_some() { EncoderKind::StabilityVae } else { EncoderKind::Rgb }),
+            vae,
+            outputs: Outputs::default(),
+            detectors: vec![DetectorSpec {
+                name: self.metric.detector().to_owned(),
+                weights: FileRef::new(self.weights_url(sites)),
+                reference: Some(FileRef::new(self.reference_url(sites))),
+                held_out: None,
+                published: Some(self.published),
+            }],
+            chunk_size: 256,
+            micro_batch: 64,
+            priority: 0,
+            synthetic: None,
+        }
+    }
+
+    /// The same as a spec file, to begin one of one's own with.
+    pub fn toml(&self, sites: &Sites) -> String {
+        let spec = self.spec(sites);
+        let text = |value: &str| serde_json::Value::from(value).to_string();
+        let optional = |name: &str, file: &Option<FileRef>| {
+            file.as_ref().map_or(String::new(), |file| format!("{name} = {}\n", text(&file.path)))
+        };
+        let encoder = if self.is_img64() { EncoderKind::Rgb } else { EncoderKind::StabilityVae };
+        format!(
+            "# {what} of {published} as published: the minimum over the seeds 0-49999, 50000-99999 and 100000-149999.\n\
+             # A file may be pinned: {{ path = \"…\", sha256 = \"…\" }}\n\
+             name = {name}\nseeds = \"{seeds}\"\n{net}{gnet}guidance = {guidance:?}\nnoise = \"{noise}\"\n\
+             precision = \"{precision}\"\nencoder = \"{encoder}\"\n{vae}chunk_size = {chunk}\nmicro_batch = {micro}\n\n\
+             [[detectors]]\nname = \"{detector}\"\nweights = {weights}\nreference = {reference}\npublished = {published:?}\n",
+            what = if self.metric == Metric::Fid { "FID" } else { "FD-DINOv2" },
+            published = self.published,
+            name = text(self.name),
+            seeds = spec.seeds,
+            net = optional("net", &spec.net),
+            gnet = optional("gnet", &spec.gnet),
+            guidance = self.guidance,
+            noise = spec.noise,
+            precision = spec.precision,
+            vae = optional("vae", &spec.vae),
+            chunk = spec.chunk_size,
+            micro = spec.micro_batch,
+            detector = self.metric.detector(),
+            weights = text(self.weights_url(sites)),
+            reference = text(&self.reference_url(sites)),
+        )
+    }
+}
+
+/// 50,000 of them: the first of the three runs.
+fn all_seeds() -> Seeds {
+    Seeds::from_ranges([(0, 49_999)]).unwrap_or_else(|_| unreachable!("one ascending range"))
+}
+
+fn net_url(name: &str, sites: &Sites) -> String {
+    format!("{}/posthoc-reconstructions/{name}.pkl", sites.models.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests;

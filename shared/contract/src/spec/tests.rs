@@ -1,0 +1,213 @@
+use std::{fs, path::Path};
+
+use super::*;
+use crate::{ids::Digest, kind::Kind};
+
+const MINIMAL: &str = r#"
+name = "demo"
+seeds = "0-1999"
+net = "main.safetensors"
+[outputs]
+latents = true
+"#;
+
+fn parse(text: &str) -> RunSpec {
+    RunSpec::from_toml(text, "test").unwrap()
+}
+
+/// The minimal spec with a line before its tables.
+fn with(line: &str) -> RunSpec {
+    parse(&format!("{line}{MINIMAL}"))
+}
+
+fn refusal(spec: &RunSpec) -> String {
+    spec.validate().unwrap_err().to_string()
+}
+
+/// A folder with a spec and the files it names.
+fn folder(spec: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [("run.toml", spec), ("main.safetensors", "main"), ("w.safetensors", "weights")] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+fn load(folder: &Path) -> ResolvedSpec {
+    let mut spec = RunSpec::load(&folder.join("run.toml")).unwrap();
+    spec.validate().unwrap();
+    for (_, file) in spec.files_mut() {
+        file.sha256 = Some(Digest::of_file(Path::new(&file.path)).unwrap());
+    }
+    ResolvedSpec::new(spec).unwrap()
+}
+
+/// A change here renames every run there ever was.
+#[test]
+fn the_canonical_form_is_pinned() {
+    let spec = load(folder(MINIMAL).path());
+    let net = Digest::of(b"main");
+    let pinned = format!(
+        "{{\"chunk_size\":256,\"detectors\":[],\"engine\":\"edm2\",\"guidance\":1.0,\"labels\":\"random\",\
+         \"micro_batch\":64,\"name\":\"demo\",\"net\":{{\"sha256\":\"{net}\"}},\"noise\":\"cpu\",\
+         \"outputs\":{{\"images\":false,\"latents\":true}},\"precision\":\"fp32\",\
+         \"sampler\":{{\"S_churn\":0.0,\"S_max\":\"inf\",\"S_min\":0.0,\"S_noise\":1.0,\"num_steps\":32,\
+         \"rho\":7.0,\"sigma_max\":80.0,\"sigma_min\":0.002,\"state\":\"fp32\"}},\"seeds\":\"0-1999\"}}"
+    );
+    assert_eq!(spec.canonical(), pinned);
+    assert_eq!(spec.run_id().as_str(), "demo-23e3e877bcd74af8");
+}
+
+#[test]
+fn identity_is_content_not_place() {
+    let here = load(folder(MINIMAL).path());
+    let elsewhere = folder(&format!(
+        "priority = 5\nseeds = \"0-9,10-1999\"{}",
+        MINIMAL.replace("seeds = \"0-1999\"", "")
+    ));
+    let there = load(elsewhere.path());
+    assert_ne!(here.net, there.net);
+    assert_eq!(here.run_id(), there.run_id());
+    assert_ne!(here.pool(), there.pool(), "the priority is the pool's");
+    fs::write(elsewhere.path().join("main.safetensors"), "other").unwrap();
+    assert_ne!(load(elsewhere.path()).run_id(), here.run_id());
+}
+
+#[test]
+fn stored_specs_digest_to_the_same_run() {
+    let text = MINIMAL.replace(
+        "[outputs]",
+        "[sampler]\nsigma_min = 0.0020000000000000005\nrho = 6.999999999999999\n[outputs]",
+    );
+    let spec = load(folder(&text).path());
+    let stored = ResolvedSpec::from_json(&spec.to_json(), "spec.json").unwrap();
+    assert_eq!(stored, spec);
+    assert_eq!(stored.digest(), spec.digest());
+}
+
+/// What names a run is its files' content.
+#[test]
+fn a_spec_without_its_digests_names_no_run() {
+    let error = ResolvedSpec::new(with("")).unwrap_err().to_string();
+    assert_eq!(error, "spec field `net`: the digest of `main.safetensors` is not known");
+}
+
+#[test]
+fn typos_are_named() {
+    for (line, words) in [
+        ("guidence = 2.0", "unknown field `guidence`"),
+        ("sampler = { S_chrun = 1 }", "unknown field `S_chrun`"),
+        ("gnet = { path = \"x\", sha265 = \"\" }", "unknown field `sha265`"),
+        ("engine = \"edm3\"", "unknown engine `edm3`: use one of `edm2`, `dataset`, `synthetic`"),
+        (
+            "labels = \"class:x\"",
+            "unknown labels `class:x`: use one of `random`, `balanced`, `class:N`, `file:PATH`",
+        ),
+        ("gnet = { path = \"x\", sha256 = \"beef\" }", "`beef` is no sha256"),
+    ] {
+        let text = format!("{line}{MINIMAL}");
+        let error = RunSpec::from_toml(&text, "run.toml").unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("`run.toml`") && error.contains("line 1"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+    let error = RunSpec::from_json(r#"{"name": "x", "sedes": "1"}"#, "run.json").unwrap_err().to_string();
+    assert!(error.contains("unknown field `sedes`"), "{error}");
+}
+
+#[test]
+fn seeds_must_make_sense() {
+    let seeds = |list: &str| parse(&MINIMAL.replace("0-1999", list));
+    assert_eq!(refusal(&seeds("")), "spec field `seeds`: no seeds: give at least one, for example `0-49999`");
+    assert_eq!(
+        refusal(&seeds("5,3")),
+        "spec field `seeds`: seed `3` comes after `5`: list each seed once, in ascending order"
+    );
+}
+
+#[test]
+fn every_rule_names_its_field() {
+    let detector = "[[detectors]]\nname = \"fashion-cnn\"\nweights = \"w\"\n";
+    for (spec, field) in [
+        (parse(&MINIMAL.replace("demo", "Demo/1")), "name"),
+        (parse(&MINIMAL.replace("net =", "gnet =")), "net"),
+        (parse(&MINIMAL.replace("main.safetensors", "")), "net"),
+        (parse(&MINIMAL.replace("latents = true", "")), "outputs"),
+        (with("guidance = 1.4"), "guidance"),
+        (with("guidance = nan"), "guidance"),
+        (with("guidance_interval = [2.0, 1.0]"), "guidance_interval"),
+        (with("chunk_size = 0"), "chunk_size"),
+        (with("micro_batch = 257"), "micro_batch"),
+        (with("micro_batch = 0"), "micro_batch"),
+        (with("synthetic = {}"), "synthetic"),
+        (with("data = \"d.zip\""), "data"),
+        (with("engine = \"dataset\""), "net"),
+        (with("allow_unreadable = true"), "allow_unreadable"),
+        (
+            parse(&MINIMAL.replace("net = \"main.safetensors\"", "engine = \"dataset\"\ndata = \"d.zip\"")),
+            "outputs",
+        ),
+        (with("vae = \"v\""), "vae"),
+        (with("encoder = \"stability-vae\""), "vae"),
+        (with("engine = \"synthetic\""), "net"),
+        (with("sampler = { num_steps = 1 }"), "sampler.num_steps"),
+        (with("sampler = { sigma_min = 90 }"), "sampler.sigma_min"),
+        (with("sampler = { S_max = nan }"), "sampler.S_max"),
+        (with("sampler = { rho = inf }"), "sampler.rho"),
+        (parse(&format!("{MINIMAL}{detector}{detector}")), "detectors[1].name"),
+        (parse(&format!("{MINIMAL}{}", detector.replace("cnn", "x"))), "detectors[0].name"),
+        (parse(&format!("{MINIMAL}{detector}held_out = \"h\"")), "detectors[0].name"),
+    ] {
+        let error = refusal(&spec);
+        assert!(error.starts_with(&format!("spec field `{field}`: ")), "{field}: {error}");
+    }
+    with("guidance = 1.0\ngnet = \"g\"").validate().unwrap();
+    parse("name=\"s\"\nseeds=\"1\"\nengine=\"synthetic\"\noutputs={images=true}").validate().unwrap();
+}
+
+#[test]
+fn labels_have_four_forms() {
+    let labels = |text: &str| with(&format!("labels = {text}")).labels;
+    assert_eq!(labels("\"balanced\""), Labels::Balanced);
+    assert_eq!(labels("\"class:7\""), Labels::Class(7));
+    assert_eq!(labels("\"file:l.txt\""), Labels::File(FileRef::new("l.txt")));
+    assert_eq!(labels("{ file = \"l.txt\" }"), labels("\"file:l.txt\""));
+    let spec = load(folder(&format!("labels = \"file:w.safetensors\"{MINIMAL}")).path());
+    let digest = Digest::of(b"weights");
+    assert!(
+        spec.canonical().contains(&format!("\"labels\":{{\"file\":{{\"sha256\":\"{digest}\"}}}}")),
+        "{spec:?}"
+    );
+    assert_eq!(ResolvedSpec::from_json(&spec.to_json(), "spec.json").unwrap(), spec);
+}
+
+#[test]
+fn published_figures_do_not_change_the_run() {
+    let detector = "[[detectors]]\nname = \"inception\"\nweights = \"w.safetensors\"\n";
+    let plain = load(folder(&format!("{MINIMAL}{detector}")).path());
+    let beside = load(folder(&format!("{MINIMAL}{detector}published = 1.34")).path());
+    assert_eq!(beside.detectors[0].published, Some(1.34));
+    assert_eq!(plain.run_id(), beside.run_id());
+}
+
+#[test]
+fn a_detector_of_ones_own_is_a_torchscript_file() {
+    let own =
+        |weights: &str| parse(&format!("{MINIMAL}[[detectors]]\nname = \"own\"\nweights = \"{weights}\""));
+    own("own.pt").validate().unwrap();
+    assert!(refusal(&own("own.pth")).contains("unknown detector `own`"));
+}
+
+#[test]
+fn spec_files_are_found_by_their_ending() {
+    let error = RunSpec::load(Path::new("nowhere/run.yaml")).unwrap_err();
+    assert!(matches!(error, SpecError::Format { .. }), "{error}");
+    let error = RunSpec::load(Path::new("nowhere/run.toml")).unwrap_err();
+    assert!(matches!(error, SpecError::Read { .. }), "{error}");
+}
+
+#[test]
+fn kinds_follow_from_outputs_and_detectors() {
+    let spec =
+        parse(&format!("{MINIMAL}images = true\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"w\"\n"));
+    assert_eq!(spec.kinds(), [Kind::Latents, Kind::Images, Kind::Features("fashion-cnn".into())]);
+}
