@@ -14,6 +14,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
         sd: Some(sd),
         blocks: 10,
         clipped_mass: Some(0.0),
+        sigma_clipped_mass: None,
         rank_deficient: false,
         floor: Some(1.125),
         floor_images: Some(10_000),

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use clap::Args;
 use fidelis_shared::{
     exit,
-    files::{Depth, FileSettings, Files},
+    files::{Addresses, Depth, FileSettings, Files},
     ids::RunId,
     queue::QueueSettings,
     seeds::Seeds,
@@ -93,8 +93,13 @@ pub async fn prepare(mut spec: RunSpec, seeds: Option<&Seeds>, files: &Files) ->
     let transfers = Transfers::default();
     files.resolve(&mut spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
     let local = files.localized(&spec, |_, file| file.is_url(), &|transfer| transfers.tell(transfer)).await?;
+    let mut addresses = Addresses::default();
+    for ((_, file), (_, copy)) in spec.files().iter().zip(local.files()) {
+        addresses.note(Path::new(&copy.path), file);
+    }
     // Reads and parses: no work for a thread that serves connections.
-    tokio::task::spawn_blocking(move || fit::check(&local)).await??;
+    let checked = tokio::task::spawn_blocking(move || fit::check(&local)).await?;
+    checked.map_err(|error| Failure::from(error).at(&addresses))?;
     Ok(spec)
 }
 
@@ -106,7 +111,8 @@ pub async fn run_of(target: &str, files: &Files) -> Result<RunId, Failure> {
     if let Ok(run) = target.parse() {
         return Ok(run);
     }
-    if !target.ends_with(".toml") && !target.ends_with(".json") {
+    let ending = target.to_ascii_lowercase();
+    if !ending.ends_with(".toml") && !ending.ends_with(".json") {
         let text = format!("`{target}` is neither the id of a run, as `submit` prints it, nor a spec file");
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
     }

@@ -1,6 +1,7 @@
 //! The command line of `fidelis`: arguments, and what each command does with the rooms of this crate.
 
 mod console;
+mod detectors;
 mod evaluate;
 mod failure;
 mod fleet;
@@ -58,8 +59,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Distance between files of features or statistics
     Metrics(evaluate::MetricsArgs),
-    /// Score images that exist against reference statistics
-    Calc(images::CalcArgs),
+    /// Score images that exist against reference statistics, features or images
+    Calc(Box<images::CalcArgs>),
     /// Reference statistics of images, or of a features file
     Ref(Box<images::RefArgs>),
 }
@@ -83,7 +84,7 @@ impl Cli {
             Command::Verify(args) => verify::verify(args).await,
             Command::Presets(args) => presets::presets(args),
             Command::Metrics(args) => evaluate::metrics(args).await,
-            Command::Calc(args) => images::calc(args).await,
+            Command::Calc(args) => images::calc(*args).await,
             Command::Ref(args) => images::reference(*args).await,
         }
     }

@@ -1,14 +1,15 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
-use fidelis_formats::stats::{self, Statistics};
+use fidelis_formats::stats::Statistics;
 use fidelis_shared::failpoint::{Point, reach};
-use fidelis_shared::ids::Digest;
+use fidelis_shared::folder;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::manifest::Manifest;
 use fidelis_shared::spec::{DetectorSpec, FileRef};
 use fidelis_shared::store::Store;
 
 use super::{ReduceError, fetch};
+use crate::evaluate::{self, EvaluateError};
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
 };
@@ -43,14 +44,16 @@ pub(super) async fn measure(
     let reference = statistics(detector, "reference", detector.reference.as_ref())?;
     let held_out = statistics(detector, "held_out", detector.held_out.as_ref())?;
     let (metric, published) = (metric_of(&detector.name).to_owned(), detector.published);
+    let name = detector.name.clone();
     let measured = move || {
-        let statistics = folded.total.statistics()?;
+        let statistics = Statistics { detector: Some(name), ..folded.total.statistics()? };
         let mut result = DetectorResult {
             metric,
             value: None,
             sd: None,
             blocks: 0,
             clipped_mass: None,
+            sigma_clipped_mass: None,
             rank_deficient: statistics.num_images <= statistics.dim() as u64,
             floor: None,
             floor_images: held_out.as_ref().map(|held_out| held_out.num_images).filter(|&n| n > 0),
@@ -62,6 +65,7 @@ pub(super) async fn measure(
             let distance = Gaussian::new(&statistics)?.distance(&reference)?;
             result.value = Some(distance.value);
             result.clipped_mass = Some(distance.clipped_mass);
+            result.sigma_clipped_mass = Some(distance.sigma_clipped_mass).filter(|&mass| mass > 0.0);
             result.rank_deficient |= distance.rank_deficient;
             result.sd = jackknife::standard_error(&folded.blocks, &reference)?;
             result.blocks = if result.sd.is_some() { folded.blocks.len() as u64 } else { 0 };
@@ -82,16 +86,15 @@ fn statistics(
 ) -> Result<Option<Statistics>, ReduceError> {
     let Some(FileRef { path, sha256 }) = file else { return Ok(None) };
     let file = format!("`{field}` of detector `{}`, `{path}`", detector.name);
-    let bytes = match stats::read(path.as_ref()) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(ReduceError::Statistics { file, source }),
-    };
-    let found = Digest::of(&bytes);
+    let unread = |source| ReduceError::Statistics { file: file.clone(), source };
+    let found = folder::digest(path.as_ref()).map_err(|error| unread(error.into()))?;
     match *sha256 {
         Some(expected) if expected != found => Err(ReduceError::OtherStatistics { file, expected, found }),
-        _ => stats::decode(&bytes, Some(&detector.name))
-            .map(Some)
-            .map_err(|source| ReduceError::Statistics { file, source }),
+        _ => match evaluate::load(path.as_ref(), Some(&detector.name)) {
+            Ok(statistics) => Ok(Some(statistics)),
+            Err(EvaluateError::File { source, .. }) => Err(unread(source)),
+            Err(source) => Err(ReduceError::Reference { file, source }),
+        },
     }
 }
 

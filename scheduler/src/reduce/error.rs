@@ -2,9 +2,10 @@ use fidelis_shared::exit;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::manifest::ManifestError;
 use fidelis_shared::payload::PayloadError;
-use fidelis_shared::receipt::ReceiptError;
+use fidelis_shared::receipt::{ReceiptError, Unreadable};
 use fidelis_shared::store::StoreError;
 
+use crate::evaluate::EvaluateError;
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
 use crate::report::sheet::SheetError;
@@ -71,6 +72,18 @@ pub enum ReduceError {
         /// Of the one in its place.
         again: Digest,
     },
+    /// A dataset of which nothing is left.
+    #[error(
+        "none of the `{count}` images can be read, the first of them, `{name}`, {cause}: give other images, or mend these"
+    )]
+    NothingReadable {
+        /// How many there are.
+        count: usize,
+        /// Of the first.
+        name: String,
+        /// Why it cannot be read.
+        cause: String,
+    },
     /// Features without a metric.
     #[error("detector `{detector}`: {source}")]
     Metric {
@@ -86,6 +99,14 @@ pub enum ReduceError {
         file: String,
         /// What is wrong.
         source: FormatError,
+    },
+    /// Features in the place of statistics that give none.
+    #[error("{file}: {source}")]
+    Reference {
+        /// The field, the detector and the path.
+        file: String,
+        /// What is wrong.
+        source: EvaluateError,
     },
     /// Statistics other than those the run was submitted with.
     #[error(
@@ -125,11 +146,18 @@ impl ReduceError {
             Self::Store(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
             Self::Internal(_) => exit::INFRASTRUCTURE,
-            Self::Metric { .. } | Self::Statistics { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => {
-                exit::USAGE
-            }
+            Self::Metric { .. } | Self::Statistics { .. } | Self::Reference { .. } => exit::USAGE,
+            Self::OtherStatistics { .. } | Self::NothingReadable { .. } | Self::Sheet(_) => exit::USAGE,
             _ => exit::INTEGRITY,
         }
+    }
+
+    /// Every image of a dataset was left out.
+    pub(super) fn nothing_readable(unreadable: Vec<Unreadable>) -> Self {
+        let count = unreadable.len();
+        let (name, cause) =
+            unreadable.into_iter().next().map_or_else(Default::default, |first| (first.name, first.cause));
+        Self::NothingReadable { count, name, cause }
     }
 
     pub(super) fn payload(key: &str, error: &PayloadError) -> Self {

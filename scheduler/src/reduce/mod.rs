@@ -44,6 +44,9 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
     expectation::check(&expected.run, &first, &manifest.chunks)?;
     receipts.check_sizes(&expected.run)?;
     let receipts = receipts.stored;
+    if manifest.num_images == 0 {
+        return Err(ReduceError::nothing_readable(unreadable(&receipts)));
+    }
     let mut detectors = BTreeMap::new();
     for detector in &spec.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;

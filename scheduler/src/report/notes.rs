@@ -35,10 +35,18 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     notes.extend(runs.iter().filter(|run| !run.other_micro_batch.is_empty()).map(other_micro_batch));
     if all().any(|result| result.rank_deficient) {
         notes.push(
-            "* The covariance is rank-deficient: there are fewer images than features, or features that depend \
-             on each other. The distance is computed on the subspace there is."
+            "* A covariance is rank-deficient, the images' or the reference's: there are fewer images than features, or \
+             features that depend on each other. The distance is computed on the subspace there is."
                 .to_owned(),
         );
+    }
+    for (name, result) in runs.iter().flat_map(|run| &run.detectors) {
+        notes.extend(result.sigma_clipped_mass.map(|mass| {
+            format!(
+                "A covariance of `{name}`'s features has eigenvalues below 0, as rounded statistics have. They count as \
+                 0; their mass is {mass:e}."
+            )
+        }));
     }
     if all().any(|result| result.value.is_none()) {
         notes.push("A dash stands where the spec names no reference statistics to compare with.".to_owned());

@@ -68,7 +68,10 @@ pub struct DetectorResult {
     pub blocks: u64,
     /// Σ|λ| of the eigenvalues that rounding made negative.
     pub clipped_mass: Option<f64>,
-    /// Fewer images than features, or features that depend on each other.
+    /// Σ|λ| of the negative eigenvalues of the covariances, ours and the reference's, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_clipped_mass: Option<f64>,
+    /// Fewer images than features, or features that depend on each other, here or in the reference.
     pub rank_deficient: bool,
     /// The distance of held-out real images to the same reference.
     pub floor: Option<f64>,

@@ -7,17 +7,20 @@
 //! - [`torch_file`], [`state_dict`], [`tensors`]: tensors by name, as torch and safetensors files keep them
 //! - [`net`]: nets, and whether two of them fit
 //! - [`stats`]: statistics of features
-//! - [`content`]: any of these
+//! - [`features`]: features, a few rows at a time
+//! - [`content`]: any of these, and [`sniff`]: what it is if it is none
 //! - [`images`][]: datasets
 
 mod array;
 pub mod content;
 mod error;
+pub mod features;
 mod file;
 pub mod images;
 pub mod net;
 mod npy;
 pub mod pickle;
+pub mod sniff;
 pub mod state_dict;
 pub mod stats;
 pub mod tensors;

@@ -87,7 +87,9 @@ fn a_file_says_itself_what_it_is() {
         let error = net::decode(&bytes.into()).unwrap_err().to_string();
         assert!(error.contains("`torch.save`"), "{error}");
     }
-    assert!(kind(fixture("sample.json")).unwrap_err().contains("it begins like none of them"));
+    assert!(
+        kind(fixture("sample.json")).unwrap_err().contains("is a JSON document, not a net, a state dict")
+    );
     assert!(kind(Bytes::new()).unwrap_err().contains("it begins like none of them"));
     assert!(kind(pickle(&Py::None, 4).into()).unwrap_err().contains("it is None, no dict"));
 }

@@ -4,6 +4,7 @@
 //! one holds the address's lock and downloads, the others wait. A download that broke off is resumed, in this process or
 //! in the next.
 
+mod addresses;
 mod cache;
 mod download;
 mod error;
@@ -25,6 +26,7 @@ use std::{
 
 use tokio::{sync::OnceCell, time::sleep};
 
+pub use addresses::Addresses;
 pub use error::{FileError, ResolveError};
 pub(crate) use http::parse_range;
 pub use resolve::Depth;

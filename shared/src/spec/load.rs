@@ -5,6 +5,11 @@ use std::{fs, path::Path};
 use super::{FileRef, Labels, RunSpec, SpecError};
 use crate::{files::Source, folder};
 
+/// Windows' editors put one in front of what they save as UTF-8.
+fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 impl RunSpec {
     /// Reads a `.toml` or `.json` spec; relative paths in it become absolute, from the spec file's folder.
     /// Does not [`validate`](Self::validate).
@@ -13,13 +18,14 @@ impl RunSpec {
     /// [`SpecError::Read`], [`SpecError::Format`], [`SpecError::Syntax`].
     pub fn load(path: &Path) -> Result<Self, SpecError> {
         let read = |source| SpecError::Read { path: path.to_owned(), source };
-        let parse = match path.extension().and_then(|extension| extension.to_str()) {
+        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+        let parse = match extension.as_deref().and_then(|extension| extension.to_str()) {
             Some("toml") => Self::from_toml,
             Some("json") => Self::from_json,
             _ => return Err(SpecError::Format { path: path.to_owned() }),
         };
         let text = fs::read_to_string(path).map_err(read)?;
-        let mut spec = parse(&text, &path.display().to_string())?;
+        let mut spec = parse(without_bom(&text), &path.display().to_string())?;
         let folder = std::path::absolute(path).map_err(read)?;
         spec.anchor(folder.parent().unwrap_or(Path::new("/")));
         Ok(spec)

@@ -137,7 +137,8 @@ pub struct DetectorSpec {
 impl DetectorSpec {
     /// True when its weights are a net of the user's own, in TorchScript.
     pub fn is_torchscript(&self) -> bool {
-        !super::DETECTORS.contains(&self.name.as_str()) && self.weights.path.ends_with(".pt")
+        !super::DETECTORS.contains(&self.name.as_str())
+            && self.weights.path.to_ascii_lowercase().ends_with(".pt")
     }
 }
 

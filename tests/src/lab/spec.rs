@@ -142,7 +142,7 @@ reference = "{reference}"
 pub(super) fn write_files(folder: &Path) -> Result<()> {
     std::fs::write(folder.join("weights"), "none")?;
     let sigma = (0..DIM * DIM).map(|i| if i % (DIM + 1) == 0 { 1.0 } else { 0.0 }).collect();
-    let reference = Statistics { mu: vec![0.0; DIM], sigma, num_images: 1_000_000 };
+    let reference = Statistics { mu: vec![0.0; DIM], sigma, num_images: 1_000_000, detector: None };
     std::fs::write(folder.join("reference.npz"), npz::encode(&reference)?)?;
     Ok(())
 }

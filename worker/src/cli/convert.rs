@@ -12,9 +12,9 @@ use super::output;
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// A net: .pkl as published, or .safetensors
+    /// A net: .pkl as published, or .safetensors; a path, s3://bucket/key or https://…
     #[arg(value_name = "IN")]
-    from: PathBuf,
+    pub from: PathBuf,
     /// Where it goes (.safetensors): tensors bit for bit, the config as JSON in the metadata
     #[arg(value_name = "OUT")]
     to: PathBuf,
@@ -23,7 +23,7 @@ pub struct ConvertArgs {
 /// Reads, checks and writes; nothing is left behind when it fails.
 pub fn convert(args: &ConvertArgs) -> Result<u8, Failure> {
     let ConvertArgs { from, to } = args;
-    let writable = to.extension().is_some_and(|extension| extension == "safetensors");
+    let writable = to.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
     if !writable {
         return Err(anyhow!("cannot write `{}`: nets are written as `.safetensors`", to.display()).into());
     }

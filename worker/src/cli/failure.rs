@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use fidelis_shared::{exit, failure};
+use fidelis_shared::{exit, failure, files::Addresses};
 
 /// An error and the exit code that tells scripts what to do about it. Shown as one line.
 #[derive(Debug)]
@@ -17,6 +17,12 @@ impl Failure {
     /// A failure with this exit code.
     pub fn new(code: u8, error: impl Into<anyhow::Error>) -> Self {
         Self { code, error: error.into() }
+    }
+
+    /// Says of local copies where they came from.
+    pub fn at(self, addresses: &Addresses) -> Self {
+        let text = addresses.restored(&self.to_string());
+        Self { code: self.code, error: anyhow::anyhow!(text) }
     }
 }
 

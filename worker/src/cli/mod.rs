@@ -45,15 +45,23 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(args).await,
             Command::Sample(mut args) => {
-                address::make_local(args.files()).await?;
-                blocking(move || sample::sample(&args)).await
+                let from = address::make_local(args.files()).await?;
+                blocking(move || sample::sample(&args)).await.map_err(|failure| failure.at(&from))
             }
             Command::Features(mut args) => {
-                address::make_local(args.files()).await?;
-                blocking(move || features::features(&args)).await
+                let from = address::make_local(args.files()).await?;
+                blocking(move || features::features(&args)).await.map_err(|failure| failure.at(&from))
             }
-            Command::Convert(args) => blocking(move || convert::convert(&args)).await,
-            Command::Info(args) => blocking(move || info::info(&args)).await,
+            Command::Convert(mut args) => {
+                let from = address::make_local([&mut args.from]).await?;
+                blocking(move || convert::convert(&args)).await.map_err(|failure| failure.at(&from))
+            }
+            Command::Info(mut args) => {
+                let address = args.file.clone();
+                let from = address::make_local([&mut args.file]).await?;
+                let done = blocking(move || info::info(&args, &address)).await;
+                done.map_err(|failure| failure.at(&from))
+            }
             Command::Train(args) => blocking(move || train::train(&args)).await,
         }
     }

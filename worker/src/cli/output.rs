@@ -16,3 +16,9 @@ pub fn write_tensors(path: &Path, tensors: &[Tensor]) -> anyhow::Result<()> {
     let bytes = payload::encode(tensors).with_context(|| format!("cannot encode `{}`", path.display()))?;
     write_whole(path, &bytes)
 }
+
+/// Writes tensors as safetensors with one key of metadata.
+pub fn write_named_tensors(path: &Path, tensors: &[Tensor], metadata: (&str, &str)) -> anyhow::Result<()> {
+    let bytes = payload::encode_named(tensors, metadata);
+    write_whole(path, &bytes.with_context(|| format!("cannot encode `{}`", path.display()))?)
+}
