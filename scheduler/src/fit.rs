@@ -9,6 +9,8 @@ use fidelis_formats::{
 };
 use fidelis_shared::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, RunSpec};
 
+use crate::formats::{FeatureFile, features};
+
 /// Files that make no run together. None of these is worth a retry.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
@@ -127,13 +129,18 @@ fn check_encoder(spec: &RunSpec, net: &NetConfig) -> Result<(), FitError> {
 }
 
 fn check_statistics(detector: &DetectorSpec, field: String, path: &Path) -> Result<(), FitError> {
-    let read = stats::read(path).and_then(|bytes| stats::decode(&bytes, Some(&detector.name)));
+    let dim = if field.ends_with(".held_out") && features::is_features(path) {
+        FeatureFile::open(path).map(|file| file.dim())
+    } else {
+        let read = stats::read(path).and_then(|bytes| stats::decode(&bytes, Some(&detector.name)));
+        read.map(|statistics| statistics.dim())
+    };
     let path = path.to_owned();
-    let statistics = match read {
-        Ok(statistics) => statistics,
+    let dim = match dim {
+        Ok(dim) => dim,
         Err(source) => return Err(FitError::Statistics { field, path, source }),
     };
-    match (num_features(&detector.name), statistics.dim()) {
+    match (num_features(&detector.name), dim) {
         (Some(expected), found) if expected != found => {
             Err(FitError::Width { field, path, detector: detector.name.clone(), found, expected })
         }

@@ -123,6 +123,9 @@ fn unreadable_images_are_named_counted_and_fatal_unless_allowed() -> Result<()> 
     let dest = root.path().join("stats.npz");
     let refused = Outcome::of("fidelis", &ref_args(&images, &dest, &[]), &[])?;
     assert_eq!(refused.code, Some(i32::from(exit::INCOMPLETE)), "{refused:#?}");
+    // The cause once, and nothing about a store that is gone with the command.
+    let told = refused.stderr.lines().filter(|line| line.contains("cannot be read")).count();
+    assert_eq!((told, refused.stderr.contains("fidelis retry")), (1, false), "{refused:#?}");
     let last = refused.stderr.lines().last().unwrap_or_default();
     for words in ["2 of the images", "`a/00007.png`", "`a/00011.png`", "--allow-unreadable"] {
         assert!(last.contains(words), "`{words}` is not in: {last}");
@@ -136,5 +139,37 @@ fn unreadable_images_are_named_counted_and_fatal_unless_allowed() -> Result<()> 
     let without = root.path().join("without.npz");
     run("fidelis", &ref_args(&images, &without, &[]))?;
     assert!(distance(&dest, &without)?.abs() < 1e-6);
+    Ok(())
+}
+
+/// A clone without its large files: all that is left out is no dataset.
+#[test]
+fn images_of_which_none_can_be_read_are_told_with_the_cause() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let images = root.path().join("images");
+    std::fs::create_dir(&images)?;
+    for i in 0..3 {
+        std::fs::write(images.join(format!("{i}.png")), "version https://git-lfs.github.com/spec/v1\n")?;
+    }
+    let reference = text(&repository().join("demo/refs/fashion-test.npz"));
+    let args = ["calc", "--images", &text(&images), "--ref", &reference, "--allow-unreadable"];
+    let outcome = Outcome::of("fidelis", &with_detector(&args), &[])?;
+    assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
+    let line = outcome.stderr.lines().last().unwrap_or_default();
+    assert!(line.contains("none of the 3 images can be read") && line.contains("`0.png`"), "{line}");
+    Ok(())
+}
+
+/// Where results are is told as people can open it, and only where they stay.
+#[test]
+fn addresses_that_are_told_exist() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let (images, dest, work) =
+        (folder_of_images(root.path())?, root.path().join("s.npz"), root.path().join("work"));
+    let kept = run("fidelis", &ref_args(&images, &dest, &["--work", &text(&work)]))?;
+    let report = kept.stderr.lines().find_map(|line| line.split("report at ").nth(1)).context("no report")?;
+    assert!(Path::new(report).is_file(), "{report}");
+    let passing = run("fidelis", &ref_args(&images, &dest, &[]))?;
+    assert!(!passing.stderr.contains("report at") && !passing.stderr.contains("s3://"), "{passing:#?}");
     Ok(())
 }

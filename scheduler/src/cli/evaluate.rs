@@ -3,7 +3,7 @@
 use std::{env, path::PathBuf};
 
 use clap::Args;
-use fidelis_shared::{exit, files::FileError, spec::FileRef};
+use fidelis_shared::{exit, files::FileError, out, spec::FileRef};
 use serde_json::Value;
 
 use super::{Failure, fleet::files, transfer::Transfers};
@@ -36,9 +36,9 @@ pub async fn metrics(args: MetricsArgs) -> Result<u8, Failure> {
     let (features, reference) = (local(features).await?, local(reference).await?);
     let found = evaluate::metrics(&MetricsRequest { features, reference, detector, metrics })?;
     if json {
-        println!("{}", Value::Object(found));
+        out::json(Value::Object(found));
     } else {
-        found.iter().for_each(|(name, value)| println!("{name}  {value}"));
+        found.iter().for_each(|(name, value)| out::line(format!("{name}  {value}")));
     }
     Ok(exit::DONE)
 }

@@ -9,9 +9,10 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_formats::stats::npz;
 use fidelis_shared::{
-    atomic, exit,
+    atomic::{self, Unwritable},
+    exit,
     files::Files,
-    keys,
+    keys, out,
     queue::QueueSettings,
     spec::{FileRef, RunSpec},
     store::{Store, StoreConfig},
@@ -29,6 +30,7 @@ use crate::{
     dataset::{self, DatasetRequest},
     evaluate,
     fleet::Fleet,
+    local::WorkersError,
     reduce::Reduced,
 };
 
@@ -105,6 +107,16 @@ pub struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// Whether the run can be made there: asked before anything is read.
+    fn check(&self) -> Result<(), Unwritable> {
+        self.work.as_deref().map_or(Ok(()), atomic::check_folder)
+    }
+
+    /// Whether the store goes with the command.
+    fn is_passing(&self) -> bool {
+        self.work.is_none() && self.redis.is_none()
+    }
+
     /// Where the run's files come from: `s3://` is the store's server.
     fn files(&self) -> Files {
         files(self.s3_endpoint.clone())
@@ -121,10 +133,19 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
         reference: Some(args.reference),
         allow_unreadable: args.allow_unreadable,
     };
+    args.place.check()?;
+    let is_passing = args.place.is_passing();
     let files = args.place.files();
     let spec = spec(&request, &files).await?;
     match Place::of(args.place)?.run(spec, files, args.json).await? {
-        Ended::Finished((reduced, _)) => runs::print(&reduced, args.json),
+        Ended::Finished((reduced, _)) => {
+            let code = runs::print(&reduced, args.json)?;
+            if is_passing && out::is_lost() {
+                let kept = atomic::keep(Path::new("result.json"), &reduced.result.to_json()?)?;
+                out::note(format!("the result is kept as `{}`", kept.display()));
+            }
+            Ok(code)
+        }
         Ended::Interrupted(code) => Ok(code),
     }
 }
@@ -132,6 +153,8 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
 /// Writes the statistics.
 pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
     let RefArgs { data, features, detector, weights, dest, place, allow_unreadable } = args;
+    atomic::check_file(&dest)?;
+    place.check()?;
     if let Some(features) = features {
         let statistics = evaluate::write_reference(&features, &dest)?;
         return told(&dest, statistics.num_images, statistics.dim());
@@ -146,7 +169,7 @@ pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
     match Place::of(place)?.run(spec, files, false).await? {
         Ended::Finished((_, bytes)) => {
             let statistics = npz::decode(&bytes)?;
-            atomic::write(&dest, &bytes).with_context(|| format!("cannot write `{}`", dest.display()))?;
+            atomic::write_or_keep(&dest, &bytes)?;
             told(&dest, statistics.num_images, statistics.dim())
         }
         Ended::Interrupted(code) => Ok(code),
@@ -154,7 +177,7 @@ pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
 }
 
 fn told(dest: &Path, num_images: u64, dim: usize) -> Result<u8, Failure> {
-    println!("{}: {num_images} images, {dim} features", dest.display());
+    out::line(format!("{}: {num_images} images, {dim} features", dest.display()));
     Ok(exit::DONE)
 }
 
@@ -215,13 +238,19 @@ impl Place {
                     Ended::Interrupted(code) => Ok(Ended::Interrupted(code)),
                 }
             }
-            Self::Here { folder, machine } => {
+            Self::Here { mut folder, machine } => {
                 let (path, console) = match &folder {
                     Folder::Kept(path) => (path.as_path(), Console::new(json)),
                     Folder::Temporary(folder) => (folder.path(), Console::of_passing_store(json)),
                 };
                 let mut session = Session::start(path, machine, files, console).await?;
-                match session.run(vec![spec]).await? {
+                let ended = session.run(vec![spec]).await;
+                if let (Err(failure), Folder::Temporary(temporary)) = (&ended, &mut folder) {
+                    // The error names a worker's log in it.
+                    let died = failure.error.downcast_ref::<WorkersError>().is_some_and(WorkersError::is_retryable);
+                    temporary.disable_cleanup(died);
+                }
+                match ended? {
                     Ended::Finished(mut finished) => {
                         let reduced = finished.pop().context("the run left no result")?;
                         with_statistics(&session.fleet.fleet.store, reduced, &detector).await

@@ -15,6 +15,14 @@ use crate::metrics::{FeatureChunk, RowNames};
 
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
+/// Whether a file begins as a `.safetensors` does, whatever it is called: a cache keeps no names.
+pub fn is_features(path: &Path) -> bool {
+    let mut start = [0; 9];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let (length, brace) = (u64::from_le_bytes(start[..8].try_into().unwrap_or_default()), start[8]);
+    read.is_ok() && brace == b'{' && length <= MAX_HEADER_BYTES
+}
+
 /// An open features file.
 #[derive(Debug)]
 pub struct FeatureFile {

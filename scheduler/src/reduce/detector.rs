@@ -8,7 +8,8 @@ use fidelis_shared::manifest::Manifest;
 use fidelis_shared::spec::{DetectorSpec, FileRef};
 use fidelis_shared::store::Store;
 
-use super::{ReduceError, fetch};
+use super::{ReduceError, fetch, held_out};
+use crate::formats::features;
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
 };
@@ -35,13 +36,19 @@ pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> 
     computed(detector, move || fold.finish()).await
 }
 
-/// The statistics and the distance of a run's moments.
+/// The statistics and the distance of a run's moments; of held-out features as many count as the run has images.
 pub(super) async fn measure(
     detector: &DetectorSpec,
     folded: Folded,
+    num_images: u64,
 ) -> Result<(Statistics, DetectorResult), ReduceError> {
     let reference = statistics(detector, "reference", detector.reference.as_ref())?;
-    let held_out = statistics(detector, "held_out", detector.held_out.as_ref())?;
+    let held_out = match &detector.held_out {
+        Some(file) if features::is_features(file.path.as_ref()) => {
+            Some(held_out::fold(detector, file, num_images).await?)
+        }
+        file => statistics(detector, "held_out", file.as_ref())?,
+    };
     let (metric, published) = (metric_of(&detector.name).to_owned(), detector.published);
     let measured = move || {
         let statistics = folded.total.statistics()?;
@@ -96,7 +103,7 @@ fn statistics(
 }
 
 /// Runs arithmetic away from the threads that serve connections.
-async fn computed<T: Send + 'static>(
+pub(super) async fn computed<T: Send + 'static>(
     detector: &str,
     work: impl FnOnce() -> Result<T, MetricError> + Send + 'static,
 ) -> Result<T, ReduceError> {

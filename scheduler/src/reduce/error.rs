@@ -7,7 +7,6 @@ use fidelis_shared::store::StoreError;
 
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
-use crate::report::sheet::SheetError;
 
 /// Why a run was not reduced, classed by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +78,14 @@ pub enum ReduceError {
         /// What is wrong with them.
         source: MetricError,
     },
+    /// Images that were all left out.
+    #[error("none of the {count} images can be read: the first, {first}; repair them")]
+    NothingReadable {
+        /// How many.
+        count: usize,
+        /// Name and cause.
+        first: String,
+    },
     /// Statistics that the spec names.
     #[error("{file}: {source}")]
     Statistics {
@@ -99,9 +106,6 @@ pub enum ReduceError {
         /// Now.
         found: Digest,
     },
-    /// No contact sheet of these pictures.
-    #[error("contact sheet: {0}")]
-    Sheet(#[from] SheetError),
     /// A failure of our own.
     #[error("reducing stopped: {0}; run it again")]
     Internal(String),
@@ -125,9 +129,10 @@ impl ReduceError {
             Self::Store(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
             Self::Internal(_) => exit::INFRASTRUCTURE,
-            Self::Metric { .. } | Self::Statistics { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => {
-                exit::USAGE
-            }
+            Self::Metric { .. }
+            | Self::NothingReadable { .. }
+            | Self::Statistics { .. }
+            | Self::OtherStatistics { .. } => exit::USAGE,
             _ => exit::INTEGRITY,
         }
     }

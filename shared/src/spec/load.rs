@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 use super::{FileRef, Labels, RunSpec, SpecError};
 use crate::{files::Source, folder};
 
+const MICRO_BATCH: &str = "micro_batch";
+
 impl RunSpec {
     /// Reads a `.toml` or `.json` spec; relative paths in it become absolute, from the spec file's folder.
     /// Does not [`validate`](Self::validate).
@@ -37,6 +39,9 @@ impl RunSpec {
             let problem = format!("{}{at}", error.message().replace('\n', " "));
             SpecError::Syntax { origin: origin.to_owned(), problem }
         })
+        .map(|spec: Self| {
+            spec.with_default_that_fits(|| toml::from_str(text).is_ok_and(|table: toml::Table| table.contains_key(MICRO_BATCH)))
+        })
     }
 
     /// Reads JSON, for example the stored `spec.json`; `origin` names the text in errors.
@@ -44,8 +49,19 @@ impl RunSpec {
     /// # Errors
     /// [`SpecError::Syntax`].
     pub fn from_json(text: &str, origin: &str) -> Result<Self, SpecError> {
-        serde_json::from_str(text)
-            .map_err(|error| SpecError::Syntax { origin: origin.to_owned(), problem: error.to_string() })
+        let spec: Self = serde_json::from_str(text)
+            .map_err(|error| SpecError::Syntax { origin: origin.to_owned(), problem: error.to_string() })?;
+        Ok(spec.with_default_that_fits(|| {
+            serde_json::from_str(text).is_ok_and(|map: serde_json::Map<_, _>| map.contains_key(MICRO_BATCH))
+        }))
+    }
+
+    /// A chunk smaller than the default micro-batch is one micro-batch; what is `said` stays, right or wrong.
+    fn with_default_that_fits(mut self, said: impl FnOnce() -> bool) -> Self {
+        if self.micro_batch > self.chunk_size && !said() {
+            self.micro_batch = self.chunk_size;
+        }
+        self
     }
 
     /// The spec as indented JSON with its paths, as stored in `spec.json`; read back, it has the same digest.

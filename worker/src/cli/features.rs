@@ -1,6 +1,6 @@
 //! `fidelis-worker features`: features of images that exist.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -38,6 +38,11 @@ pub struct FeaturesArgs {
 }
 
 impl FeaturesArgs {
+    /// What it writes.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
     /// What it reads.
     pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         std::iter::once(&mut self.images).chain(self.weights.as_mut())
