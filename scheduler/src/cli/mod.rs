@@ -95,7 +95,8 @@ impl Cli {
 pub async fn main() -> ExitCode {
     console::init_logs();
     let ended = match Cli::try_parse() {
-        Ok(cli) => cli.run().await,
+        // On the heap: the future of all commands is large.
+        Ok(cli) => Box::pin(cli.run()).await,
         Err(error) => Ok(told(&error)),
     };
     let code = ended.unwrap_or_else(|failure| {

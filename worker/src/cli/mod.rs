@@ -73,7 +73,8 @@ async fn blocking(work: impl FnOnce() -> Result<u8, Failure> + Send + 'static) -
 pub async fn main() -> ExitCode {
     crate::logs::init();
     let ended = match Cli::try_parse() {
-        Ok(cli) => cli.run().await,
+        // On the heap: the future of all commands is large.
+        Ok(cli) => Box::pin(cli.run()).await,
         Err(error) => Ok(told(&error)),
     };
     let code = ended.unwrap_or_else(|failure| {
