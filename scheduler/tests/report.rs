@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use fidelis::report::sheet::{self, Picker, Picture, SheetError};
-use fidelis::report::{DetectorResult, Making, Provenance, Report, RunResult, Timing, html, markdown, terminal};
+use fidelis::report::{
+    DetectorResult, Making, Provenance, Report, RunResult, Timing, html, markdown, terminal,
+};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec};
 
@@ -224,7 +226,10 @@ own             1    2,000    1.3610 ± 0.0040    1.12 (10,000)           –   
     assert!(text.starts_with(table), "{text}");
     assert!(text.contains("Published is the figure that the spec quotes"), "{text}");
     let text = markdown(&runs);
-    assert!(text.contains("| floor (images) | published |") && text.contains("| 1.12 (10,000) | 1.30 |"), "{text}");
+    assert!(
+        text.contains("| floor (images) | published |") && text.contains("| 1.12 (10,000) | 1.30 |"),
+        "{text}"
+    );
     let json = String::from_utf8(runs[0].to_json().unwrap()).unwrap();
     assert!(json.contains("\"published\": 1.3"), "{json}");
     let page = html(&Report { runs: runs.clone(), sheet: None });

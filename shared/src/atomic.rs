@@ -117,7 +117,10 @@ fn try_in(folder: &Path) -> io::Result<()> {
     let is_there = |folder: &&Path| folder.symlink_metadata().is_ok();
     let nearest = folder.ancestors().find(is_there).unwrap_or(Path::new("/"));
     if !nearest.is_dir() {
-        return Err(io::Error::new(ErrorKind::NotADirectory, format!("`{}` is no folder", nearest.display())));
+        return Err(io::Error::new(
+            ErrorKind::NotADirectory,
+            format!("`{}` is no folder", nearest.display()),
+        ));
     }
     let mut file = tempfile::tempfile_in(nearest)?;
     file.write_all(&[0; 4096])?;

@@ -52,7 +52,9 @@ pub fn is_lost() -> bool {
 pub fn ended(program: &str, code: u8) -> u8 {
     match lost() {
         Some(Lost::Refused(cause)) if code == exit::DONE => {
-            note(format!("{program}: cannot write to stdout: {cause}; free space there, or write elsewhere, and run it again"));
+            note(format!(
+                "{program}: cannot write to stdout: {cause}; free space there, or write elsewhere, and run it again"
+            ));
             exit::INFRASTRUCTURE
         }
         _ => code,

@@ -65,7 +65,11 @@ fn runs_of_other_seeds_share_neither_number_nor_pictures() -> Result<()> {
     let outcome = local(folder.path(), &runs, &[])?;
     let line = last_line(&outcome)?;
     assert_eq!((&line["num_images"], &line["sheet"]), (&Value::Null, &Value::Null), "{line}");
-    assert_eq!((&line["early"]["num_images"], &line["late"]["num_images"]), (&100.into(), &64.into()), "{line}");
+    assert_eq!(
+        (&line["early"]["num_images"], &line["late"]["num_images"]),
+        (&100.into(), &64.into()),
+        "{line}"
+    );
     assert!(outcome.stdout.contains("These runs have no seed in common"), "{}", outcome.stdout);
     let page = fs::read_to_string(folder.path().join("out/report.html"))?;
     assert!(!page.contains("The same seeds in each run") && page.contains("no seed in common"));
@@ -83,7 +87,9 @@ fn pictures_are_of_the_seeds_that_all_runs_have() -> Result<()> {
     let line = last_line(&local(folder.path(), &runs, &[])?)?;
     assert_eq!(line["num_images"], 100, "{line}");
     let page = fs::read_to_string(folder.path().join("out/report.html"))?;
-    assert!(page.contains("The same seeds in each run") && page.contains("of the 10 seeds that all runs have"));
+    assert!(
+        page.contains("The same seeds in each run") && page.contains("of the 10 seeds that all runs have")
+    );
     let sheet = fs::File::open(line["sheet"].as_str().context("no sheet")?)?;
     let mut reader = png::Decoder::new(std::io::BufReader::new(sheet)).read_info()?;
     let mut pixels = vec![0; reader.output_buffer_size().context("size")?];
@@ -103,7 +109,9 @@ fn two_detectors_of_one_metric_are_both_there() -> Result<()> {
     ];
     for more in [&[][..], &["--json"]] {
         let line = last_line(&local(folder.path(), &runs, more)?)?;
-        for (run, detector, num_images) in [("one", "first", 100), ("one", "second", 100), ("two", "second", 64)] {
+        for (run, detector, num_images) in
+            [("one", "first", 100), ("one", "second", 100), ("two", "second", 64)]
+        {
             let found = &line["runs"][run][detector];
             assert!(found["fd"].as_f64().is_some_and(|fd| fd > 1.0), "{run} {detector} in {line}");
             assert_eq!(found["num_images"], num_images, "{line}");
@@ -159,13 +167,15 @@ fn the_floor_is_at_the_runs_own_number_of_images() -> Result<()> {
     let text = |name: &str| folder.path().join(name).display().to_string();
     let run = Run { name: "floored", seeds: "0-99", detectors: ONE };
     let path = spec(folder.path(), &run)?;
-    let values: Vec<f32> = (0..300 * 8).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7).collect();
+    let values: Vec<f32> =
+        (0..300 * 8).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e7).collect();
     let tensor = fidelis_shared::payload::Tensor::from_f32("features", &[300, 8], &values);
     fs::write(text("held.safetensors"), fidelis_shared::payload::encode(&[tensor])?)?;
     fs::write(&path, fs::read_to_string(&path)? + "held_out = \"held.safetensors\"\n")?;
     for (seeds, images) in [("0-99", 100), ("0-999", 300)] {
         let out = text(&format!("out-{images}"));
-        let outcome = Outcome::of("fidelis", &["local", &path, "--seeds", seeds, "--out", &out, "--json"], &[])?;
+        let outcome =
+            Outcome::of("fidelis", &["local", &path, "--seeds", seeds, "--out", &out, "--json"], &[])?;
         let found = &last_line(&outcome)?["runs"]["floored"]["own"];
         assert_eq!(found["floor_images"], images, "{found}");
         assert!(found["floor"].as_f64().is_some_and(|floor| floor > 0.0), "{found}");

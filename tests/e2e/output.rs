@@ -145,7 +145,10 @@ const WRITERS: [(&str, &str); 8] = [
     ("fidelis", "ref --features /nowhere.safetensors --dest OUT.npz"),
     ("fidelis-worker", "sample --net /nowhere.pkl --seeds 0 --out OUT.safetensors"),
     ("fidelis-worker", "sample --net /nowhere.pkl --seeds 0 --out /tmp/never.safetensors --png OUT.png"),
-    ("fidelis-worker", "features --images /nowhere --detector fashion-cnn --weights /nowhere --out OUT.safetensors"),
+    (
+        "fidelis-worker",
+        "features --images /nowhere --detector fashion-cnn --weights /nowhere --out OUT.safetensors",
+    ),
     ("fidelis-worker", "convert /nowhere.pkl OUT.safetensors"),
     ("fidelis-worker", "train net /nowhere.toml --data /nowhere --out OUT"),
     ("fidelis-worker", "train detector --data /nowhere --test /nowhere --out OUT.safetensors"),
@@ -155,7 +158,10 @@ const WRITERS: [(&str, &str); 8] = [
 const FOLDERS: [(&str, &str); 3] = [
     ("fidelis", "local /nowhere.toml --out OUT"),
     ("fidelis", "calc --images /nowhere --ref /nowhere --detector fashion-cnn --weights /nowhere --work OUT"),
-    ("fidelis", "ref --data /nowhere --detector fashion-cnn --weights /nowhere --dest /tmp/never.npz --work OUT"),
+    (
+        "fidelis",
+        "ref --data /nowhere --detector fashion-cnn --weights /nowhere --dest /tmp/never.npz --work OUT",
+    ),
 ];
 
 fn refused(name: &str, words: &str, out: &Path) -> Result<()> {
@@ -164,7 +170,10 @@ fn refused(name: &str, words: &str, out: &Path) -> Result<()> {
     let outcome = Outcome::of(name, &args, &[])?;
     let line = outcome.error_line();
     assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{args:?} {outcome:#?}");
-    assert!(line.contains("cannot write `") && line.contains(&out) && !line.contains("nowhere"), "{args:?}: {line}");
+    assert!(
+        line.contains("cannot write `") && line.contains(&out) && !line.contains("nowhere"),
+        "{args:?}: {line}"
+    );
     Ok(())
 }
 

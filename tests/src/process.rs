@@ -46,7 +46,11 @@ impl Outcome {
     }
 
     /// Runs `binary` with both of its outputs elsewhere; gives its exit code.
-    pub fn code_with_outputs<S: AsRef<OsStr>>(outputs: [Stdio; 2], name: &str, args: &[S]) -> Result<Option<i32>> {
+    pub fn code_with_outputs<S: AsRef<OsStr>>(
+        outputs: [Stdio; 2],
+        name: &str,
+        args: &[S],
+    ) -> Result<Option<i32>> {
         let [stdout, stderr] = outputs;
         Ok(command(name, args, &[])?.stdout(stdout).stderr(stderr).status()?.code())
     }

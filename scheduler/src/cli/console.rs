@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use console::Term;
 use fidelis_shared::{events::Event, out, queue::DeadChunk};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
@@ -116,7 +117,8 @@ impl Console {
         }
         let bar = self.bar.get_or_insert_with(|| new_bar(*num_images));
         bar.set_position(done_images + making_images);
-        bar.set_message(how_far(event));
+        let width = usize::from(Term::stderr().size().1).saturating_sub(BAR_WIDTH);
+        bar.set_message(fitted(&how_far(event), width));
     }
 }
 
@@ -153,6 +155,9 @@ impl Write for Screen {
     }
 }
 
+/// Columns of the bar, the percentage and the blanks around them.
+const BAR_WIDTH: usize = 16;
+
 fn new_bar(num_images: u64) -> ProgressBar {
     // What is wide is cut at the terminal's edge: a line that wraps is drawn again and again.
     let style = ProgressStyle::with_template("{bar:8} {percent:>3}%  {wide_msg}");
@@ -165,15 +170,28 @@ fn new_bar(num_images: u64) -> ProgressBar {
     bar
 }
 
-/// `1:05 left, 512/2000 images, 12.3 images/s, 2/8 chunks, 1 worker, 0:41 so far`: most important first.
-fn how_far(event: &Event) -> String {
+/// As many of the parts as the width holds, the first in any case.
+fn fitted(parts: &[String], width: usize) -> String {
+    let fits = |count: &usize| parts[..*count].join(", ").chars().count() <= width;
+    parts[..(1..=parts.len()).rev().find(fits).unwrap_or(1.min(parts.len()))].join(", ")
+}
+
+/// `1:05 left`, `512/2000 images`, `12.3 images/s`, `0:41 so far`, `2/8 chunks`, `1 worker`: most important first.
+fn how_far(event: &Event) -> Vec<String> {
     let Event::Progress {
-        done_images, making_images, num_images, images_per_s, eta_s, elapsed_s, workers, ..
+        done_images,
+        making_images,
+        num_images,
+        images_per_s,
+        eta_s,
+        elapsed_s,
+        workers,
+        ..
     } = event
     else {
-        return String::new();
+        return Vec::new();
     };
-    let Event::Progress { done_chunks, num_chunks, .. } = event else { return String::new() };
+    let Event::Progress { done_chunks, num_chunks, .. } = event else { return Vec::new() };
     let images = done_images + making_images;
     let mut parts = vec![match eta_s {
         _ if done_images == num_images => "done".to_owned(),
@@ -183,14 +201,14 @@ fn how_far(event: &Event) -> String {
     }];
     parts.push(format!("{images}/{num_images} images"));
     parts.extend(eta_s.map(|_| format!("{images_per_s:.1} images/s")));
+    parts.push(format!("{} so far", clock(*elapsed_s)));
     parts.push(format!("{done_chunks}/{num_chunks} chunks"));
     match workers {
         0 => {}
         1 => parts.push("1 worker".to_owned()),
         _ => parts.push(format!("{workers} workers")),
     }
-    parts.push(format!("{} so far", clock(*elapsed_s)));
-    parts.join(", ")
+    parts
 }
 
 /// `1:05`, `1:01:05`.
@@ -208,7 +226,7 @@ fn sentence(event: &Event) -> String {
                 format!("{run}: {num_images} images, {num_stored} of {num_chunks} chunks are stored already")
             }
         },
-        Event::Progress { run, .. } => format!("{run}: {}", how_far(event)),
+        Event::Progress { run, .. } => format!("{run}: {}", how_far(event).join(", ")),
         Event::Requeued { run, num_chunks } => {
             format!("{run}: redis lost `{num_chunks}` chunks: queued again")
         }
@@ -254,15 +272,19 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_and_how_long() {
-        let line = |event| how_far(&event);
+        let line = |event| how_far(&event).join(", ");
         assert_eq!(
             sentence(&progress(512, 64, Some(3665.0))),
-            "demo-0123456789abcdef: 1:01:05 left, 576/2000 images, 12.3 images/s, 2/8 chunks, 1 worker, 0:41 so far"
+            "demo-0123456789abcdef: 1:01:05 left, 576/2000 images, 12.3 images/s, 0:41 so far, 2/8 chunks, 1 worker"
         );
-        let first = "waiting for the first images, 0/2000 images, 0/8 chunks, 0:41 so far";
+        let first = "waiting for the first images, 0/2000 images, 0:41 so far, 0/8 chunks";
         assert_eq!(line(progress(0, 0, None)), first);
         assert!(line(progress(1792, 208, Some(0.0))).starts_with("storing the last images, 2000/2000"));
         assert!(line(progress(2000, 0, Some(0.0))).starts_with("done, 2000/2000"));
+        let parts = how_far(&progress(512, 64, Some(60.0)));
+        assert_eq!(fitted(&parts, 40), "1:00 left, 576/2000 images");
+        assert_eq!(fitted(&parts, 3), "1:00 left", "cut by the bar");
+        assert_eq!(fitted(&parts, 200), parts.join(", "));
     }
 
     #[test]

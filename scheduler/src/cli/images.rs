@@ -247,7 +247,8 @@ impl Place {
                 let ended = session.run(vec![spec]).await;
                 if let (Err(failure), Folder::Temporary(temporary)) = (&ended, &mut folder) {
                     // The error names a worker's log in it.
-                    let died = failure.error.downcast_ref::<WorkersError>().is_some_and(WorkersError::is_retryable);
+                    let died =
+                        failure.error.downcast_ref::<WorkersError>().is_some_and(WorkersError::is_retryable);
                     temporary.disable_cleanup(died);
                 }
                 match ended? {

@@ -7,11 +7,7 @@ use clap::Args;
 use fidelis_shared::{exit, ids::ChunkIndex, out, queue::QueuedRun, seeds::Seeds};
 use serde_json::{Value, json};
 
-use super::{
-    Failure,
-    fleet::FleetArgs,
-    target::TargetArgs,
-};
+use super::{Failure, fleet::FleetArgs, target::TargetArgs};
 use crate::{
     fleet::{is_cancelled, stored_chunks},
     submit,

@@ -12,8 +12,7 @@ use fidelis_shared::{
     exit,
     files::{Files, ResolveError},
     ids::ChunkIndex,
-    keys,
-    out,
+    keys, out,
     queue::DeadChunk,
     seeds::Seeds,
     signals::Signals,
@@ -277,9 +276,8 @@ pub fn incomplete(run: &StoredRun, dead: &[DeadChunk], console: &Console, next: 
     }
     let why = if causes.is_empty() { "for what is told above".to_owned() } else { format!("for: {causes}") };
     let (run, of, list) = (&run.run, run.plan.num_chunks(), list.join(", "));
-    let text = format!(
-        "run `{run}` is incomplete: chunks `{list}` of {of} are dead, {why}; mend that and {next}"
-    );
+    let text =
+        format!("run `{run}` is incomplete: chunks `{list}` of {of} are dead, {why}; mend that and {next}");
     Failure::new(exit::INCOMPLETE, anyhow!(text))
 }
 

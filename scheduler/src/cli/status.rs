@@ -11,11 +11,7 @@ use fidelis_shared::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    Failure,
-    fleet::StoreArgs,
-    target::TargetArgs,
-};
+use super::{Failure, fleet::StoreArgs, target::TargetArgs};
 use crate::fleet::{is_cancelled, stored_chunks};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
@@ -78,7 +74,11 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    if args.json { out::json(found) } else { out::line(lines.join("\n")) }
+    if args.json {
+        out::json(found)
+    } else {
+        out::line(lines.join("\n"))
+    }
     Ok(exit::DONE)
 }
 

@@ -128,8 +128,14 @@ mod tests {
     use super::*;
 
     fn chosen(text: &str) -> Result<String, String> {
-        let ids = ["demo-0123456789abcdef", "demo-b-1123456789abcdef", "twin-2123456789abcdef", "twin-2223456789abcdef"];
-        let runs = ids.iter().map(|id| id.parse::<RunId>().unwrap()).filter(|run| run.as_str().starts_with(text));
+        let ids = [
+            "demo-0123456789abcdef",
+            "demo-b-1123456789abcdef",
+            "twin-2123456789abcdef",
+            "twin-2223456789abcdef",
+        ];
+        let runs =
+            ids.iter().map(|id| id.parse::<RunId>().unwrap()).filter(|run| run.as_str().starts_with(text));
         one_of(text, runs.collect()).map(|run| run.to_string()).map_err(|failure| failure.to_string())
     }
 
@@ -140,7 +146,10 @@ mod tests {
         assert_eq!(chosen("demo-0").unwrap(), "demo-0123456789abcdef");
         assert_eq!(chosen("twin-22").unwrap(), "twin-2223456789abcdef");
         let several = chosen("twin").unwrap_err();
-        assert!(several.contains("`twin-2123456789abcdef` or `twin-2223456789abcdef`: give more"), "{several}");
+        assert!(
+            several.contains("`twin-2123456789abcdef` or `twin-2223456789abcdef`: give more"),
+            "{several}"
+        );
         assert!(chosen("other").unwrap_err().contains("`other`"));
     }
 

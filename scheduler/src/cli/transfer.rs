@@ -75,9 +75,10 @@ impl Drop for Transfers {
 
 fn new_bar(transfer: &Transfer<'_>) -> ProgressBar {
     let (bar, template) = match transfer.total_bytes {
-        Some(total) => {
-            (ProgressBar::new(total), "{bar:8} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {wide_msg}")
-        }
+        Some(total) => (
+            ProgressBar::new(total),
+            "{bar:8} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {wide_msg}",
+        ),
         None => (ProgressBar::no_length(), "{spinner} {bytes}  {bytes_per_sec}  {wide_msg}"),
     };
     let bar = SCREEN.add(bar).with_message(out::visible(transfer.file)).with_position(transfer.num_bytes);

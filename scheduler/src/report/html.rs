@@ -124,7 +124,8 @@ fn is_lowest(run: &RunResult, runs: &[RunResult]) -> bool {
         })
     };
     let comparable = runs.iter().all(|other| {
-        other.num_images == run.num_images && other.provenance.reference_sha256 == run.provenance.reference_sha256
+        other.num_images == run.num_images
+            && other.provenance.reference_sha256 == run.provenance.reference_sha256
     });
     let others = runs.iter().filter(|other| !std::ptr::eq(*other, run));
     runs.len() > 1 && comparable && !run.detectors.is_empty() && others.into_iter().all(clear)

@@ -19,7 +19,9 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
         notes.push("These runs were measured against different references: do not compare them.".to_owned());
     }
     if common_seeds(runs) == Some(0) {
-        notes.push("These runs have no seed in common: there are no pictures to show side by side.".to_owned());
+        notes.push(
+            "These runs have no seed in common: there are no pictures to show side by side.".to_owned(),
+        );
     }
     if let Some(result) = all().find(|result| result.sd.is_some()) {
         notes.push(error_bar(result));
@@ -126,14 +128,17 @@ fn error_bar(result: &DetectorResult) -> String {
 /// One paragraph for all floors; `None` where there is none.
 fn floor(runs: &[RunResult]) -> Option<String> {
     let with_floor = || {
-        let results = |run: &RunResult| run.detectors.values().map(|d| (run.num_images, d.clone())).collect::<Vec<_>>();
+        let results =
+            |run: &RunResult| run.detectors.values().map(|d| (run.num_images, d.clone())).collect::<Vec<_>>();
         runs.iter().flat_map(results).filter(|(_, detector)| detector.floor.is_some())
     };
     let counts: BTreeSet<Option<u64>> = with_floor().map(|(_, detector)| detector.floor_images).collect();
     let images = |count: &Option<u64>| count.map_or("an unknown number of".to_owned(), thousands);
     let images = counts.iter().map(images).collect::<Vec<_>>().join(" or ");
-    let fewer = with_floor().any(|(count, detector)| detector.floor_images.is_some_and(|floor| floor > count));
-    let fewer = if fewer { ". With the fewer images of a run, even perfect samples would measure more" } else { "" };
+    let fewer =
+        with_floor().any(|(count, detector)| detector.floor_images.is_some_and(|floor| floor > count));
+    let fewer =
+        if fewer { ". With the fewer images of a run, even perfect samples would measure more" } else { "" };
     (!counts.is_empty()).then(|| {
         format!(
             "The floor is the distance of {images} held-out real images to the same reference: about what perfect \

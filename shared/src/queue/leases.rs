@@ -203,7 +203,9 @@ impl Leases {
         call.arg(MAX_DEAD_LETTERS).arg(json).arg(burial.message);
         match &burial.of {
             Some((run, chunk)) => {
-                call.key(keys::redis_queued(run)).key(keys::redis_dead_chunks(run)).key(keys::redis_making(run));
+                call.key(keys::redis_queued(run))
+                    .key(keys::redis_dead_chunks(run))
+                    .key(keys::redis_making(run));
                 call.arg(run.as_str()).arg(*chunk);
             }
             None => {

@@ -32,16 +32,20 @@ impl RunSpec {
     /// # Errors
     /// [`SpecError::Syntax`].
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, SpecError> {
-        toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line =
-                error.span().map(|span| 1 + text.bytes().take(span.start).filter(|&b| b == b'\n').count());
-            let at = line.map_or(String::new(), |line| format!(" at line {line}"));
-            let problem = format!("{}{at}", error.message().replace('\n', " "));
-            SpecError::Syntax { origin: origin.to_owned(), problem }
-        })
-        .map(|spec: Self| {
-            spec.with_default_that_fits(|| toml::from_str(text).is_ok_and(|table: toml::Table| table.contains_key(MICRO_BATCH)))
-        })
+        toml::from_str(text)
+            .map_err(|error: toml::de::Error| {
+                let line = error
+                    .span()
+                    .map(|span| 1 + text.bytes().take(span.start).filter(|&b| b == b'\n').count());
+                let at = line.map_or(String::new(), |line| format!(" at line {line}"));
+                let problem = format!("{}{at}", error.message().replace('\n', " "));
+                SpecError::Syntax { origin: origin.to_owned(), problem }
+            })
+            .map(|spec: Self| {
+                spec.with_default_that_fits(|| {
+                    toml::from_str(text).is_ok_and(|table: toml::Table| table.contains_key(MICRO_BATCH))
+                })
+            })
     }
 
     /// Reads JSON, for example the stored `spec.json`; `origin` names the text in errors.
