@@ -1,6 +1,5 @@
 //! Where reference statistics go, and in whose format: known before the first image is looked at.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use fidelis_formats::stats::published::section_of;
@@ -37,14 +36,12 @@ pub enum DestinationError {
          `dinov2`", .0.display()
     )]
     OneDetector(PathBuf),
-    /// The system said no.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    /// The system says no, before anything is made.
+    #[error(transparent)]
+    Unwritable(#[from] atomic::Unwritable),
+    /// The system said no, after all.
+    #[error(transparent)]
+    Write(#[from] atomic::NotWritten),
     /// See [`FormatError::NoSection`], or the statistics do not go together.
     #[error("cannot write `{}`: {source}", path.display())]
     Format {
@@ -59,7 +56,7 @@ impl Destination {
     /// The file at `path`, for statistics of some detectors; `None` for one that nobody knows.
     ///
     /// # Errors
-    /// An ending that is no format's, or detectors that the format has no place for.
+    /// An ending that is no format's, detectors that the format has no place for, a path that cannot be written.
     pub fn new(path: &Path, detectors: &[Option<&str>]) -> Result<Self, DestinationError> {
         let owned = path.to_owned();
         let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
@@ -73,7 +70,10 @@ impl Destination {
         }
         let mut names = detectors.iter().map(|name| name.unwrap_or("a detector that is not named"));
         match names.find(|name| format == Format::Pkl && section_of(name).is_none()) {
-            None => Ok(Self { path: owned, format }),
+            None => {
+                atomic::check_file(path)?;
+                Ok(Self { path: owned, format })
+            }
             Some(name) => {
                 let source = FormatError::NoSection(name.to_owned());
                 Err(DestinationError::Format { path: owned, source })
@@ -86,7 +86,7 @@ impl Destination {
         &self.path
     }
 
-    /// Writes the statistics whole, or leaves what was there. Equal statistics give equal bytes.
+    /// Writes the statistics whole, or leaves what was there and keeps them elsewhere. Equal statistics give equal bytes.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -97,8 +97,7 @@ impl Destination {
             (Format::Npz, _) => return Err(DestinationError::OneDetector(self.path.clone())),
             (Format::Pkl, all) => published::encode(all),
         };
-        let written = atomic::write(&self.path, &bytes.map_err(failed)?);
-        written.map_err(|source| DestinationError::Write { path: self.path.clone(), source })
+        Ok(atomic::write_or_keep(&self.path, &bytes.map_err(failed)?)?)
     }
 }
 

@@ -135,8 +135,10 @@ fn the_detector_chooses_among_the_statistics_of_a_pkl() {
     let error = distance(Some("fashion-cnn")).unwrap_err().to_string();
     assert!(error.contains("ref-stats.pkl") && error.contains("none of `fashion-cnn`"), "{error}");
     // So do the metric's name, and the other side's.
-    let dinov2 =
-        MetricsRequest { metrics: vec!["fd_dinov2".into()], ..request(ours.clone(), fixture("ref-stats.pkl")) };
+    let dinov2 = MetricsRequest {
+        metrics: vec!["fd_dinov2".into()],
+        ..request(ours.clone(), fixture("ref-stats.pkl"))
+    };
     assert_eq!(metrics(&dinov2).unwrap(), distance(Some("dinov2")).unwrap());
     let named = named(folder.path(), "f1", "dinov2");
     for (ours, theirs) in [(named.clone(), fixture("ref-stats.pkl")), (fixture("ref-stats.pkl"), named)] {

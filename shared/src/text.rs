@@ -71,9 +71,7 @@ pub struct UnknownWord {
 
 /// A message on one line, whatever it quotes of what was read.
 pub(crate) fn line(message: &(impl std::fmt::Display + ?Sized)) -> String {
-    let words = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-    words.chars().map(shown).collect()
+    crate::out::visible(&message.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// True when `text` is 1 to `max_len` of `[a-z0-9-]`, not starting with a dash.

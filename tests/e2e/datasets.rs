@@ -124,6 +124,9 @@ fn unreadable_images_are_named_counted_and_fatal_unless_allowed() -> Result<()> 
     let dest = root.path().join("stats.npz");
     let refused = Outcome::of("fidelis", &ref_args(&images, &dest, &[]), &[])?;
     assert_eq!(refused.code, Some(i32::from(exit::INCOMPLETE)), "{refused:#?}");
+    // The cause once, and nothing about a store that is gone with the command.
+    let told = refused.stderr.lines().filter(|line| line.contains("cannot be read")).count();
+    assert_eq!((told, refused.stderr.contains("fidelis retry")), (1, false), "{refused:#?}");
     let last = refused.stderr.lines().last().unwrap_or_default();
     for words in ["2 of the images", "`a/00007.png`", "`a/00011.png`", "--allow-unreadable"] {
         assert!(last.contains(words), "`{words}` is not in: {last}");
@@ -241,5 +244,19 @@ fn a_dataset_of_which_nothing_can_be_read_is_said_to_be_that() -> Result<()> {
     assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
     let last = outcome.stderr.lines().last().unwrap_or_default();
     assert!(last.contains("none of the `3` images can be read") && last.contains("`1.png`"), "{last}");
+    Ok(())
+}
+
+/// Where results are is told as people can open it, and only where they stay.
+#[test]
+fn addresses_that_are_told_exist() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let (images, dest, work) =
+        (folder_of_images(root.path())?, root.path().join("s.npz"), root.path().join("work"));
+    let kept = run("fidelis", &ref_args(&images, &dest, &["--work", &text(&work)]))?;
+    let report = kept.stderr.lines().find_map(|line| line.split("report at ").nth(1)).context("no report")?;
+    assert!(Path::new(report).is_file(), "{report}");
+    let passing = run("fidelis", &ref_args(&images, &dest, &[]))?;
+    assert!(!passing.stderr.contains("report at") && !passing.stderr.contains("s3://"), "{passing:#?}");
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use fidelis_shared::{
     exit,
     files::{Addresses, FileError},
+    out,
     spec::FileRef,
 };
 use serde_json::Value;
@@ -44,9 +45,9 @@ pub async fn metrics(args: MetricsArgs) -> Result<u8, Failure> {
     let found = evaluate::metrics(&MetricsRequest { features, reference, detector, metrics });
     let found = found.map_err(|error| Failure::from(error).at(&addresses))?;
     if json {
-        println!("{}", Value::Object(found));
+        out::json(Value::Object(found));
     } else {
-        found.iter().for_each(|(name, value)| println!("{name}  {}", shown(value)));
+        found.iter().for_each(|(name, value)| out::line(format!("{name}  {}", shown(value))));
     }
     Ok(exit::DONE)
 }

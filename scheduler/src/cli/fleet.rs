@@ -7,7 +7,6 @@ use clap::Args;
 use fidelis_shared::{
     exit,
     files::{Addresses, Depth, FileSettings, Files},
-    ids::RunId,
     queue::QueueSettings,
     seeds::Seeds,
     spec::RunSpec,
@@ -90,6 +89,10 @@ pub async fn prepare(mut spec: RunSpec, seeds: Option<&Seeds>, files: &Files) ->
         spec.seeds = seeds.clone();
     }
     spec.validate()?;
+    if spec.seeds.len() < 2 && !spec.detectors.is_empty() {
+        let text = "`1` image has no covariance, and a detector's distance needs one: run at least 2 images";
+        return Err(Failure::new(exit::USAGE, anyhow!(text)));
+    }
     let transfers = Transfers::default();
     files.resolve(&mut spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
     let local = files.localized(&spec, |_, file| file.is_url(), &|transfer| transfers.tell(transfer)).await?;
@@ -101,24 +104,4 @@ pub async fn prepare(mut spec: RunSpec, seeds: Option<&Seeds>, files: &Files) ->
     let checked = tokio::task::spawn_blocking(move || fit::check(&local)).await?;
     checked.map_err(|error| Failure::from(error).at(&addresses))?;
     Ok(spec)
-}
-
-/// A run by its id, or by the spec that describes it.
-///
-/// # Errors
-/// Neither, or whatever is wrong with the spec.
-pub async fn run_of(target: &str, files: &Files) -> Result<RunId, Failure> {
-    if let Ok(run) = target.parse() {
-        return Ok(run);
-    }
-    let ending = target.to_ascii_lowercase();
-    if !ending.ends_with(".toml") && !ending.ends_with(".json") {
-        let text = format!("`{target}` is neither the id of a run, as `submit` prints it, nor a spec file");
-        return Err(Failure::new(exit::USAGE, anyhow!(text)));
-    }
-    let mut spec = RunSpec::load(Path::new(target))?;
-    spec.validate()?;
-    let transfers = Transfers::default();
-    files.resolve(&mut spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?;
-    Ok(spec.run_id())
 }

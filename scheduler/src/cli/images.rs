@@ -9,9 +9,10 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_formats::stats::{Statistics, npz};
 use fidelis_shared::{
+    atomic::{self, Unwritable},
     exit,
     files::{Addresses, Files},
-    keys,
+    keys, out,
     queue::QueueSettings,
     spec::{FileRef, RunSpec},
     store::StoreConfig,
@@ -31,6 +32,7 @@ use crate::{
     dataset::{self, DatasetDetector, DatasetRequest},
     destination::{Destination, statistics_of},
     fleet::Fleet,
+    local::WorkersError,
     metrics::Gaussian,
     reduce::Reduced,
     subset,
@@ -105,6 +107,16 @@ pub struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// Whether the run can be made there: asked before anything is read.
+    fn check(&self) -> Result<(), Unwritable> {
+        self.work.as_deref().map_or(Ok(()), atomic::check_folder)
+    }
+
+    /// Whether the store goes with the command.
+    fn is_passing(&self) -> bool {
+        self.work.is_none() && self.redis.is_none()
+    }
+
     /// Where the run's files come from: `s3://` is the store's server.
     fn files(&self) -> Files {
         files(self.s3_endpoint.clone())
@@ -115,8 +127,10 @@ impl PlaceArgs {
 pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
     let CalcArgs { images, reference, detectors, subset, place, allow_unreadable, json } = args;
     let detectors = detectors.paired(&reference)?;
+    place.check()?;
+    let is_passing = place.is_passing();
     let mut request = DatasetRequest { name: "calc", data: images, detectors, allow_unreadable };
-    let (files, place) = (place.files(), Place::of(place)?);
+    let (files, mut place) = (place.files(), Place::of(place)?);
     let mut maker = None;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     for real in of_images(&request).await? {
@@ -125,7 +139,7 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
             slot => slot.insert(Maker::start(&place, &files, json).await?),
         };
         let spec = spec(&real, &SubsetArgs { num: None, seed: 0 }, &files).await?;
-        match maker.run(spec).await? {
+        match maker.run(spec).await.inspect_err(|failure| place.keep_logs_of(failure))? {
             Ended::Finished((_, made)) => refer_to(&mut request, &real.data, folder.path(), made)?,
             Ended::Interrupted(code) => return Ok(code),
         }
@@ -135,8 +149,15 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
         Some(maker) => maker,
         None => Maker::start(&place, &files, json).await?,
     };
-    match maker.run(spec).await? {
-        Ended::Finished((reduced, _)) => runs::print(&reduced, json),
+    match maker.run(spec).await.inspect_err(|failure| place.keep_logs_of(failure))? {
+        Ended::Finished((reduced, _)) => {
+            let code = runs::print(&reduced, json)?;
+            if is_passing && out::is_lost() {
+                let kept = atomic::keep(Path::new("result.json"), &reduced.result.to_json()?)?;
+                out::note(format!("the result is kept as `{}`", kept.display()));
+            }
+            Ok(code)
+        }
         Ended::Interrupted(code) => Ok(code),
     }
 }
@@ -195,10 +216,12 @@ pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
     let detectors = detectors.paired(&[])?;
     let names: Vec<_> = detectors.iter().map(|detector| Some(detector.name.as_str())).collect();
     let dest = Destination::new(&dest, &names)?;
+    place.check()?;
     let request = DatasetRequest { name: "ref", data, detectors, allow_unreadable };
-    let (files, place) = (place.files(), Place::of(place)?);
+    let (files, mut place) = (place.files(), Place::of(place)?);
     let spec = spec(&request, &subset, &files).await?;
-    match Maker::start(&place, &files, false).await?.run(spec).await? {
+    let made = Maker::start(&place, &files, false).await?.run(spec).await;
+    match made.inspect_err(|failure| place.keep_logs_of(failure))? {
         Ended::Finished((_, statistics)) => written(&dest, &statistics),
         Ended::Interrupted(code) => Ok(code),
     }
@@ -228,12 +251,8 @@ fn written(dest: &Destination, statistics: &[Statistics]) -> Result<u8, Failure>
         } else {
             ""
         };
-        println!(
-            "{}: {} images, {} features{whose}{deficient}",
-            dest.path().display(),
-            one.num_images,
-            one.dim()
-        );
+        let (path, num_images, dim) = (dest.path().display(), one.num_images, one.dim());
+        out::line(format!("{path}: {num_images} images, {dim} features{whose}{deficient}"));
     }
     Ok(exit::DONE)
 }
@@ -279,6 +298,14 @@ impl Place {
             None => Folder::Temporary(tempfile::tempdir().context("cannot make a temporary folder")?),
         };
         Ok(Self::Here { folder, machine })
+    }
+
+    /// A temporary folder stays where an error names a worker's log in it.
+    fn keep_logs_of(&mut self, failure: &Failure) {
+        if let Self::Here { folder: Folder::Temporary(folder), .. } = self {
+            let died = failure.error.downcast_ref::<WorkersError>().is_some_and(WorkersError::is_retryable);
+            folder.disable_cleanup(died);
+        }
     }
 }
 

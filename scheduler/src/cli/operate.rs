@@ -4,13 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use clap::Args;
-use fidelis_shared::{exit, ids::ChunkIndex, queue::QueuedRun, seeds::Seeds};
-use serde_json::json;
+use fidelis_shared::{exit, ids::ChunkIndex, out, queue::QueuedRun, seeds::Seeds};
+use serde_json::{Value, json};
 
-use super::{
-    Failure,
-    fleet::{FleetArgs, run_of},
-};
+use super::{Failure, fleet::FleetArgs, target::TargetArgs};
 use crate::{
     fleet::{is_cancelled, stored_chunks},
     submit,
@@ -19,8 +16,8 @@ use crate::{
 /// Which dead chunks.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Dead chunks to try again, as 0-3,7 [default: all of them]
     #[arg(long, value_name = "LIST")]
     chunks: Option<Seeds>,
@@ -34,8 +31,8 @@ pub struct RetryArgs {
 /// Which run.
 #[derive(Debug, Args)]
 pub struct CancelArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     fleet: FleetArgs,
     /// JSON on stdout
@@ -45,9 +42,9 @@ pub struct CancelArgs {
 
 /// Queues dead chunks again, with all their attempts.
 pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.fleet.store.files()).await?;
+    let target = args.target.read(&args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = submit::find(&fleet.store, &run).await?;
+    let run = target.find(&fleet.store).await?;
     if is_cancelled(&fleet.store, &run.run).await? {
         let text =
             format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.run);
@@ -67,7 +64,7 @@ pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
         _ => format!("{num_queued} dead chunks are queued again; `fidelis watch {}` follows them", run.run),
     };
     let value = json!({ "run": run.run, "queued_chunks": num_queued });
-    println!("{}", if args.json { value.to_string() } else { line });
+    say(args.json, &value, &line);
     Ok(exit::DONE)
 }
 
@@ -88,20 +85,15 @@ fn among(list: &Seeds, dead: &BTreeSet<ChunkIndex>, run: &str) -> Result<BTreeSe
 
 /// Takes a run out of the queue.
 pub async fn cancel(args: CancelArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.fleet.store.files()).await?;
+    let target = args.target.read(&args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = submit::find(&fleet.store, &run).await?;
+    let run = target.find(&fleet.store).await?;
     let stored = stored_chunks(&fleet.store, &run.run).await?;
     let num_chunks = run.plan.num_chunks();
     if run.missing(&stored).is_empty() {
-        println!(
-            "{}",
-            match args.json {
-                true =>
-                    json!({ "run": run.run, "cancelled_chunks": 0, "stored_chunks": num_chunks }).to_string(),
-                false => format!("nothing to cancel: all {num_chunks} chunks of {} are stored", run.run),
-            }
-        );
+        let value = json!({ "run": run.run, "cancelled_chunks": 0, "stored_chunks": num_chunks });
+        let line = format!("nothing to cancel: all {num_chunks} chunks of {} are stored", run.run);
+        say(args.json, &value, &line);
         return Ok(exit::DONE);
     }
     let num_cancelled = submit::cancel(&fleet, &run).await?;
@@ -111,6 +103,10 @@ pub async fn cancel(args: CancelArgs) -> Result<u8, Failure> {
          goes on from there",
         stored.len()
     );
-    println!("{}", if args.json { value.to_string() } else { line });
+    say(args.json, &value, &line);
     Ok(exit::DONE)
+}
+
+fn say(json: bool, value: &Value, line: &str) {
+    if json { out::json(value) } else { out::line(line) }
 }

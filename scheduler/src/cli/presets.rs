@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_shared::{
-    exit,
+    exit, out,
     presets::{self, Metric, PRESETS, Preset, Sites},
     spec::{Precision, RunSpec},
 };
@@ -88,12 +88,12 @@ impl PresetArgs {
 pub fn presets(args: PresetsArgs) -> Result<u8, Failure> {
     let sites = args.sites.sites();
     match &args.name {
-        Some(name) if args.json => println!("{}", object(presets::find(name)?, &sites)),
-        Some(name) => print!("{}", presets::find(name)?.toml(&sites)),
+        Some(name) if args.json => out::json(object(presets::find(name)?, &sites)),
+        Some(name) => out::text(&presets::find(name)?.toml(&sites)),
         None if args.json => {
-            println!("{}", Value::from_iter(PRESETS.iter().map(|preset| object(preset, &sites))));
+            out::json(Value::from_iter(PRESETS.iter().map(|preset| object(preset, &sites))));
         }
-        None => print!("{}", table()),
+        None => out::text(&table()),
     }
     Ok(exit::DONE)
 }

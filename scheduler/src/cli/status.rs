@@ -4,19 +4,15 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use fidelis_shared::{
-    exit, keys,
-    queue::{DeadChunk, Progress, Queue, QueueSettings, UnfitWorker},
+    exit,
+    ids::RunId,
+    keys, out,
+    queue::{DeadChunk, Progress, Queue, QueueError, QueueSettings, UnfitWorker},
 };
 use serde_json::{Value, json};
 
-use super::{
-    Failure,
-    fleet::{StoreArgs, run_of},
-};
-use crate::{
-    fleet::{is_cancelled, stored_chunks},
-    submit,
-};
+use super::{Failure, fleet::StoreArgs, target::TargetArgs};
+use crate::fleet::{is_cancelled, stored_chunks};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
 const LOG_LINES: usize = 5;
@@ -24,8 +20,8 @@ const LOG_LINES: usize = 5;
 /// Which run.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     store: StoreArgs,
     /// Redis server; without it, only the store is asked
@@ -38,9 +34,9 @@ pub struct StatusArgs {
 
 /// Prints how far the run is.
 pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.store.files()).await?;
+    let target = args.target.read(&args.store.files()).await?;
     let store = args.store.connect().await?;
-    let run = submit::find(&store, &run).await?;
+    let run = target.find(&store).await?;
     let stored = stored_chunks(&store, &run.run).await?;
     let is_complete = store.get(&keys::success(&run.run)).await?.is_some();
     let (num_chunks, num_images) = (run.plan.num_chunks(), run.plan.num_images());
@@ -65,17 +61,24 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
         lines.push("cancelled  submitting the run again goes on".to_owned());
     }
     if let Some(redis) = &args.redis {
-        let queue = Queue::connect(redis, QueueSettings::default()).await?;
-        let seen = Seen {
-            progress: queue.progress(&run.run).await?,
-            dead: queue.dead_chunks(&run.run).await?,
-            unfit: queue.unfit_workers(&run.run).await?,
-            setbacks: queue.setbacks(&run.run).await?,
-        };
-        lines.extend(seen.lines());
-        seen.add_to(&mut found);
+        match Seen::of(redis, &run.run).await {
+            Ok(seen) => {
+                lines.extend(seen.lines());
+                seen.add_to(&mut found);
+            }
+            // The store has answered, and it is the one that knows what is done.
+            Err(error) if error.is_retryable() => {
+                lines.push(format!("queued   not known: {error}"));
+                found["redis_error"] = json!(error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    println!("{}", if args.json { found.to_string() } else { lines.join("\n") });
+    if args.json {
+        out::json(found)
+    } else {
+        out::line(lines.join("\n"))
+    }
     Ok(exit::DONE)
 }
 
@@ -88,6 +91,16 @@ struct Seen {
 }
 
 impl Seen {
+    async fn of(redis: &str, run: &RunId) -> Result<Self, QueueError> {
+        let queue = Queue::connect(redis, QueueSettings::default()).await?;
+        Ok(Self {
+            progress: queue.progress(run).await?,
+            dead: queue.dead_chunks(run).await?,
+            unfit: queue.unfit_workers(run).await?,
+            setbacks: queue.setbacks(run).await?,
+        })
+    }
+
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![match &self.progress {
             Some(progress) => format!("queued   {} chunks, waiting or being made", progress.queued),

@@ -26,6 +26,8 @@ const MAX_RESTARTS: u32 = 5;
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Lines of stderr that are told when a worker dies.
 const LAST_WORDS: usize = 3;
+/// What a worker warns of and the run's own events tell as well.
+const TOLD_ELSEWHERE: [&str; 2] = ["handed back: ", "left to others: "];
 /// How long a worker may take to end, beyond its grace time.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -242,7 +244,9 @@ async fn follow(stderr: ChildStderr, name: String, log: PathBuf) -> VecDeque<Str
         }
         // Errors are those of chunks, which the run's dead letters tell.
         if let Some((_, text)) = line.split_once(" WARN ") {
-            tracing::warn!("worker `{name}`: {text}");
+            if !TOLD_ELSEWHERE.iter().any(|told| text.contains(told)) {
+                tracing::warn!("worker `{name}`: {text}");
+            }
         } else if ![" INFO ", " ERROR "].iter().any(|level| line.contains(level)) {
             tail.push_back(line);
         }

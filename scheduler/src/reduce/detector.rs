@@ -1,6 +1,6 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
-use fidelis_formats::stats::Statistics;
+use fidelis_formats::stats::{self, Statistics};
 use fidelis_shared::failpoint::{Point, reach};
 use fidelis_shared::folder;
 use fidelis_shared::kind::Kind;
@@ -8,7 +8,7 @@ use fidelis_shared::manifest::Manifest;
 use fidelis_shared::spec::{DetectorSpec, FileRef};
 use fidelis_shared::store::Store;
 
-use super::{ReduceError, fetch};
+use super::{ReduceError, fetch, held_out};
 use crate::evaluate::{self, EvaluateError};
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
@@ -36,13 +36,17 @@ pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> 
     computed(detector, move || fold.finish()).await
 }
 
-/// The statistics and the distance of a run's moments.
+/// The statistics and the distance of a run's moments; of held-out features as many count as the run has images.
 pub(super) async fn measure(
     detector: &DetectorSpec,
     folded: Folded,
+    num_images: u64,
 ) -> Result<(Statistics, DetectorResult), ReduceError> {
     let reference = statistics(detector, "reference", detector.reference.as_ref())?;
-    let held_out = statistics(detector, "held_out", detector.held_out.as_ref())?;
+    let held_out = match &detector.held_out {
+        Some(file) if is_features(file) => Some(held_out::fold(detector, file, num_images).await?),
+        file => statistics(detector, "held_out", file.as_ref())?,
+    };
     let (metric, published) = (metric_of(&detector.name).to_owned(), detector.published);
     let name = detector.name.clone();
     let measured = move || {
@@ -78,6 +82,11 @@ pub(super) async fn measure(
     computed(&detector.name, measured).await
 }
 
+/// Whether a file holds features instead of statistics. One that cannot be read is told of by whoever reads it.
+fn is_features(file: &FileRef) -> bool {
+    stats::kind_of(file.path.as_ref()).is_ok_and(|kind| kind == stats::Kind::None)
+}
+
 /// Statistics that the spec names, as they were at submission.
 fn statistics(
     detector: &DetectorSpec,
@@ -99,7 +108,7 @@ fn statistics(
 }
 
 /// Runs arithmetic away from the threads that serve connections.
-async fn computed<T: Send + 'static>(
+pub(super) async fn computed<T: Send + 'static>(
     detector: &str,
     work: impl FnOnce() -> Result<T, MetricError> + Send + 'static,
 ) -> Result<T, ReduceError> {

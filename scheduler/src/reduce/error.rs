@@ -8,7 +8,6 @@ use fidelis_shared::store::StoreError;
 use crate::evaluate::EvaluateError;
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
-use crate::report::sheet::SheetError;
 
 /// Why a run was not reduced, classed by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -120,9 +119,6 @@ pub enum ReduceError {
         /// Now.
         found: Digest,
     },
-    /// No contact sheet of these pictures.
-    #[error("contact sheet: {0}")]
-    Sheet(#[from] SheetError),
     /// A failure of our own.
     #[error("reducing stopped: {0}; run it again")]
     Internal(String),
@@ -147,7 +143,7 @@ impl ReduceError {
             Self::Manifest(error) => error.exit_code(),
             Self::Internal(_) => exit::INFRASTRUCTURE,
             Self::Metric { .. } | Self::Statistics { .. } | Self::Reference { .. } => exit::USAGE,
-            Self::OtherStatistics { .. } | Self::NothingReadable { .. } | Self::Sheet(_) => exit::USAGE,
+            Self::OtherStatistics { .. } | Self::NothingReadable { .. } => exit::USAGE,
             _ => exit::INTEGRITY,
         }
     }

@@ -1,17 +1,19 @@
 //! From the store to a result: receipts → manifest → features, each object checked against its receipt → statistics,
 //! distances, `result.json`. Reads nothing but the store and the spec's statistics files; doing it again changes nothing.
+//! Only how fast the images were made is told by whoever saw it, and kept in `result.json`.
 
 mod detector;
 mod error;
 pub(crate) mod expectation;
 mod fetch;
+mod held_out;
 mod pictures;
 mod receipts;
 
 use std::collections::BTreeMap;
 
 use fidelis_shared::failpoint::{Point, reach};
-use fidelis_shared::ids::Digest;
+use fidelis_shared::ids::{Digest, RunId};
 use fidelis_shared::keys;
 use fidelis_shared::manifest::{Expected, Manifest, StoredReceipt};
 use fidelis_shared::receipt::Unreadable;
@@ -21,7 +23,7 @@ use fidelis_shared::store::Store;
 pub use error::ReduceError;
 pub use pictures::contact_sheet;
 
-use crate::report::{OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
+use crate::report::{Making, OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
 
 /// A complete run, verified.
 #[derive(Debug)]
@@ -37,6 +39,18 @@ pub struct Reduced {
 /// # Errors
 /// [`ReduceError::Manifest`] while chunks are missing; integrity failures name the object.
 pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceError> {
+    reduce_made(store, spec, None).await
+}
+
+/// Reduces as [`reduce`] does; `making` is what the caller saw being made, if anything.
+///
+/// # Errors
+/// As [`reduce`].
+pub async fn reduce_made(
+    store: &Store,
+    spec: &RunSpec,
+    making: Option<Making>,
+) -> Result<Reduced, ReduceError> {
     let expected = Expected::of(spec);
     let receipts = receipts::load(store, &expected.run).await?;
     let manifest = Manifest::build(&expected, &receipts.stored)?;
@@ -44,13 +58,18 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
     expectation::check(&expected.run, &first, &manifest.chunks)?;
     receipts.check_sizes(&expected.run)?;
     let receipts = receipts.stored;
+    let unreadable = unreadable(&receipts);
     if manifest.num_images == 0 {
-        return Err(ReduceError::nothing_readable(unreadable(&receipts)));
+        return Err(ReduceError::nothing_readable(unreadable));
     }
+    let making = match making {
+        Some(making) => Some(making),
+        None => making_before(store, &expected.run).await?,
+    };
     let mut detectors = BTreeMap::new();
     for detector in &spec.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;
-        let (statistics, result) = detector::measure(detector, folded).await?;
+        let (statistics, result) = detector::measure(detector, folded, manifest.num_images).await?;
         let npz = fidelis_formats::stats::npz::encode(&statistics);
         let npz = npz.map_err(|error| ReduceError::Internal(error.to_string()))?;
         let key = keys::stats(&expected.run, &detector.name);
@@ -63,16 +82,22 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
         name: spec.name.clone(),
         guidance: spec.guidance,
         num_images: manifest.num_images,
-        unreadable: unreadable(&receipts),
+        unreadable,
         other_micro_batch: OtherMicroBatch::among(spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
-        timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),
+        timing: Timing::of(receipts.iter().map(|stored| &stored.receipt), making),
         provenance: provenance(spec, &receipts),
     };
     store.replace(&keys::manifest(&expected.run), manifest.to_json().into(), "application/json").await?;
     let json = result.to_json().map_err(|error| ReduceError::Internal(error.to_string()))?;
     store.replace(&keys::result(&expected.run), json.into(), "application/json").await?;
     Ok(Reduced { manifest, result })
+}
+
+/// What an earlier result says of the making. One that cannot be read says nothing, and is made again anyway.
+async fn making_before(store: &Store, run: &RunId) -> Result<Option<Making>, ReduceError> {
+    let bytes = store.get(&keys::result(run)).await?;
+    Ok(bytes.and_then(|bytes| RunResult::from_json(&bytes).ok()).and_then(|result| result.timing.making))
 }
 
 fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {

@@ -1,5 +1,7 @@
 //! The store's [`contract`] with any server, and what only a server of our own shows, over TCP.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 mod contract;
 mod servers;
 

@@ -9,6 +9,7 @@ use crate::{files::Source, folder};
 fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
+const MICRO_BATCH: &str = "micro_batch";
 
 impl RunSpec {
     /// Reads a `.toml` or `.json` spec; relative paths in it become absolute, from the spec file's folder.
@@ -36,13 +37,20 @@ impl RunSpec {
     /// # Errors
     /// [`SpecError::Syntax`].
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, SpecError> {
-        toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line =
-                error.span().map(|span| 1 + text.bytes().take(span.start).filter(|&b| b == b'\n').count());
-            let at = line.map_or(String::new(), |line| format!(" at line {line}"));
-            let problem = format!("{}{at}", error.message().replace('\n', " "));
-            SpecError::Syntax { origin: origin.to_owned(), problem }
-        })
+        toml::from_str(text)
+            .map_err(|error: toml::de::Error| {
+                let line = error
+                    .span()
+                    .map(|span| 1 + text.bytes().take(span.start).filter(|&b| b == b'\n').count());
+                let at = line.map_or(String::new(), |line| format!(" at line {line}"));
+                let problem = format!("{}{at}", error.message().replace('\n', " "));
+                SpecError::Syntax { origin: origin.to_owned(), problem }
+            })
+            .map(|spec: Self| {
+                spec.with_default_that_fits(|| {
+                    toml::from_str(text).is_ok_and(|table: toml::Table| table.contains_key(MICRO_BATCH))
+                })
+            })
     }
 
     /// Reads JSON, for example the stored `spec.json`; `origin` names the text in errors.
@@ -50,8 +58,19 @@ impl RunSpec {
     /// # Errors
     /// [`SpecError::Syntax`].
     pub fn from_json(text: &str, origin: &str) -> Result<Self, SpecError> {
-        serde_json::from_str(text)
-            .map_err(|error| SpecError::Syntax { origin: origin.to_owned(), problem: error.to_string() })
+        let spec: Self = serde_json::from_str(text)
+            .map_err(|error| SpecError::Syntax { origin: origin.to_owned(), problem: error.to_string() })?;
+        Ok(spec.with_default_that_fits(|| {
+            serde_json::from_str(text).is_ok_and(|map: serde_json::Map<_, _>| map.contains_key(MICRO_BATCH))
+        }))
+    }
+
+    /// A chunk smaller than the default micro-batch is one micro-batch; what is `said` stays, right or wrong.
+    fn with_default_that_fits(mut self, said: impl FnOnce() -> bool) -> Self {
+        if self.micro_batch > self.chunk_size && !said() {
+            self.micro_batch = self.chunk_size;
+        }
+        self
     }
 
     /// The spec as indented JSON with its paths, as stored in `spec.json`; read back, it has the same digest.

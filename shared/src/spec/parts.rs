@@ -126,7 +126,8 @@ pub struct DetectorSpec {
     /// Statistics of the real images; without them there are features and moments, but no distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<FileRef>,
-    /// Statistics of held-out real images: their distance to `reference` is the floor.
+    /// Statistics of held-out real images, or their features: their distance to `reference` is the floor. Of features, as
+    /// many rows count as the run has images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<FileRef>,
     /// The figure to print beside the distance, as a paper gives it. No part of the run's identity.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_formats::net;
-use fidelis_shared::exit;
+use fidelis_shared::{exit, out};
 
 use super::failure::Failure;
 use super::output;
@@ -27,9 +27,10 @@ pub fn convert(args: &ConvertArgs) -> Result<u8, Failure> {
     if !writable {
         return Err(anyhow!("cannot write `{}`: nets are written as `.safetensors`", to.display()).into());
     }
+    output::check([to.as_path()])?;
     let net = net::read(from)?;
     let bytes = net.to_safetensors().with_context(|| format!("cannot write `{}`", to.display()))?;
     output::write_whole(to, &bytes)?;
-    println!("{}: {} tensors, {} bytes", to.display(), net.tensors.len(), bytes.len());
+    out::line(format!("{}: {} tensors, {} bytes", to.display(), net.tensors.len(), bytes.len()));
     Ok(exit::DONE)
 }

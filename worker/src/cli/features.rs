@@ -39,6 +39,11 @@ pub struct FeaturesArgs {
 }
 
 impl FeaturesArgs {
+    /// What it writes.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
     /// What it reads.
     pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         std::iter::once(&mut self.images).chain(self.weights.as_mut())

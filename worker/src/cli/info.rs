@@ -10,7 +10,7 @@ use fidelis_formats::content::{self, Content};
 use fidelis_formats::net::NetFile;
 use fidelis_formats::stats::Statistics;
 use fidelis_formats::{Array, StateDict};
-use fidelis_shared::{exit, folder, spec::FileRef};
+use fidelis_shared::{exit, folder, out, spec::FileRef};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -31,10 +31,7 @@ pub fn info(args: &InfoArgs, address: &Path) -> Result<u8, Failure> {
     let mut facts = facts(&args.file)?;
     facts.insert(0, ("file", FileRef::new(address.display().to_string()).shown().into()));
     if args.json {
-        println!(
-            "{}",
-            Value::Object(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-        );
+        out::json(Value::Object(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
     } else {
         facts.iter().for_each(|(name, value)| print_fact(name, value));
     }
@@ -84,16 +81,16 @@ fn tensor_facts(tensors: &StateDict) -> Facts {
 
 fn print_fact(name: &str, value: &Value) {
     match value {
-        Value::Null => println!("{name:<16}not said"),
-        Value::String(text) => println!("{name:<16}{text}"),
+        Value::Null => out::line(format!("{name:<16}not said")),
+        Value::String(text) => out::line(format!("{name:<16}{text}")),
         Value::Array(items) if items.iter().all(Value::is_string) => {
             let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            println!("{name:<16}{}", words.join(", "));
+            out::line(format!("{name:<16}{}", words.join(", ")));
         }
         Value::Object(options) => {
-            println!("{name}");
-            options.iter().for_each(|(name, value)| println!("  {name:<20}{value}"));
+            out::line(format!("{name}"));
+            options.iter().for_each(|(name, value)| out::line(format!("  {name:<20}{value}")));
         }
-        other => println!("{name:<16}{other}"),
+        other => out::line(format!("{name:<16}{other}")),
     }
 }

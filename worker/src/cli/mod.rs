@@ -11,7 +11,10 @@ pub mod run;
 mod sample;
 mod train;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
+use fidelis_shared::{exit, out};
 
 pub use failure::Failure;
 
@@ -45,10 +48,12 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(args).await,
             Command::Sample(mut args) => {
+                args.check_outputs()?;
                 let from = address::make_local(args.files()).await?;
                 blocking(move || sample::sample(&args)).await.map_err(|failure| failure.at(&from))
             }
             Command::Features(mut args) => {
+                output::check([args.out()])?;
                 let from = address::make_local(args.files()).await?;
                 blocking(move || features::features(&args)).await.map_err(|failure| failure.at(&from))
             }
@@ -70,4 +75,33 @@ impl Cli {
 /// Device work must not hold up the runtime that watches for signals.
 async fn blocking(work: impl FnOnce() -> Result<u8, Failure> + Send + 'static) -> Result<u8, Failure> {
     tokio::task::spawn_blocking(work).await?
+}
+
+/// The whole program, but for its runtime: parses, runs, and says in one line what went wrong.
+pub async fn main() -> ExitCode {
+    crate::logs::init();
+    let ended = match Cli::try_parse() {
+        // On the heap: the future of all commands is large.
+        Ok(cli) => Box::pin(cli.run()).await,
+        Err(error) => Ok(told(&error)),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        out::note(format!("fidelis-worker: {failure}"));
+        failure.code
+    });
+    ExitCode::from(out::ended("fidelis-worker", code))
+}
+
+/// Help and versions go to stdout, what is wrong with the command line to stderr; both without a panic.
+fn told(error: &clap::Error) -> u8 {
+    match error.use_stderr() {
+        true => {
+            out::note(error.to_string().trim_end());
+            exit::USAGE
+        }
+        false => {
+            out::text(&error.to_string());
+            exit::DONE
+        }
+    }
 }

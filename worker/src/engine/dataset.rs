@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use fidelis_edm2::device;
-use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable};
+use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable, Watch};
 use fidelis_formats::images::Dataset;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
@@ -64,7 +64,8 @@ impl Engine for DatasetEngine {
     fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
         let source = Source { dataset, indices: work.seeds };
-        let extracted = extractor.extract(&source, work.micro_batch as usize, &|| work.cancel.is_set());
+        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let extracted = extractor.extract_watched(&source, work.micro_batch as usize, &watch);
         let extracted = extracted.map_err(edm2::classed)?;
         if !extracted.unreadable.is_empty() && !spec.allow_unreadable {
             let refusal = refusal(&recipe.data, &extracted.unreadable);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fidelis_edm2::device;
-use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
+use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe, Watch};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
@@ -48,7 +48,8 @@ impl Engine for Edm2Engine {
     fn generate(&mut self, spec: &RunSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let generator = self.load(spec)?;
         generator.set_micro_batch(work.micro_batch as usize);
-        let generated = generator.generate(work.seeds, &|| work.cancel.is_set()).map_err(classed)?;
+        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let generated = generator.generate_watched(work.seeds, &watch).map_err(classed)?;
         Ok(chunk_output(generated))
     }
 }
