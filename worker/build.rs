@@ -1,5 +1,7 @@
 //! Gives the worker its run path to libtorch; a dependency's link arguments do not reach a binary.
 
+#![allow(clippy::disallowed_macros, reason = "cargo reads it")]
+
 use std::env;
 use std::path::Path;
 

@@ -5,15 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fidelis_contract::manifest::Manifest;
-use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_contract::{
+    manifest::Manifest,
+    outcome::{Class, Outcome},
+};
 use fidelis_fleet::store::Store;
 use fidelis_formats::atomic;
 use serde_json::{Map, Value, json};
 
 use crate::{
     reduce::{ReduceError, Reduced, contact_sheet},
-    report::{Report, RunResult, html},
+    report::{DetectorResult, Report, RunResult, html},
 };
 
 /// Runs that were compared, and where that is to be seen.
@@ -23,7 +25,7 @@ pub struct Comparison {
     pub runs: Vec<RunResult>,
     /// `report.html`.
     pub report: PathBuf,
-    /// `sheet.png`; `None` when a run kept no images.
+    /// `sheet.png`; `None` when a run kept no images, or no seed is in all runs.
     pub sheet: Option<PathBuf>,
 }
 
@@ -75,25 +77,75 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, CompareError>
 }
 
 impl Comparison {
-    /// What scripts read: per run its distances with their errors, speed and guidance, and what they share.
+    /// What scripts read: for each run its facts and, by detector, its distances, with the number of images of each.
     pub fn summary(&self) -> Value {
-        let mut summary = Map::new();
-        for run in &self.runs {
-            let mut entry = Map::new();
-            for detector in run.detectors.values() {
-                entry.insert(detector.metric.clone(), json!(detector.value));
-                entry.insert(format!("{}_sd", detector.metric), json!(detector.sd));
-            }
-            entry.insert("images_per_s".into(), json!(run.timing.images_per_s));
-            entry.insert("guidance".into(), json!(run.guidance));
-            summary.insert(run.name.clone(), Value::Object(entry));
-        }
-        let floor =
-            self.runs.iter().flat_map(|run| run.detectors.values()).find_map(|detector| detector.floor);
-        summary.insert("floor".into(), json!(floor));
-        summary.insert("num_images".into(), json!(self.runs.iter().map(|run| run.num_images).min()));
-        summary.insert("sheet".into(), json!(self.sheet));
-        summary.insert("report".into(), json!(self.report));
-        Value::Object(summary)
+        let runs: Map<String, Value> = self.runs.iter().map(|run| (run.name.clone(), entry(run))).collect();
+        json!({ "runs": runs, "sheet": self.sheet, "report": self.report })
     }
+
+    /// The last line for people and their scripts: where each run has one detector at most, its distance stands with the
+    /// run, and what all runs share beside them; else it is the [`summary`](Self::summary).
+    pub fn last_line(&self) -> Value {
+        if self.runs.iter().any(|run| run.detectors.len() > 1) {
+            return self.summary();
+        }
+        let floors = self.runs.iter().map(floor).filter(|floor| !floor.is_null());
+        let (floor, num_images) = (shared(floors), shared(self.runs.iter().map(|run| json!(run.num_images))));
+        let mut line = Map::new();
+        for run in &self.runs {
+            let mut entry = plain_entry(run);
+            if num_images.is_null() {
+                entry.insert("num_images".into(), json!(run.num_images));
+            }
+            if floor.is_null() {
+                entry.insert("floor".into(), self::floor(run));
+            }
+            line.insert(run.name.clone(), entry.into());
+        }
+        line.insert("floor".into(), floor);
+        line.insert("num_images".into(), num_images);
+        line.insert("sheet".into(), json!(self.sheet));
+        line.insert("report".into(), json!(self.report));
+        line.into()
+    }
+}
+
+fn entry(run: &RunResult) -> Value {
+    let RunResult { num_images, guidance, timing, .. } = run;
+    let mut entry = Map::new();
+    entry.insert("num_images".into(), json!(num_images));
+    entry.insert("guidance".into(), json!(guidance));
+    entry.insert("images_per_s".into(), json!(timing.images_per_s));
+    entry.insert("device_seconds".into(), json!(timing.device_seconds));
+    for (name, detector) in &run.detectors {
+        let mut figures = distance(detector);
+        figures.insert("num_images".into(), json!(num_images));
+        figures.insert("reference_images".into(), json!(detector.reference_images));
+        figures.insert("floor".into(), json!(detector.floor));
+        figures.insert("floor_images".into(), json!(detector.floor_images));
+        entry.insert(name.clone(), figures.into());
+    }
+    entry.into()
+}
+
+fn plain_entry(run: &RunResult) -> Map<String, Value> {
+    let mut entry = run.detectors.values().next().map(distance).unwrap_or_default();
+    entry.insert("images_per_s".into(), json!(run.timing.images_per_s));
+    entry.insert("guidance".into(), json!(run.guidance));
+    entry
+}
+
+fn distance(detector: &DetectorResult) -> Map<String, Value> {
+    let sd = (format!("{}_sd", detector.metric), json!(detector.sd));
+    Map::from_iter([(detector.metric.clone(), json!(detector.value)), sd])
+}
+
+fn floor(run: &RunResult) -> Value {
+    json!(run.detectors.values().next().and_then(|detector| detector.floor))
+}
+
+/// The one value that all have, or null.
+fn shared(mut values: impl Iterator<Item = Value>) -> Value {
+    let first = values.next().unwrap_or_default();
+    if values.all(|value| value == first) { first } else { Value::Null }
 }

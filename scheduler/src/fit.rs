@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use fidelis_contract::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, LocalSpec};
 use fidelis_formats::{
-    FileError, FormatError,
+    FileError,
     net::{self, Encoder, Mismatch, NetConfig, check_pair},
-    stats,
 };
+
+use crate::evaluate::{self, EvaluateError};
 
 /// Files that make no run together. None of these is worth a retry.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +38,13 @@ pub enum FitError {
     /// Latents that nothing turns into pixels.
     #[error("spec field `encoder`: {0}")]
     Encoder(&'static str),
-    /// Statistics that cannot be read.
-    #[error("spec field `{field}`: `{}`: {source}", path.display())]
+    /// Statistics that cannot be read, are none, or are of another detector.
+    #[error("spec field `{field}`: {source}")]
     Statistics {
         /// Dotted.
         field: String,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: FormatError,
+        /// What is wrong with them.
+        source: EvaluateError,
     },
     /// Statistics of another detector.
     #[error(
@@ -129,18 +128,18 @@ fn check_encoder(spec: &LocalSpec, net: &NetConfig) -> Result<(), FitError> {
 }
 
 fn check_statistics(detector: &DetectorSpec, field: String, path: &Path) -> Result<(), FitError> {
-    let read = stats::read(path).and_then(|bytes| stats::decode(&bytes, Some(&detector.name)));
-    let path = path.to_owned();
-    let statistics = match read {
+    let statistics = match evaluate::load(path, Some(&detector.name)) {
         Ok(statistics) => statistics,
-        Err(source) => return Err(FitError::Statistics { field, path, source }),
+        Err(source) => return Err(FitError::Statistics { field, source }),
     };
-    match (num_features(&detector.name), statistics.dim()) {
-        (Some(expected), found) if expected != found => {
-            Err(FitError::Width { field, path, detector: detector.name.clone(), found, expected })
-        }
-        _ => Ok(()),
+    if let (Some(expected), found) = (num_features(&detector.name), statistics.dim())
+        && expected != found
+    {
+        let (path, detector) = (path.to_owned(), detector.name.clone());
+        return Err(FitError::Width { field, path, detector, found, expected });
     }
+    let checked = evaluate::check(path, &statistics, Some(&detector.name));
+    checked.map(drop).map_err(|source| FitError::Statistics { field, source })
 }
 
 /// D of the detectors that are known by name.

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod comparison;
 pub mod dataset;
+pub mod destination;
 pub mod evaluate;
 pub mod fit;
 pub mod fleet;
@@ -15,5 +16,6 @@ pub mod namesake;
 pub mod reduce;
 pub mod report;
 pub mod submit;
+pub mod subset;
 pub mod verify;
 pub mod watch;

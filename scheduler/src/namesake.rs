@@ -39,8 +39,7 @@ impl Namesake {
 pub async fn find(store: &Store, spec: &ResolvedSpec) -> Result<Option<Namesake>, StoreError> {
     let ours = spec.run_id();
     let folders = store.folder(&keys::runs_prefix(&spec.name)).await?.folders;
-    let runs =
-        folders.iter().filter_map(|folder| folder.strip_prefix("runs/")?.trim_end_matches('/').parse().ok());
+    let runs = folders.iter().filter_map(|folder| keys::parse_run_folder(folder));
     let runs: Vec<RunId> = runs.filter(|run: &RunId| run.name() == spec.name).collect();
     if runs.contains(&ours) {
         return Ok(None);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use fidelis::metrics::{
-    FeatureChunk, Fold, Folded, Frechet, Gaussian, MetricError, Moments, RowNames, jackknife,
+    FeatureChunk, Fold, Folded, Frechet, Gaussian, MetricError, Moments, RowNames, frechet::FrechetError,
+    jackknife,
 };
 use fidelis_formats::stats::{Statistics, npz};
 use proptest::prelude::*;
@@ -78,6 +79,108 @@ fn distances_are_the_golden_ones() {
         assert!((value / expected - 1.0).abs() < 1e-9, "{value} against {expected}");
     }
     assert!(few.distance(&reference).unwrap().rank_deficient);
+}
+
+/// A covariance with other eigenvalues than it has: the least of them.
+fn with_least(statistics: &Statistics, share: f64) -> Statistics {
+    let dim = statistics.mu.len();
+    // A rotation of diag(1, …, 1, share) that leaves no zero anywhere: I − (1 − share)·uuᵀ for a unit u.
+    let u: Vec<f64> = (0..dim)
+        .map(|i| (1.0 + i as f64) / ((dim * (dim + 1) * (2 * dim + 1)) as f64 / 6.0).sqrt())
+        .collect();
+    let entry = |i: usize, j: usize| if i == j { 1.0 } else { 0.0 } - (1.0 - share) * u[i] * u[j];
+    let sigma = (0..dim * dim).map(|k| entry(k / dim, k % dim)).collect();
+    Statistics { sigma, ..statistics.clone() }
+}
+
+#[test]
+fn a_sigma_that_is_no_covariance_is_refused_with_its_eigenvalues() {
+    let (statistics, reference) = reference();
+    for num_images in [0, 700, 40] {
+        let of = |share| Statistics { num_images, ..with_least(&statistics, share) };
+        for (share, likely) in [(-0.5, "another matrix"), (-2e-4, "too low a precision")] {
+            let error = Gaussian::new(&of(share)).unwrap_err();
+            let FrechetError::Indefinite { least, largest, .. } = error else { panic!("{error}") };
+            assert!(close(least, share, 1e-9) && close(largest, 1.0, 1e-9), "{error}");
+            let line = error.to_string();
+            assert!(line.contains("not positive semi-definite") && line.contains(likely), "{line}");
+        }
+        // Sums in single precision leave such: taken, and the mass is told.
+        for share in [-9e-5, -1e-6] {
+            let rounded = Gaussian::new(&of(share)).unwrap();
+            let distance = rounded.distance(&reference).unwrap();
+            assert!(close(distance.sigma_clipped_mass, -share, 1e-9), "{distance:?}");
+            let clipped = Gaussian::new(&of(0.0)).unwrap().distance(&reference).unwrap();
+            assert!(close(distance.value, clipped.value, 1e-9), "{distance:?} and {clipped:?}");
+            let same = rounded.distance(&rounded).unwrap();
+            assert!(same.value < 1e-9 && same.rank_deficient, "{same:?}");
+        }
+    }
+    // Of negative variance, of nothing but negative eigenvalues, and of none but zeros.
+    let diagonal = |first: f64, rest: f64| {
+        let sigma = (0..9)
+            .map(|k| {
+                if k == 0 {
+                    first
+                } else if k % 4 == 0 {
+                    rest
+                } else {
+                    0.0
+                }
+            })
+            .collect();
+        Gaussian::new(&Statistics { mu: vec![0.0; 3], sigma, num_images: 0, detector: None })
+    };
+    assert!(matches!(diagonal(-1.0, 1.0), Err(FrechetError::Indefinite { .. })));
+    assert!(matches!(diagonal(-1.0, -1.0), Err(FrechetError::Indefinite { .. })));
+    assert!(matches!(diagonal(-1e-300, 0.0), Err(FrechetError::Indefinite { .. })));
+    assert_eq!(diagonal(0.0, 0.0).unwrap().distance(&diagonal(0.0, 0.0).unwrap()).unwrap().value, 0.0);
+    assert_eq!(diagonal(-1e-9, 1.0).unwrap().distance(&diagonal(0.0, 1.0).unwrap()).unwrap().value, 0.0);
+}
+
+/// A count of images that is too small for the rank that sigma has must not cut the rank.
+#[test]
+fn a_count_that_is_wrong_changes_no_distance() {
+    let (values, dim) = features("f1");
+    let whole = Moments::of(&values, dim).unwrap().statistics().unwrap();
+    let miscounted = Gaussian::new(&Statistics { num_images: 12, ..whole }).unwrap();
+    let distance = miscounted.distance(&reference().1).unwrap();
+    assert!(close(distance.value, golden("fid_f1_vs_f2"), 1e-9), "{distance:?}");
+}
+
+#[test]
+fn what_is_no_distance_is_never_told() {
+    let of = |mu: f64| Statistics { mu: vec![mu], sigma: vec![1.0], num_images: 0, detector: None };
+    let (low, high) = (Gaussian::new(&of(-1e200)).unwrap(), Gaussian::new(&of(1e200)).unwrap());
+    let error = low.distance(&high).unwrap_err();
+    assert!(
+        matches!(error, FrechetError::NoDistance { .. }) && error.to_string().contains("`inf`"),
+        "{error}"
+    );
+    for (mu, sigma) in [(f64::NAN, 1.0), (0.0, f64::INFINITY)] {
+        let broken = Statistics { sigma: vec![sigma], ..of(mu) };
+        assert!(Gaussian::new(&broken).unwrap_err().to_string().contains("an infinity or a NaN"));
+    }
+    let skewed =
+        Statistics { mu: vec![0.0; 2], sigma: vec![1.0, 0.1, 0.2, 1.0], num_images: 0, detector: None };
+    assert!(Gaussian::new(&skewed).unwrap_err().to_string().contains("not symmetric"));
+}
+
+/// Features of a reference that is too small are told of too.
+#[test]
+fn either_side_may_be_rank_deficient() {
+    let (values, dim) = features("f1");
+    let (few, (_, reference)) = (gaussian(&values[..40 * dim], dim), reference());
+    assert!(few.distance(&reference).unwrap().rank_deficient);
+    assert!(reference.distance(&few).unwrap().rank_deficient);
+}
+
+/// Float64 features are folded as they are.
+#[test]
+fn double_precision_is_kept() {
+    let wide = [1.0 + 1e-12, 1.0, 1.0 - 1e-12, 1.0];
+    let statistics = Moments::of(&wide, 1).unwrap().statistics().unwrap();
+    assert!(close(statistics.sigma[0] * 1e24, 2.0 / 3.0, 1e-3), "{statistics:?}");
 }
 
 /// Features that are constant leave a covariance that Cholesky must not be trusted with.

@@ -5,16 +5,8 @@ use std::path::Path;
 use fidelis::evaluate::load;
 use fidelis::local::S3Server;
 use fidelis::metrics::{Gaussian, Moments};
-use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce};
-use fidelis::report::RunResult;
-use fidelis_contract::ids::Digest;
-use fidelis_contract::kind::Kind;
-use fidelis_contract::payload::{ChunkObject, Dtype, Tensor};
-use fidelis_contract::plan::{Chunk, Plan};
-use fidelis_contract::receipt::{Receipt, StoredObject, VERSION};
-use fidelis_contract::spec::RunSpec;
-use fidelis_contract::{exit, keys};
-use fidelis_fleet::store::Store;
+use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce, reduce_made};
+use fidelis::report::{Making, RunResult};
 use fidelis_formats::stats::npz;
 
 const DIM: usize = 6;
@@ -134,10 +126,10 @@ async fn a_run_becomes_its_result() {
     assert!(result.floor.unwrap() < 0.05 && !result.rank_deficient, "{result:?}");
     assert_eq!((result.metric.as_str(), result.blocks), ("fd", 10));
     assert_eq!((result.floor_images, result.reference_images), (Some(500), Some(1000)));
-    // Eight chunks of 32, 2 s each: worker-0 made 128 images in 8 s, worker-1 made 102.
+    // Eight chunks of 32, 2 s each, and nobody who looked at the clock.
     let timing = reduced.result.timing;
     assert_eq!((timing.workers, timing.device_seconds), (2, 16.0));
-    assert_eq!(timing.images_per_s, 128.0 / 8.0 + 102.0 / 8.0);
+    assert_eq!(timing.images_per_s, None);
 
     let stored = store.get(&keys::stats(&run, "fashion-cnn")).await.unwrap().unwrap();
     assert_eq!(npz::decode(&stored).unwrap().num_images, NUM_IMAGES);
@@ -155,6 +147,16 @@ async fn a_run_becomes_its_result() {
     assert_eq!(again.result, reduced.result);
     assert_eq!(store.get(&keys::stats(&run, "fashion-cnn")).await.unwrap().unwrap(), stored);
     assert_eq!(store.get(&keys::result(&run)).await.unwrap().unwrap(), json);
+}
+
+/// The rate is of the command that made images; one that found them all keeps it.
+#[tokio::test]
+async fn the_rate_is_what_the_maker_saw_and_stays() {
+    let Fixture { store, spec, .. } = &fixture(0).await;
+    let making = Making { num_images: 200, seconds: 10.0 };
+    let made = reduce_made(store, spec, Some(making)).await.unwrap().result;
+    assert_eq!((made.timing.images_per_s, made.timing.device_seconds), (Some(20.0), 16.0));
+    assert_eq!(reduce(store, spec).await.unwrap().result, made);
 }
 
 #[tokio::test]

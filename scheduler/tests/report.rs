@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use fidelis::report::sheet::{self, Picker, Picture, SheetError};
-use fidelis::report::{DetectorResult, Provenance, Report, RunResult, Timing, html, markdown, terminal};
-use fidelis_contract::ids::Digest;
-use fidelis_contract::spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec};
+use fidelis::report::{
+    DetectorResult, Making, Provenance, Report, RunResult, Timing, html, markdown, terminal,
+};
+use fidelis_contract::{
+    ids::Digest,
+    spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec},
+};
 
 fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
     let distance = DetectorResult {
@@ -14,6 +18,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
         sd: Some(sd),
         blocks: 10,
         clipped_mass: Some(0.0),
+        sigma_clipped_mass: None,
         rank_deficient: false,
         floor: Some(1.125),
         floor_images: Some(10_000),
@@ -31,7 +36,8 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
         other_micro_batch: Vec::new(),
         detectors: [("fashion-cnn".to_owned(), distance)].into(),
         timing: Timing {
-            images_per_s: if guided { 21.04 } else { 41.26 },
+            images_per_s: Some(if guided { 21.04 } else { 41.26 }),
+            making: None,
             device_seconds: 95.06,
             workers: 1,
         },
@@ -61,25 +67,27 @@ fn pair() -> Vec<RunResult> {
     vec![run("unguided", 1.0, 23.0249, 0.3149), run("guided", 1.4, 14.9012, 0.2512)]
 }
 
-const NOTES: [&str; 4] = [
+const NOTES: [&str; 5] = [
     "Lower is better. A Fréchet distance estimated from 2,000 images is biased upward: with more images the same net \
      measures lower. Compare only runs with the same number of images.",
     "± is one standard error (sd), from leaving out each of 10 contiguous blocks of seeds in turn. It says how far \
      other seeds of the same nets would scatter; it holds neither the bias above nor the spread between nets trained \
      anew.",
     "The floor is the distance of 10,000 held-out real images to the same reference: about what perfect samples would \
-     measure at that number of images.",
+     measure at that number of images. With the fewer images of a run, even perfect samples would measure more.",
     "FD is the Fréchet distance between features of the detector `fashion-cnn`. It is not FID: distances of different \
      detectors have different units and cannot be compared.",
+    "images/s is by the clock on the wall, from submission to the last image stored, in the command that last made any. \
+     Device time is what all workers spent on chunks, added up.",
 ];
 
 #[test]
 fn the_terminals_table() {
     let text = terminal(&pair());
     let table = "\
-run        guidance   images   FD (fashion-cnn)   floor   images/s   device time   workers
-unguided          1    2,000       23.02 ± 0.31    1.12       41.3    1 min 35 s         1
-guided          1.4    2,000       14.90 ± 0.25    1.12       21.0    1 min 35 s         1
+run        guidance   images   FD (fashion-cnn)   floor (images)   images/s   device time   workers
+unguided          1    2,000       23.02 ± 0.31    1.12 (10,000)       41.3    1 min 35 s         1
+guided          1.4    2,000       14.90 ± 0.25    1.12 (10,000)       21.0    1 min 35 s         1
 ";
     assert!(text.starts_with(table), "{text}");
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -93,10 +101,10 @@ fn the_markdown_for_a_pull_request() {
     let expected = format!(
         "# unguided and guided
 
-| run | guidance | images | FD (fashion-cnn) | floor | images/s | device time | workers |
+| run | guidance | images | FD (fashion-cnn) | floor (images) | images/s | device time | workers |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| unguided | 1 | 2,000 | 23.02 ± 0.31 | 1.12 | 41.3 | 1 min 35 s | 1 |
-| guided | 1.4 | 2,000 | 14.90 ± 0.25 | 1.12 | 21.0 | 1 min 35 s | 1 |
+| unguided | 1 | 2,000 | 23.02 ± 0.31 | 1.12 (10,000) | 41.3 | 1 min 35 s | 1 |
+| guided | 1.4 | 2,000 | 14.90 ± 0.25 | 1.12 (10,000) | 21.0 | 1 min 35 s | 1 |
 
 {notes}
 
@@ -174,7 +182,7 @@ fn the_page_stands_alone() {
         "data:image/png;base64,iVBOR",
         "class=\"whisker\"",
         "class=\"floor\"",
-        "floor 1.12",
+        "floor 1.12 (10,000)",
     ] {
         assert!(page.contains(wanted), "{wanted}");
     }
@@ -193,6 +201,12 @@ fn runs_that_cannot_be_compared_say_so() {
     let mut runs = pair();
     runs[0].provenance.reference_sha256.clear();
     assert!(terminal(&runs).contains("different references"));
+    assert!(!html(&Report { runs, sheet: None }).contains("lowest"));
+    let mut runs = pair();
+    runs[1].provenance.seeds = "2000-3999".parse().unwrap();
+    assert!(terminal(&runs).contains("no seed in common"));
+    runs[1].provenance.seeds = "1990-3989".parse().unwrap();
+    assert!(!terminal(&runs).contains("no seed in common"));
     let twins = vec![run("same", 1.0, 2.0, 0.1), run("same", 1.0, 2.0, 0.1)];
     assert!(markdown(&twins).starts_with("# same-0123456789abcdef and same-0123456789abcdef\n"));
 }
@@ -207,15 +221,18 @@ fn quoting(name: &str, published: Option<f64>) -> RunResult {
 fn a_published_figure_stands_beside_the_distance() {
     let runs = vec![quoting("preset", Some(1.3)), quoting("own", None)];
     let table = "\
-run      guidance   images   FD (fashion-cnn)   floor   published   images/s   device time   workers
-preset          1    2,000    1.3610 ± 0.0040    1.12        1.30       41.3    1 min 35 s         1
-own             1    2,000    1.3610 ± 0.0040    1.12           –       41.3    1 min 35 s         1
+run      guidance   images   FD (fashion-cnn)   floor (images)   published   images/s   device time   workers
+preset          1    2,000    1.3610 ± 0.0040    1.12 (10,000)        1.30       41.3    1 min 35 s         1
+own             1    2,000    1.3610 ± 0.0040    1.12 (10,000)           –       41.3    1 min 35 s         1
 ";
     let text = terminal(&runs);
     assert!(text.starts_with(table), "{text}");
     assert!(text.contains("Published is the figure that the spec quotes"), "{text}");
     let text = markdown(&runs);
-    assert!(text.contains("| floor | published |") && text.contains("| 1.12 | 1.30 |"), "{text}");
+    assert!(
+        text.contains("| floor (images) | published |") && text.contains("| 1.12 (10,000) | 1.30 |"),
+        "{text}"
+    );
     let json = String::from_utf8(runs[0].to_json().unwrap()).unwrap();
     assert!(json.contains("\"published\": 1.3"), "{json}");
     let page = html(&Report { runs: runs.clone(), sheet: None });
@@ -224,6 +241,32 @@ own             1    2,000    1.3610 ± 0.0040    1.12           –       41.3 
     );
     assert!(page.contains("FD · fashion-cnn · published 1.30"), "one run alone has no table, but a card");
     assert!(!terminal(&runs[1..]).contains("ublished"), "nothing to quote");
+}
+
+/// Floors of two numbers of images stand in one chart and one caption, each with its own.
+#[test]
+fn floors_keep_their_numbers_of_images() {
+    let mut runs = pair();
+    let result = runs[1].detectors.get_mut("fashion-cnn").unwrap();
+    (result.floor, result.floor_images) = (Some(2.5), Some(2000));
+    let page = html(&Report { runs: runs.clone(), sheet: None });
+    assert_eq!(page.matches("class=\"floor\"").count(), 2);
+    assert!(page.contains(">floor 1.12 (10,000)<") && page.contains(">2.50 (2,000)<"));
+    assert!(terminal(&runs).contains("distance of 2,000 or 10,000 held-out real"), "{}", terminal(&runs));
+    runs[1].detectors.get_mut("fashion-cnn").unwrap().floor_images = None;
+    assert!(terminal(&runs).contains("2.50 (?)"));
+}
+
+/// A rate of earlier versions was the sum of the workers' own: it is read, and no claim is made of it.
+#[test]
+fn a_run_that_nobody_saw_being_made_has_no_rate() {
+    let mut runs = vec![run("reported", 1.0, 23.0, 0.3)];
+    runs[0].timing = Timing::of([], None);
+    let text = terminal(&runs);
+    assert!(text.lines().nth(1).unwrap().contains("–") && !text.contains("clock on the wall"), "{text}");
+    let making = Some(Making { num_images: 2000, seconds: 100.0 });
+    assert_eq!(Timing::of([], making).images_per_s, Some(20.0));
+    assert_eq!(Timing::of([], Some(Making { num_images: 0, seconds: 0.1 })).images_per_s, None);
 }
 
 /// Results of earlier versions know no figure.
@@ -241,7 +284,7 @@ fn an_unmeasured_run_has_dashes() {
     let result = run.detectors.get_mut("fashion-cnn").unwrap();
     *result = DetectorResult { value: None, sd: None, floor: None, rank_deficient: true, ..result.clone() };
     let text = terminal(&[run]);
-    assert!(text.lines().nth(1).unwrap().contains(" – *       –"), "{text}");
+    assert!(text.lines().nth(1).unwrap().contains(" – *                –"), "{text}");
     assert!(text.contains("rank-deficient"));
 }
 

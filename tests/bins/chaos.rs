@@ -1,5 +1,7 @@
 //! `make chaos SEED=… MINUTES=…`: seed after seed until the time is over, or the one seed without `MINUTES`.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

@@ -2,19 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use fidelis::cli::{Cli, init_logs};
-use fidelis_tests::hook;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    hook::install();
-    init_logs();
-    match Cli::parse().run().await {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            eprintln!("fidelis: {failure}");
-            ExitCode::from(failure.code)
-        }
-    }
+    fidelis_tests::hook::install();
+    fidelis::cli::main().await
 }

@@ -2,19 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use fidelis_tests::hook;
-use fidelis_worker::{cli::Cli, logs};
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    hook::install();
-    logs::init();
-    match Cli::parse().run().await {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            eprintln!("fidelis-worker: {failure}");
-            ExitCode::from(failure.code)
-        }
-    }
+    fidelis_tests::hook::install();
+    fidelis_worker::cli::main().await
 }

@@ -45,7 +45,8 @@ fn run<S: AsRef<std::ffi::OsStr> + std::fmt::Debug>(name: &str, args: &[S]) -> R
 fn distance(features: &Path, reference: &Path) -> Result<f64> {
     let args = ["metrics", "--features", &text(features), "--ref", &text(reference), "--json"];
     let found: Value = serde_json::from_str(&run("fidelis", &args)?.stdout)?;
-    found["fid"].as_f64().context("no distance")
+    let found = found.get("fd").context("no distance of a detector that is not Inception")?;
+    found.as_f64().or(found["value"].as_f64()).context("no distance")
 }
 
 /// I3 for datasets: two workers of a fleet and one machine of its own give the same bits, and so do features that
@@ -123,6 +124,9 @@ fn unreadable_images_are_named_counted_and_fatal_unless_allowed() -> Result<()> 
     let dest = root.path().join("stats.npz");
     let refused = Outcome::of("fidelis", &ref_args(&images, &dest, &[]), &[])?;
     assert_eq!(refused.code, Some(i32::from(exit::INCOMPLETE)), "{refused:#?}");
+    // The cause once, and nothing about a store that is gone with the command.
+    let told = refused.stderr.lines().filter(|line| line.contains("cannot be read")).count();
+    assert_eq!((told, refused.stderr.contains("fidelis retry")), (1, false), "{refused:#?}");
     let last = refused.stderr.lines().last().unwrap_or_default();
     for words in ["2 of the images", "`a/00007.png`", "`a/00011.png`", "--allow-unreadable"] {
         assert!(last.contains(words), "`{words}` is not in: {last}");
@@ -136,5 +140,123 @@ fn unreadable_images_are_named_counted_and_fatal_unless_allowed() -> Result<()> 
     let without = root.path().join("without.npz");
     run("fidelis", &ref_args(&images, &without, &[]))?;
     assert!(distance(&dest, &without)?.abs() < 1e-6);
+    Ok(())
+}
+
+/// Two detectors at once, against statistics and against images, over images that a seed chooses.
+#[test]
+fn several_detectors_score_a_subset_against_any_reference() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let images = folder_of_images(root.path())?;
+    let (first, second) = (text(&images.join("a")), text(&images.join("b")));
+    let cnn = text(&repository().join("demo/models/fashion-cnn.safetensors"));
+    let blocks = text(&repository().join("tests/fixtures/block-means.pt"));
+    let train = text(&repository().join("demo/refs/fashion-train.npz"));
+    let detectors =
+        ["--detector", "fashion-cnn", "--weights", &cnn, "--detector", "blocks", "--weights", &blocks];
+    let references = ["--ref", &train, "--ref", &first];
+    let subset = ["--num", "150", "--seed", "3"];
+    let calc = |more: &[&str]| -> Result<Value> {
+        let args = [&["calc", "--images", &second, "--json"], &detectors[..], &references, more].concat();
+        Ok(serde_json::from_str(run("fidelis", &args)?.stdout.lines().last().context("nothing on stdout")?)?)
+    };
+    let found = calc(&subset)?;
+    assert_eq!(found["num_images"], 150);
+    assert_eq!(calc(&subset)?["run"], found["run"], "the same seed is the same run");
+    assert_ne!(calc(&["--num", "150", "--seed", "4"])?["run"], found["run"]);
+
+    // The same by hand.
+    let distance_of = |name: &str, weights: &str, reference: &str| -> Result<f64> {
+        let dest = |part: &str| text(&root.path().join(format!("{name}-{part}.npz")));
+        let make = |data: &str, dest: &str, more: &[&str]| {
+            let args = ["ref", "--data", data, "--detector", name, "--weights", weights, "--dest", dest];
+            run("fidelis", &[&args[..], more].concat())
+        };
+        make(&second, &dest("images"), &subset)?;
+        let mut reference = reference.to_owned();
+        if Path::new(&reference).is_dir() {
+            make(&reference, &dest("ref"), &[])?;
+            reference = dest("ref");
+        }
+        distance(Path::new(&dest("images")), Path::new(&reference))
+    };
+    for (name, weights, reference) in [("fashion-cnn", &cnn, &train), ("blocks", &blocks, &first)] {
+        let expected = distance_of(name, weights, reference)?;
+        let value = found["detectors"][name]["value"].as_f64().context("no value")?;
+        assert!(expected > 0.0 && value == expected, "{name}: {value} and {expected}");
+    }
+    // Features are a reference too.
+    let features = text(&root.path().join("features.safetensors"));
+    let extract =
+        ["features", "--images", &first, "--detector", "blocks", "--weights", &blocks, "--out", &features];
+    run("fidelis-worker", &extract)?;
+    let args = [
+        "calc",
+        "--images",
+        &second,
+        "--json",
+        "--ref",
+        &features,
+        "--detector",
+        "blocks",
+        "--weights",
+        &blocks,
+    ];
+    let outcome = run("fidelis", &[&args[..], &subset].concat())?;
+    let again: Value = serde_json::from_str(outcome.stdout.lines().last().context("nothing on stdout")?)?;
+    assert_eq!(again["detectors"]["blocks"]["value"], found["detectors"]["blocks"]["value"]);
+    Ok(())
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_before_the_first_image() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let images = text(&folder_of_images(root.path())?);
+    let train = text(&repository().join("demo/refs/fashion-train.npz"));
+    let calc = ["calc", "--images", &images, "--ref", &train];
+    let dest = |name: &str| text(&root.path().join(name));
+    for (args, words) in [
+        (with_detector(&[&calc[..], &["--detector", "dinov2"]].concat()), "give each detector its weights"),
+        (with_detector(&[&calc[..], &["--num", "301"]].concat()), "`--num 301` of `300` images"),
+        (with_detector(&[&calc[..], &["--ref", &train]].concat()), "`2` of `--ref` for `1` detectors"),
+        (ref_args(Path::new(&images), Path::new(&dest("x.pkl")), &[]), "not for `fashion-cnn`"),
+        (ref_args(Path::new(&images), Path::new(&dest("x.csv")), &[]), "as `.npz`, or as `.pkl`"),
+    ] {
+        let outcome = Outcome::of("fidelis", &args, &[])?;
+        assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
+        assert!(outcome.error_line().contains(words), "{outcome:#?}");
+    }
+    Ok(())
+}
+
+/// A clone without git-lfs, for one: nothing is left to score.
+#[test]
+fn a_dataset_of_which_nothing_can_be_read_is_said_to_be_that() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let images = root.path().join("images");
+    std::fs::create_dir(&images)?;
+    for name in ["1.png", "2.png", "3.png"] {
+        std::fs::write(images.join(name), "version https://git-lfs.github.com/spec/v1\n")?;
+    }
+    let train = text(&repository().join("demo/refs/fashion-train.npz"));
+    let args = with_detector(&["calc", "--images", &text(&images), "--ref", &train, "--allow-unreadable"]);
+    let outcome = Outcome::of("fidelis", &args, &[])?;
+    assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
+    let last = outcome.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("none of the `3` images can be read") && last.contains("`1.png`"), "{last}");
+    Ok(())
+}
+
+/// Where results are is told as people can open it, and only where they stay.
+#[test]
+fn addresses_that_are_told_exist() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let (images, dest, work) =
+        (folder_of_images(root.path())?, root.path().join("s.npz"), root.path().join("work"));
+    let kept = run("fidelis", &ref_args(&images, &dest, &["--work", &text(&work)]))?;
+    let report = kept.stderr.lines().find_map(|line| line.split("report at ").nth(1)).context("no report")?;
+    assert!(Path::new(report).is_file(), "{report}");
+    let passing = run("fidelis", &ref_args(&images, &dest, &[]))?;
+    assert!(!passing.stderr.contains("report at") && !passing.stderr.contains("s3://"), "{passing:#?}");
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! End to end: real servers, real workers with the demo's nets, real signals.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 mod bad_input;
+mod comparisons;
 mod datasets;
 mod demo;
 mod faults;
 mod house;
 mod nets;
 mod operations;
+mod output;
 mod published;
 mod security;
+mod targets;

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_contract::exit;
-use fidelis_contract::ids::RunId;
-use fidelis_contract::keys;
-use fidelis_contract::kind::Kind;
+use fidelis_contract::{exit, ids::RunId, keys, kind::Kind};
 use fidelis_fleet::queue::{Failure, Queue, QueueSettings};
 use fidelis_tests::{Fleet, Outcome, Process};
 use serde_json::Value;

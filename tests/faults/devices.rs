@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use fidelis_contract::exit;
-use fidelis_contract::ids::ChunkIndex;
-use fidelis_contract::receipt::Receipt;
+use fidelis_contract::{exit, ids::ChunkIndex, receipt::Receipt};
 use fidelis_tests::Process;
 use fidelis_tests::lab::{Allowed, Facts, Lab, LabSpec, check_invariants};
 

@@ -1,8 +1,8 @@
 //! Chunks that harm whoever takes them: given up after three attempts, with the cause, while the rest goes on.
 
 use anyhow::Result;
-use fidelis_contract::exit;
-use fidelis_fleet::queue::DeadChunk;
+use fidelis_contract::{dead::DeadChunk, exit};
+use fidelis_fleet::queue::XDEAD;
 use fidelis_tests::Process;
 use fidelis_tests::lab::{Allowed, Lab, LabSpec, WorkerPlan, check_incomplete, check_invariants};
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use fidelis_contract::exit;
-use fidelis_contract::ids::Digest;
-use fidelis_contract::spec::FileRef;
-use fidelis_fleet::files::{FileError, FileSettings, Files, Located};
-use fidelis_fleet::retry::Backoff;
-use fidelis_fleet::store::StoreConfig;
+use fidelis_contract::{exit, ids::Digest, spec::FileRef};
+use fidelis_fleet::{
+    files::{FileError, FileSettings, Files, Located},
+    retry::Backoff,
+    store::StoreConfig,
+};
 use fidelis_tests::{HttpServer, Served};
 use tempfile::TempDir;
 

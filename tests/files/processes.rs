@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_contract::exit;
-use fidelis_contract::payload::{self, Tensor};
+use fidelis_contract::{
+    exit,
+    payload::{self, Tensor},
+};
 use fidelis_tests::{HttpServer, Outcome, Process, Served, binary, repository};
 
 const DETECTOR: &str = "fashion-cnn.safetensors";
@@ -129,7 +131,58 @@ async fn metrics_takes_addresses() -> Result<()> {
         ensure!(outcome.code == Some(0), "{outcome:#?}");
         found.push(outcome.stdout);
     }
-    assert!(found[0].contains("fid") && found[0] == found[1], "{found:?}");
+    assert!(found[0].contains("\"fd\"") && found[0] == found[1], "{found:?}");
+    Ok(())
+}
+
+/// What a page or a pointer is called, it is called with the address that led to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_files_are_named_with_their_address() -> Result<()> {
+    let (server, folder) = (HttpServer::start().await?, tempfile::tempdir()?);
+    let put = |name: &str, bytes: &[u8]| {
+        server.put(name, Served { bytes: Arc::new(bytes.to_vec()), ..Served::default() })
+    };
+    let page = put("page.pkl", b"<!DOCTYPE html><title>Sign in</title>");
+    let pointer = put("pointer.pkl", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+    let gzip = put("net.pkl", b"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0\0\0");
+    let out = folder.path().join("out.safetensors").display().to_string();
+    let path = repository().join("demo/refs/fashion-test.npz").display().to_string();
+    for (name, args, address, words) in [
+        ("fidelis-worker", vec!["info", &page], &page, "is an HTML page"),
+        ("fidelis-worker", vec!["convert", &pointer, &out], &pointer, "is a Git LFS pointer"),
+        (
+            "fidelis-worker",
+            vec!["sample", "--net", &gzip, "--seeds", "0", "--out", &out],
+            &gzip,
+            "is a gzip file",
+        ),
+        ("fidelis", vec!["metrics", "--features", &path, "--ref", &pointer], &pointer, "git lfs pull"),
+    ] {
+        let (args, env): (Vec<String>, _) =
+            (args.into_iter().map(str::to_owned).collect(), cache(folder.path()));
+        let outcome = tokio::task::spawn_blocking(move || Outcome::of(name, &args, &env)).await??;
+        let line = outcome.error_line();
+        assert_eq!(outcome.code, Some(exit::USAGE.into()), "{line}");
+        assert!(line.contains(words) && line.contains(address.as_str()), "{line}");
+    }
+    Ok(())
+}
+
+/// What `sample` fetches, `info` and `convert` do too.
+#[tokio::test(flavor = "multi_thread")]
+async fn info_and_convert_take_addresses() -> Result<()> {
+    let (server, folder) = (HttpServer::start().await?, tempfile::tempdir()?);
+    let url = server.put("net.safetensors", model("fashion-net.safetensors")?);
+    let local = repository().join("demo/models/fashion-net.safetensors");
+    let told = worker(["info", &url].map(str::to_owned).to_vec(), cache(folder.path())).await?;
+    ensure!(told.code == Some(0), "{told:#?}");
+    assert!(told.stdout.contains(&url) && told.stdout.contains("kind            net"), "{}", told.stdout);
+    let out = folder.path().join("out.SafeTensors");
+    let args = ["convert", &url, &out.display().to_string()].map(str::to_owned);
+    let made = worker(args.to_vec(), cache(folder.path())).await?;
+    ensure!(made.code == Some(0), "{made:#?}");
+    let tensors = |path: &Path| Ok::<_, anyhow::Error>(fidelis_formats::net::read(path)?.tensors);
+    assert!(tensors(&out)? == tensors(&local)?);
     Ok(())
 }
 

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_contract::exit;
-use fidelis_contract::ids::Digest;
+use fidelis_contract::{exit, ids::Digest};
 use fidelis_tests::{Fleet, HttpServer, Outcome, Process, Served, repository};
 
 /// The demo's pair, with `{}` where its files are.

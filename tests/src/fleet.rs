@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fidelis::local::{RedisServer, S3Server};
-use fidelis_contract::ids::RunId;
-use fidelis_contract::keys;
-use fidelis_contract::manifest::Manifest;
-use fidelis_contract::receipt::Receipt;
+use fidelis_contract::{ids::RunId, keys, manifest::Manifest, receipt::Receipt};
 use fidelis_fleet::store::Store;
 use tempfile::TempDir;
 

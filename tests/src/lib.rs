@@ -1,6 +1,8 @@
 //! The harness of the end-to-end tests: a real redis-server, a real S3 server over TCP, real worker processes.
 //! Everything is on free ports or private sockets and ends with the value that holds it.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 pub mod chaos;
 pub mod fashion_mnist;
 mod fleet;

@@ -37,6 +37,24 @@ impl Outcome {
         })
     }
 
+    /// Runs `binary` with its stdout elsewhere; only what it says on stderr is kept.
+    pub fn with_stdout<S: AsRef<OsStr>>(stdout: impl Into<Stdio>, name: &str, args: &[S]) -> Result<Self> {
+        let mut command = command(name, args, &[])?;
+        let output = command.stdout(stdout).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(Self { code: output.status.code(), stdout: String::new(), stderr })
+    }
+
+    /// Runs `binary` with both of its outputs elsewhere; gives its exit code.
+    pub fn code_with_outputs<S: AsRef<OsStr>>(
+        outputs: [Stdio; 2],
+        name: &str,
+        args: &[S],
+    ) -> Result<Option<i32>> {
+        let [stdout, stderr] = outputs;
+        Ok(command(name, args, &[])?.stdout(stdout).stderr(stderr).status()?.code())
+    }
+
     /// The one line that the command had to say about its failure.
     pub fn error_line(&self) -> &str {
         let lines: Vec<&str> = self.stderr.lines().filter(|line| !line.trim().is_empty()).collect();

@@ -1,11 +1,11 @@
-//! SIGINT and SIGTERM as a question that a busy loop may ask.
+//! The signals that ask us to end, as a question that a busy loop may ask.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Context;
 use fidelis_contract::exit;
-use tokio::signal::unix::{SignalKind, signal};
+use fidelis_fleet::signals::Signals;
 
 /// Remembers the first signal that came.
 #[derive(Clone, Debug, Default)]
@@ -14,17 +14,10 @@ pub struct Interrupt(Arc<AtomicU8>);
 impl Interrupt {
     /// Starts to watch; needs a tokio runtime around it.
     pub fn watch() -> anyhow::Result<Self> {
-        let mut int = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
-        let mut term = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+        let mut signals = Signals::watch().context("cannot watch for signals")?;
         let seen = Self::default();
         let told = seen.0.clone();
-        tokio::spawn(async move {
-            let code = tokio::select! {
-                _ = int.recv() => exit::INTERRUPTED,
-                _ = term.recv() => exit::TERMINATED,
-            };
-            told.store(code, Ordering::Relaxed);
-        });
+        tokio::spawn(async move { told.store(signals.next().await, Ordering::Relaxed) });
         Ok(seen)
     }
 

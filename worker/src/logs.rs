@@ -6,6 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use fidelis_fleet::out;
 use tracing_subscriber::EnvFilter;
 
 /// Lines kept.
@@ -35,7 +36,7 @@ impl Write for Tee {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         keep(&String::from_utf8_lossy(bytes));
         // A closed stderr must not stop the work.
-        io::stderr().write_all(bytes).ok();
+        out::note(String::from_utf8_lossy(bytes).trim_end());
         Ok(bytes.len())
     }
 

@@ -7,12 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fidelis_contract::events::Event;
+use console::Term;
+use fidelis_contract::{dead::DeadChunk, events::Event};
+use fidelis_fleet::out;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
 /// Pause between lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+/// A chunk's death is told when the run goes on for longer than this; else it is the command's last word.
+const DEATH_AFTER: Duration = Duration::from_secs(5);
 
 /// Owner of everything drawn on stderr, so that log lines do not tear the bar.
 pub(super) static SCREEN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -25,6 +29,8 @@ pub struct Console {
     keeps_store: bool,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
+    /// Deaths that were not told yet, and since when.
+    deaths: Vec<(Instant, Event)>,
     /// Why chunks died, as far as it was told.
     causes: HashSet<String>,
 }
@@ -32,7 +38,8 @@ pub struct Console {
 impl Console {
     /// With `json`, every event is a line on stdout as well.
     pub fn new(json: bool) -> Self {
-        Self { json, keeps_store: true, bar: None, last_line: None, causes: HashSet::new() }
+        let (deaths, causes) = (Vec::new(), HashSet::new());
+        Self { json, keeps_store: true, bar: None, last_line: None, deaths, causes }
     }
 
     /// Of a command whose store goes with it: where reports lie in it is nobody's concern.
@@ -42,17 +49,35 @@ impl Console {
         console
     }
 
+    /// Whether an interrupted command finds again what it stored.
+    pub fn keeps_store(&self) -> bool {
+        self.keeps_store
+    }
+
+    /// Why these chunks died: each cause once, and none that was told.
+    pub fn untold<'a>(&self, dead: &'a [DeadChunk]) -> Vec<&'a str> {
+        let mut causes: Vec<&str> = Vec::new();
+        for dead in dead {
+            if !self.causes.contains(&dead.cause) && !causes.contains(&dead.cause.as_str()) {
+                causes.push(&dead.cause);
+            }
+        }
+        causes
+    }
+
     /// Shows an event.
     pub fn tell(&mut self, event: &Event) {
         if self.json
             && let Ok(line) = serde_json::to_string(event)
         {
-            println!("{line}");
+            out::json(line);
         }
         match event {
-            Event::Progress { .. } => self.progress(event),
-            // A spec that cannot run kills every chunk in the same way.
-            Event::ChunkDead { dead, .. } if !self.causes.insert(dead.cause.clone()) => {}
+            Event::Progress { .. } => {
+                self.tell_deaths();
+                self.progress(event);
+            }
+            Event::ChunkDead { .. } => self.deaths.push((Instant::now(), event.clone())),
             Event::Reported { .. } if !self.keeps_store => {}
             _ => {
                 if matches!(event, Event::Stored { .. } | Event::Cancelled { .. }) {
@@ -66,13 +91,24 @@ impl Console {
         }
     }
 
+    fn tell_deaths(&mut self) {
+        for (_, death) in self.deaths.extract_if(.., |(since, _)| since.elapsed() >= DEATH_AFTER) {
+            // A spec that cannot run kills every chunk in the same way.
+            if let Event::ChunkDead { dead, .. } = &death
+                && self.causes.insert(dead.cause.clone())
+            {
+                SCREEN.suspend(|| out::note(sentence(&death)));
+            }
+        }
+    }
+
     /// A line on stderr.
     pub fn say(&self, line: &str) {
-        SCREEN.suspend(|| eprintln!("{line}"));
+        SCREEN.suspend(|| out::note(line));
     }
 
     fn progress(&mut self, event: &Event) {
-        let Event::Progress { done_images, num_images, .. } = event else { return };
+        let Event::Progress { done_images, making_images, num_images, .. } = event else { return };
         if !io::stderr().is_terminal() {
             if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
                 self.last_line = Some(Instant::now());
@@ -81,8 +117,9 @@ impl Console {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| new_bar(*num_images));
-        bar.set_position(*done_images);
-        bar.set_message(pace(event));
+        bar.set_position(done_images + making_images);
+        let width = usize::from(Term::stderr().size().1).saturating_sub(BAR_WIDTH);
+        bar.set_message(fitted(&how_far(event), width));
     }
 }
 
@@ -108,17 +145,23 @@ pub fn init_logs() {
 struct Screen;
 
 impl Write for Screen {
+    /// Gets one whole event at a time. A stderr that takes nothing must not stop the work.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        SCREEN.suspend(|| io::stderr().write(bytes))
+        SCREEN.suspend(|| out::note(String::from_utf8_lossy(bytes).trim_end()));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 
+/// Columns of the bar, the percentage and the blanks around them.
+const BAR_WIDTH: usize = 16;
+
 fn new_bar(num_images: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:36} {percent:>3}%  {pos}/{len} images  {msg}");
+    // What is wide is cut at the terminal's edge: a line that wraps is drawn again and again.
+    let style = ProgressStyle::with_template("{bar:8} {percent:>3}%  {wide_msg}");
     let bar = SCREEN.add(ProgressBar::new(num_images));
     // The template is a constant: were it wrong, the bar's own style would do.
     if let Ok(style) = style {
@@ -128,21 +171,52 @@ fn new_bar(num_images: u64) -> ProgressBar {
     bar
 }
 
-/// `12.3 images/s, 1:05 left`, as far as it is known.
-fn pace(event: &Event) -> String {
-    match event {
-        Event::Progress { images_per_s, eta_s: Some(eta_s), .. } => {
-            let seconds = eta_s.round() as u64;
-            let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-            let left = if hours > 0 {
-                format!("{hours}:{minutes:02}:{seconds:02}")
-            } else {
-                format!("{minutes}:{seconds:02}")
-            };
-            format!("{images_per_s:.1} images/s, {left} left")
-        }
-        _ => "waiting for the first chunk".to_owned(),
+/// As many of the parts as the width holds, the first in any case.
+fn fitted(parts: &[String], width: usize) -> String {
+    let fits = |count: &usize| parts[..*count].join(", ").chars().count() <= width;
+    parts[..(1..=parts.len()).rev().find(fits).unwrap_or(1.min(parts.len()))].join(", ")
+}
+
+/// `1:05 left`, `512/2000 images`, `12.3 images/s`, `0:41 so far`, `2/8 chunks`, `1 worker`: most important first.
+fn how_far(event: &Event) -> Vec<String> {
+    let Event::Progress {
+        done_images,
+        making_images,
+        num_images,
+        images_per_s,
+        eta_s,
+        elapsed_s,
+        workers,
+        ..
+    } = event
+    else {
+        return Vec::new();
+    };
+    let Event::Progress { done_chunks, num_chunks, .. } = event else { return Vec::new() };
+    let images = done_images + making_images;
+    let mut parts = vec![match eta_s {
+        _ if done_images == num_images => "done".to_owned(),
+        _ if images == *num_images => "storing the last images".to_owned(),
+        Some(eta_s) => format!("{} left", clock(*eta_s)),
+        None => "waiting for the first images".to_owned(),
+    }];
+    parts.push(format!("{images}/{num_images} images"));
+    parts.extend(eta_s.map(|_| format!("{images_per_s:.1} images/s")));
+    parts.push(format!("{} so far", clock(*elapsed_s)));
+    parts.push(format!("{done_chunks}/{num_chunks} chunks"));
+    match workers {
+        0 => {}
+        1 => parts.push("1 worker".to_owned()),
+        _ => parts.push(format!("{workers} workers")),
     }
+    parts
+}
+
+/// `1:05`, `1:01:05`.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 fn sentence(event: &Event) -> String {
@@ -153,9 +227,7 @@ fn sentence(event: &Event) -> String {
                 format!("{run}: {num_images} images, {num_stored} of {num_chunks} chunks are stored already")
             }
         },
-        Event::Progress { run, done_images, num_images, .. } => {
-            format!("{run}: {done_images}/{num_images} images, {}", pace(event))
-        }
+        Event::Progress { run, .. } => format!("{run}: {}", how_far(event).join(", ")),
         Event::Requeued { run, num_chunks } => {
             format!("{run}: redis lost `{num_chunks}` chunks: queued again")
         }
@@ -184,16 +256,52 @@ fn sentence(event: &Event) -> String {
 mod tests {
     use super::*;
 
+    fn progress(done_images: u64, making_images: u64, eta_s: Option<f64>) -> Event {
+        Event::Progress {
+            run: "demo-0123456789abcdef".parse().unwrap(),
+            done_images,
+            num_images: 2000,
+            making_images,
+            done_chunks: done_images / 256,
+            num_chunks: 8,
+            workers: u64::from(making_images > 0),
+            elapsed_s: 41.2,
+            images_per_s: 12.34,
+            eta_s,
+        }
+    }
+
     #[test]
     fn a_line_says_how_far_and_how_long() {
-        let run = "demo-0123456789abcdef".parse().unwrap();
-        let event = Event::Progress {
-            run,
-            done_images: 512,
-            num_images: 2000,
-            images_per_s: 12.34,
-            eta_s: Some(3665.0),
+        let line = |event| how_far(&event).join(", ");
+        assert_eq!(
+            sentence(&progress(512, 64, Some(3665.0))),
+            "demo-0123456789abcdef: 1:01:05 left, 576/2000 images, 12.3 images/s, 0:41 so far, 2/8 chunks, 1 worker"
+        );
+        let first = "waiting for the first images, 0/2000 images, 0:41 so far, 0/8 chunks";
+        assert_eq!(line(progress(0, 0, None)), first);
+        assert!(line(progress(1792, 208, Some(0.0))).starts_with("storing the last images, 2000/2000"));
+        assert!(line(progress(2000, 0, Some(0.0))).starts_with("done, 2000/2000"));
+        let parts = how_far(&progress(512, 64, Some(60.0)));
+        assert_eq!(fitted(&parts, 40), "1:00 left, 576/2000 images");
+        assert_eq!(fitted(&parts, 3), "1:00 left", "cut by the bar");
+        assert_eq!(fitted(&parts, 200), parts.join(", "));
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let dead = |chunk, cause: &str| DeadChunk {
+            chunk,
+            cause: cause.into(),
+            worker: "w".into(),
+            device: "cpu".into(),
+            deliveries: 1,
+            log: Vec::new(),
         };
-        assert_eq!(sentence(&event), "demo-0123456789abcdef: 512/2000 images, 12.3 images/s, 1:01:05 left");
+        let list = [dead(0, "no net"), dead(1, "no net"), dead(2, "not finite")];
+        let mut console = Console::new(false);
+        assert_eq!(console.untold(&list), ["no net", "not finite"]);
+        console.causes.insert("no net".into());
+        assert_eq!(console.untold(&list), ["not finite"]);
     }
 }

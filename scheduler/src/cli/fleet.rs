@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::{
+    addresses::Addresses,
     exit,
-    ids::RunId,
     seeds::Seeds,
     spec::{ResolvedSpec, RunSpec},
 };
@@ -96,30 +96,21 @@ pub async fn prepare(
         spec.seeds = seeds.clone();
     }
     spec.validate()?;
+    if spec.seeds.len() < 2 && !spec.detectors.is_empty() {
+        let text = "`1` image has no covariance, and a detector's distance needs one: run at least 2 images";
+        return Err(Failure::new(exit::USAGE, anyhow!(text)));
+    }
     let transfers = Transfers::default();
     let spec = files.resolve(spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
     let local = files.localized(&spec, |_, file| file.is_url(), &|transfer| transfers.tell(transfer)).await?;
+    let mut addresses = Addresses::default();
+    for ((_, file), (_, copy)) in spec.files().iter().zip(local.files()) {
+        addresses.note(Path::new(&copy.path), file);
+    }
     // Reads and parses: no work for a thread that serves connections.
-    tokio::task::spawn_blocking(move || fit::check(&local))
+    let checked = tokio::task::spawn_blocking(move || fit::check(&local))
         .await
-        .context("reading the files of the spec")??;
+        .context("reading the files of the spec")?;
+    checked.map_err(|error| Failure::from(error).at(&addresses))?;
     Ok(spec)
-}
-
-/// A run by its id, or by the spec that describes it.
-///
-/// # Errors
-/// Neither, or whatever is wrong with the spec.
-pub async fn run_of(target: &str, files: &Files) -> Result<RunId, Failure> {
-    if let Ok(run) = target.parse() {
-        return Ok(run);
-    }
-    if !target.ends_with(".toml") && !target.ends_with(".json") {
-        let text = format!("`{target}` is neither the id of a run, as `submit` prints it, nor a spec file");
-        return Err(Failure::new(exit::USAGE, anyhow!(text)));
-    }
-    let spec = RunSpec::load(Path::new(target))?;
-    spec.validate()?;
-    let transfers = Transfers::default();
-    Ok(files.resolve(spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?.run_id())
 }

@@ -8,30 +8,35 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::{
+    addresses::Addresses,
     exit, keys,
+    outcome::Outcome,
     spec::{FileRef, ResolvedSpec},
 };
-use fidelis_fleet::{
-    files::Files,
-    queue::QueueSettings,
-    store::{Store, StoreConfig},
+use fidelis_fleet::{files::Files, out, queue::QueueSettings, store::StoreConfig};
+use fidelis_formats::{
+    atomic::{self, Unwritable},
+    stats::{Statistics, npz},
 };
-use fidelis_formats::atomic;
-use fidelis_formats::stats::npz;
 
 use super::{
     Failure,
     console::Console,
+    detectors::{DetectorArgs, SubsetArgs},
+    evaluate::local,
     fleet::{files, prepare},
     runs::{self, Ended},
     session::{MachineArgs, Session},
     transfer::Transfers,
 };
 use crate::{
-    dataset::{self, DatasetRequest},
-    evaluate,
+    dataset::{self, DatasetDetector, DatasetRequest},
+    destination::{Destination, statistics_of},
     fleet::Fleet,
+    local::WorkersError,
+    metrics::Gaussian,
     reduce::Reduced,
+    subset,
 };
 
 /// What to score.
@@ -41,15 +46,13 @@ pub struct CalcArgs {
     /// https://…
     #[arg(long, value_name = "DATA")]
     images: String,
-    /// Statistics of the real images
-    #[arg(long = "ref", value_name = "FILE")]
-    reference: String,
-    /// inception, pytorch-fid, dinov2, fashion-cnn, or any name for TorchScript weights
-    #[arg(long, value_name = "NAME")]
-    detector: String,
-    /// The detector's weights
-    #[arg(long, value_name = "FILE")]
-    weights: String,
+    /// Statistics of the real images, their features, or the images themselves; one for each detector, or one for all
+    #[arg(long = "ref", value_name = "FILE", required = true)]
+    reference: Vec<String>,
+    #[command(flatten)]
+    detectors: DetectorArgs,
+    #[command(flatten)]
+    subset: SubsetArgs,
     #[command(flatten)]
     place: PlaceArgs,
     /// Leave out images that cannot be read; they are named in the result
@@ -65,18 +68,16 @@ pub struct CalcArgs {
 pub struct RefArgs {
     /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
     /// https://…
-    #[arg(long, value_name = "DATA", required_unless_present = "features", requires_all = ["detector", "weights"])]
+    #[arg(long, value_name = "DATA", required_unless_present = "features")]
     data: Option<String>,
-    /// Features (.safetensors) instead of images
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    features: Option<PathBuf>,
-    /// inception, pytorch-fid, dinov2, fashion-cnn, or any name for TorchScript weights
-    #[arg(long, value_name = "NAME", requires = "data")]
-    detector: Option<String>,
-    /// The detector's weights
-    #[arg(long, value_name = "FILE", requires = "data")]
-    weights: Option<String>,
-    /// Where the statistics go (.npz)
+    /// Features (.safetensors, .npy, .npz) instead of images; of each detector one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "weights", "num"])]
+    features: Vec<PathBuf>,
+    #[command(flatten)]
+    detectors: DetectorArgs,
+    #[command(flatten)]
+    subset: SubsetArgs,
+    /// Where the statistics go: .npz, or .pkl as EDM2's tools read it (inception, dinov2 or both)
     #[arg(long, value_name = "FILE")]
     dest: PathBuf,
     #[command(flatten)]
@@ -107,6 +108,16 @@ pub struct PlaceArgs {
 }
 
 impl PlaceArgs {
+    /// Whether the run can be made there: asked before anything is read.
+    fn check(&self) -> Result<(), Unwritable> {
+        self.work.as_deref().map_or(Ok(()), atomic::check_folder)
+    }
+
+    /// Whether the store goes with the command.
+    fn is_passing(&self) -> bool {
+        self.work.is_none() && self.redis.is_none()
+    }
+
     /// Where the run's files come from: `s3://` is the store's server.
     fn files(&self) -> Files {
         files(self.s3_endpoint.clone())
@@ -115,52 +126,145 @@ impl PlaceArgs {
 
 /// Scores and prints.
 pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
-    let request = DatasetRequest {
-        name: "calc",
-        data: args.images,
-        detector: args.detector,
-        weights: args.weights,
-        reference: Some(args.reference),
-        allow_unreadable: args.allow_unreadable,
-    };
-    let files = args.place.files();
-    let spec = spec(&request, &files).await?;
-    match Place::of(args.place)?.run(spec, files, args.json).await? {
-        Ended::Finished((reduced, _)) => runs::print(&reduced, args.json),
-        Ended::Interrupted(code) => Ok(code),
+    let CalcArgs { images, reference, detectors, subset, place, allow_unreadable, json } = args;
+    let detectors = detectors.paired(&reference)?;
+    place.check()?;
+    let is_passing = place.is_passing();
+    let mut request = DatasetRequest { name: "calc", data: images, detectors, allow_unreadable };
+    let (files, mut place) = (place.files(), Place::of(place)?);
+    let mut maker = None;
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    for real in of_images(&request).await? {
+        let maker = match &mut maker {
+            Some(maker) => maker,
+            slot => slot.insert(Maker::start(&place, &files, json).await?),
+        };
+        let spec = spec(&real, &SubsetArgs { num: None, seed: 0 }, &files).await?;
+        match maker.run(spec).await.inspect_err(|failure| place.keep_logs_of(failure))? {
+            Ended::Finished((_, made)) => refer_to(&mut request, &real.data, folder.path(), made)?,
+            Ended::Interrupted(code) => return Ok(code),
+        }
     }
-}
-
-/// Writes the statistics.
-pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
-    let RefArgs { data, features, detector, weights, dest, place, allow_unreadable } = args;
-    if let Some(features) = features {
-        let statistics = evaluate::write_reference(&features, &dest)?;
-        return told(&dest, statistics.num_images, statistics.dim());
-    }
-    // The command line's rules leave no other case.
-    let (Some(data), Some(detector), Some(weights)) = (data, detector, weights) else {
-        return Err(Failure::new(exit::USAGE, anyhow!("give `--data`, `--detector` and `--weights`")));
+    let spec = spec(&request, &subset, &files).await?;
+    let mut maker = match maker {
+        Some(maker) => maker,
+        None => Maker::start(&place, &files, json).await?,
     };
-    let request = DatasetRequest { name: "ref", data, detector, weights, reference: None, allow_unreadable };
-    let files = place.files();
-    let spec = spec(&request, &files).await?;
-    match Place::of(place)?.run(spec, files, false).await? {
-        Ended::Finished((_, bytes)) => {
-            let statistics = npz::decode(&bytes)?;
-            atomic::write(&dest, &bytes).with_context(|| format!("cannot write `{}`", dest.display()))?;
-            told(&dest, statistics.num_images, statistics.dim())
+    match maker.run(spec).await.inspect_err(|failure| place.keep_logs_of(failure))? {
+        Ended::Finished((reduced, _)) => {
+            let code = runs::print(&reduced, json)?;
+            if is_passing && out::is_lost() {
+                let kept = atomic::keep(
+                    Path::new("result.json"),
+                    &reduced.result.to_json().context("the result as JSON")?,
+                )?;
+                out::note(format!("the result is kept as `{}`", kept.display()));
+            }
+            Ok(code)
         }
         Ended::Interrupted(code) => Ok(code),
     }
 }
 
-fn told(dest: &Path, num_images: u64, dim: usize) -> Result<u8, Failure> {
-    println!("{}: {num_images} images, {dim} features", dest.display());
+/// The runs that make statistics of references which are images: one for each set of images.
+async fn of_images(request: &DatasetRequest) -> Result<Vec<DatasetRequest>, Failure> {
+    let mut found: Vec<DatasetRequest> = Vec::new();
+    for detector in &request.detectors {
+        let Some(reference) = &detector.reference else { continue };
+        let path = local(PathBuf::from(reference), &mut Addresses::default()).await?;
+        if !tokio::task::spawn_blocking(move || dataset::is_images(&path))
+            .await
+            .context("looking at the reference")?
+        {
+            continue;
+        }
+        let detector = DatasetDetector { reference: None, ..detector.clone() };
+        match found.iter_mut().find(|real| real.data == *reference) {
+            Some(real) => real.detectors.push(detector),
+            None => found.push(DatasetRequest {
+                name: "ref",
+                data: reference.clone(),
+                detectors: vec![detector],
+                allow_unreadable: request.allow_unreadable,
+            }),
+        }
+    }
+    Ok(found)
+}
+
+/// Puts statistics that were made of the images `data` in the place of these.
+fn refer_to(
+    request: &mut DatasetRequest,
+    data: &str,
+    folder: &Path,
+    made: Vec<Statistics>,
+) -> Result<(), Failure> {
+    for statistics in made {
+        let of = |detector: &&mut DatasetDetector| {
+            detector.reference.as_deref() == Some(data)
+                && statistics.detector.as_ref() == Some(&detector.name)
+        };
+        let detector = request.detectors.iter_mut().find(of).context("statistics that nobody asked for")?;
+        let path = folder.join(format!("{}.npz", detector.name));
+        Destination::new(&path, &[Some(&detector.name)])?.write(std::slice::from_ref(&statistics))?;
+        detector.reference = Some(path.display().to_string());
+    }
+    Ok(())
+}
+
+/// Writes the statistics.
+pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
+    let RefArgs { data, features, detectors, subset, dest, place, allow_unreadable } = args;
+    let Some(data) = data else {
+        let statistics = of_features(&features, &detectors.names)?;
+        let names: Vec<_> = statistics.iter().map(|one| one.detector.as_deref()).collect();
+        return written(&Destination::new(&dest, &names)?, &statistics);
+    };
+    let detectors = detectors.paired(&[])?;
+    let names: Vec<_> = detectors.iter().map(|detector| Some(detector.name.as_str())).collect();
+    let dest = Destination::new(&dest, &names)?;
+    place.check()?;
+    let request = DatasetRequest { name: "ref", data, detectors, allow_unreadable };
+    let (files, mut place) = (place.files(), Place::of(place)?);
+    let spec = spec(&request, &subset, &files).await?;
+    let made = Maker::start(&place, &files, false).await?.run(spec).await;
+    match made.inspect_err(|failure| place.keep_logs_of(failure))? {
+        Ended::Finished((_, statistics)) => written(&dest, &statistics),
+        Ended::Interrupted(code) => Ok(code),
+    }
+}
+
+/// Of each file the statistics; `detectors` say whose they are where the files do not.
+fn of_features(features: &[PathBuf], detectors: &[String]) -> Result<Vec<Statistics>, Failure> {
+    if !detectors.is_empty() && detectors.len() != features.len() {
+        let text = format!(
+            "`{}` of `--features` and `{}` of `--detector`: name the detector of each, in the same order, or of none",
+            features.len(),
+            detectors.len()
+        );
+        return Err(Failure::new(exit::USAGE, anyhow!(text)));
+    }
+    let detector = |i: usize| detectors.get(i).map(String::as_str);
+    let found = features.iter().enumerate().map(|(i, path)| statistics_of(path, detector(i)));
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+fn written(dest: &Destination, statistics: &[Statistics]) -> Result<u8, Failure> {
+    dest.write(statistics)?;
+    for one in statistics {
+        let whose = one.detector.as_ref().map_or(String::new(), |name| format!(" of {name}"));
+        let deficient = if Gaussian::new(one)?.is_rank_deficient() {
+            "; rank-deficient: fewer images than features, or features that depend on each other"
+        } else {
+            ""
+        };
+        let (path, num_images, dim) = (dest.path().display(), one.num_images, one.dim());
+        out::line(format!("{path}: {num_images} images, {dim} features{whose}{deficient}"));
+    }
     Ok(exit::DONE)
 }
 
-async fn spec(request: &DatasetRequest, files: &Files) -> Result<ResolvedSpec, Failure> {
+async fn spec(request: &DatasetRequest, subset: &SubsetArgs, files: &Files) -> Result<ResolvedSpec, Failure> {
     let folder = env::current_dir().context("the current folder cannot be used")?;
     let draft = request.draft(&folder)?;
     let mut data = draft.data.clone().unwrap_or_else(|| FileRef::new(""));
@@ -170,7 +274,10 @@ async fn spec(request: &DatasetRequest, files: &Files) -> Result<ResolvedSpec, F
             files.local(&data, &|transfer| transfers.tell(transfer)).await?.path.display().to_string();
     }
     let seeds = tokio::task::spawn_blocking(move || dataset::seeds(data.path.as_ref()));
-    let seeds = seeds.await.context("looking through the images")??;
+    let mut seeds = seeds.await.context("looking through the images")??;
+    if let Some(num) = subset.num {
+        seeds = subset::choose(seeds.len(), num, subset.seed)?;
+    }
     prepare(draft, Some(&seeds), files).await
 }
 
@@ -200,47 +307,66 @@ impl Place {
         Ok(Self::Here { folder, machine })
     }
 
-    /// The run's result, and the bytes of its first detector's statistics.
-    async fn run(
-        self,
-        spec: ResolvedSpec,
-        files: Files,
-        json: bool,
-    ) -> Result<Ended<(Reduced, Vec<u8>)>, Failure> {
-        let detector = spec.detectors.first().map_or(String::new(), |detector| detector.name.clone());
-        match self {
-            Self::Fleet { redis, store } => {
-                let mut console = Console::new(json);
-                let fleet = Fleet::connect(&redis, QueueSettings::default(), store).await?;
-                match runs::complete((&fleet, &files), spec, &mut console).await? {
-                    Ended::Finished(reduced) => with_statistics(&fleet.store, reduced, &detector).await,
-                    Ended::Interrupted(code) => Ok(Ended::Interrupted(code)),
-                }
-            }
-            Self::Here { folder, machine } => {
-                let (path, console) = match &folder {
-                    Folder::Kept(path) => (path.as_path(), Console::new(json)),
-                    Folder::Temporary(folder) => (folder.path(), Console::of_passing_store(json)),
-                };
-                let mut session = Session::start(path, machine, files, console).await?;
-                match session.run(vec![spec]).await? {
-                    Ended::Finished(mut finished) => {
-                        let reduced = finished.pop().context("the run left no result")?;
-                        with_statistics(&session.fleet.fleet.store, reduced, &detector).await
-                    }
-                    Ended::Interrupted(code) => Ok(Ended::Interrupted(code)),
-                }
-            }
+    /// A temporary folder stays where an error names a worker's log in it.
+    fn keep_logs_of(&mut self, failure: &Failure) {
+        if let Self::Here { folder: Folder::Temporary(folder), .. } = self {
+            let died = failure.error.downcast_ref::<WorkersError>().is_some_and(WorkersError::is_retryable);
+            folder.disable_cleanup(died);
         }
     }
 }
 
-async fn with_statistics(
-    store: &Store,
-    reduced: Reduced,
-    detector: &str,
-) -> Result<Ended<(Reduced, Vec<u8>)>, Failure> {
-    let key = keys::stats(&reduced.result.run, detector);
-    let bytes = store.get(&key).await?.with_context(|| format!("the store has no `{key}` any more"))?;
-    Ok(Ended::Finished((reduced, bytes.to_vec())))
+/// A place that is ready: makes runs, one after the other.
+enum Maker {
+    Fleet { fleet: Box<Fleet>, files: Files, console: Console },
+    Here(Box<Session>),
+}
+
+impl Maker {
+    async fn start(place: &Place, files: &Files, json: bool) -> Result<Self, Failure> {
+        match place {
+            Place::Fleet { redis, store } => {
+                let fleet = Fleet::connect(redis, QueueSettings::default(), store.clone()).await?;
+                Ok(Self::Fleet { fleet: Box::new(fleet), files: files.clone(), console: Console::new(json) })
+            }
+            Place::Here { folder, machine } => {
+                let (path, console) = match folder {
+                    Folder::Kept(path) => (path.as_path(), Console::new(json)),
+                    Folder::Temporary(folder) => (folder.path(), Console::of_passing_store(json)),
+                };
+                let session = Session::start(path, machine.clone(), files.clone(), console).await?;
+                Ok(Self::Here(Box::new(session)))
+            }
+        }
+    }
+
+    /// The run's result, and the statistics of its detectors, in their order.
+    async fn run(&mut self, spec: ResolvedSpec) -> Result<Ended<(Reduced, Vec<Statistics>)>, Failure> {
+        let detectors: Vec<String> = spec.detectors.iter().map(|detector| detector.name.clone()).collect();
+        let (store, ended) = match self {
+            Self::Fleet { fleet, files, console } => {
+                let ended = runs::complete((&**fleet, &*files), spec, console).await?;
+                (&fleet.store, ended)
+            }
+            Self::Here(session) => match session.run(vec![spec]).await? {
+                Ended::Finished(mut finished) => {
+                    let reduced = finished.pop().context("the run left no result")?;
+                    (&session.fleet.fleet.store, Ended::Finished(reduced))
+                }
+                Ended::Interrupted(code) => return Ok(Ended::Interrupted(code)),
+            },
+        };
+        let reduced = match ended {
+            Ended::Finished(reduced) => reduced,
+            Ended::Interrupted(code) => return Ok(Ended::Interrupted(code)),
+        };
+        let mut statistics = Vec::with_capacity(detectors.len());
+        for detector in &detectors {
+            let key = keys::stats(&reduced.result.run, detector);
+            let bytes =
+                store.get(&key).await?.with_context(|| format!("the store has no `{key}` any more"))?;
+            statistics.push(npz::decode(&bytes)?);
+        }
+        Ok(Ended::Finished((reduced, statistics)))
+    }
 }

@@ -13,7 +13,8 @@ use fidelis_contract::{
     seeds::Seeds,
     spec::{ResolvedSpec, RunSpec},
 };
-use fidelis_fleet::files::Files;
+use fidelis_fleet::{files::Files, out};
+use fidelis_formats::atomic;
 
 use super::{
     Failure,
@@ -26,7 +27,7 @@ use super::{
 use crate::{comparison, local::LocalFleet, reduce::Reduced, report::terminal};
 
 /// Names that mean something else in the summary.
-const RESERVED: [&str; 3] = ["floor", "sheet", "report"];
+const RESERVED: [&str; 4] = ["floor", "sheet", "report", "runs"];
 
 /// What to run, and where the results go.
 #[derive(Debug, Args)]
@@ -51,6 +52,8 @@ pub struct LocalArgs {
 
 /// Runs the specs; the last line on stdout is the summary as JSON.
 pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
+    atomic::check_folder(&args.out)?;
+    ["report.html", "sheet.png"].iter().try_for_each(|name| atomic::check_file(&args.out.join(name)))?;
     let files = files(env::var("FIDELIS_S3_ENDPOINT").ok());
     let specs = load_all(&args, &files).await?;
     let mut session = Session::start(&args.out, args.machine, files, Console::new(args.json)).await?;
@@ -66,32 +69,42 @@ async fn load_all(args: &LocalArgs, files: &Files) -> Result<Vec<ResolvedSpec>, 
     for path in &args.specs {
         read.push(RunSpec::load(path)?);
     }
-    let mut names = BTreeSet::new();
+    check_names(&read)?;
     let mut specs = Vec::with_capacity(read.len());
     for spec in read {
-        let spec = prepare(spec, args.seeds.as_ref(), files).await?;
-        if RESERVED.contains(&spec.name.as_str()) || !names.insert(spec.name.clone()) {
-            let text = format!("the name `{}` is taken: give each spec one of its own", spec.name);
-            return Err(Failure::new(exit::USAGE, anyhow!(text)));
-        }
-        specs.push(spec);
+        specs.push(prepare(spec, args.seeds.as_ref(), files).await?);
     }
     Ok(specs)
+}
+
+fn check_names(specs: &[RunSpec]) -> Result<(), Failure> {
+    let mut names = BTreeSet::new();
+    for RunSpec { name, .. } in specs {
+        let text = match name.as_str() {
+            reserved if RESERVED.contains(&reserved) => format!(
+                "the name `{name}` is reserved: it means something else in the summary; give the spec another"
+            ),
+            _ if !names.insert(name) => format!("two specs are called `{name}`: give each a name of its own"),
+            _ => continue,
+        };
+        return Err(Failure::new(exit::USAGE, anyhow!(text)));
+    }
+    Ok(())
 }
 
 /// Writes the comparison; prints it for people and, in one last line, for scripts.
 async fn present(out: &Path, json: bool, fleet: &LocalFleet, finished: &[Reduced]) -> Result<u8, Failure> {
     let comparison = comparison::write(&fleet.fleet.store, finished, out).await?;
     if !json {
-        println!("{}", terminal(&comparison.runs));
+        out::line(terminal(&comparison.runs));
         for run in &comparison.runs {
-            println!("objects  {}", fleet.path_of(&keys::run_prefix(&run.run)).display());
+            out::line(format!("objects  {}", fleet.path_of(&keys::run_prefix(&run.run)).display()));
         }
         if let Some(sheet) = &comparison.sheet {
-            println!("sheet    {}", sheet.display());
+            out::line(format!("sheet    {}", sheet.display()));
         }
-        println!("report   {}\n", comparison.report.display());
+        out::line(format!("report   {}\n", comparison.report.display()));
     }
-    println!("{}", comparison.summary());
+    out::json(if json { comparison.summary() } else { comparison.last_line() });
     Ok(exit::DONE)
 }

@@ -1,6 +1,7 @@
 //! The command line of `fidelis`: arguments, and what each command does with the rooms of this crate.
 
 mod console;
+mod detectors;
 mod evaluate;
 mod fleet;
 mod images;
@@ -9,14 +10,17 @@ mod operate;
 mod presets;
 mod runs;
 mod session;
-mod signals;
 mod status;
+mod target;
 mod transfer;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
-pub use console::init_logs;
+use clap::{Parser, Subcommand};
+use fidelis_contract::exit;
+use fidelis_fleet::out;
+
 pub use fidelis_contract::outcome::Failure;
 
 /// FID evaluation and batch generation with guided EDM2 pairs, on one machine or a fleet.
@@ -29,7 +33,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 2 usage or spec · 5 incomplete: dead chunks, which are listed, or cancelled · 6 integrity · \
-75 infrastructure, safe to run again · 130/143 interrupted, resumable";
+75 infrastructure, safe to run again · 129/130/143 interrupted, resumable";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -57,8 +61,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Distance between files of features or statistics
     Metrics(evaluate::MetricsArgs),
-    /// Score images that exist against reference statistics
-    Calc(images::CalcArgs),
+    /// Score images that exist against reference statistics, features or images
+    Calc(Box<images::CalcArgs>),
     /// Reference statistics of images, or of a features file
     Ref(Box<images::RefArgs>),
 }
@@ -82,8 +86,37 @@ impl Cli {
             Command::Verify(args) => verify::verify(args).await,
             Command::Presets(args) => presets::presets(args),
             Command::Metrics(args) => evaluate::metrics(args).await,
-            Command::Calc(args) => images::calc(args).await,
+            Command::Calc(args) => images::calc(*args).await,
             Command::Ref(args) => images::reference(*args).await,
+        }
+    }
+}
+
+/// The whole program, but for its runtime: parses, runs, and says in one line what went wrong.
+pub async fn main() -> ExitCode {
+    console::init_logs();
+    let ended = match Cli::try_parse() {
+        // On the heap: the future of all commands is large.
+        Ok(cli) => Box::pin(cli.run()).await,
+        Err(error) => Ok(told(&error)),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        out::note(format!("fidelis: {failure}"));
+        failure.code
+    });
+    ExitCode::from(out::ended("fidelis", code))
+}
+
+/// Help and versions go to stdout, what is wrong with the command line to stderr; both without a panic.
+fn told(error: &clap::Error) -> u8 {
+    match error.use_stderr() {
+        true => {
+            out::note(error.to_string().trim_end());
+            exit::USAGE
+        }
+        false => {
+            out::text(&error.to_string());
+            exit::DONE
         }
     }
 }

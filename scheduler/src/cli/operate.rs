@@ -5,20 +5,17 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use clap::Args;
 use fidelis_contract::{exit, ids::ChunkIndex, seeds::Seeds};
-use fidelis_fleet::stored;
-use serde_json::json;
+use fidelis_fleet::{out, stored};
+use serde_json::{Value, json};
 
-use super::{
-    Failure,
-    fleet::{FleetArgs, run_of},
-};
+use super::{Failure, fleet::FleetArgs, target::TargetArgs};
 use crate::submit;
 
 /// Which dead chunks.
 #[derive(Debug, Args)]
 pub struct RetryArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Dead chunks to try again, as 0-3,7 [default: all of them]
     #[arg(long, value_name = "LIST")]
     chunks: Option<Seeds>,
@@ -32,8 +29,8 @@ pub struct RetryArgs {
 /// Which run.
 #[derive(Debug, Args)]
 pub struct CancelArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     fleet: FleetArgs,
     /// JSON on stdout
@@ -43,9 +40,9 @@ pub struct CancelArgs {
 
 /// Queues dead chunks again, with all their attempts.
 pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.fleet.store.files()).await?;
+    let target = args.target.read(&args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = stored::find(&fleet.store, &run).await?;
+    let run = target.find(&fleet.store).await?;
     if stored::is_cancelled(&fleet.store, &run.id).await? {
         let text = format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.id);
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
@@ -63,7 +60,7 @@ pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
         _ => format!("{num_queued} dead chunks are queued again; `fidelis watch {}` follows them", run.id),
     };
     let value = json!({ "run": run.id, "queued_chunks": num_queued });
-    println!("{}", if args.json { value.to_string() } else { line });
+    say(args.json, &value, &line);
     Ok(exit::DONE)
 }
 
@@ -84,20 +81,15 @@ fn among(list: &Seeds, dead: &BTreeSet<ChunkIndex>, run: &str) -> Result<BTreeSe
 
 /// Takes a run out of the queue.
 pub async fn cancel(args: CancelArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.fleet.store.files()).await?;
+    let target = args.target.read(&args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = stored::find(&fleet.store, &run).await?;
+    let run = target.find(&fleet.store).await?;
     let stored = stored::chunk_indices(&fleet.store, &run.id).await?;
     let num_chunks = run.plan.num_chunks();
     if run.missing(&stored).is_empty() {
-        println!(
-            "{}",
-            match args.json {
-                true =>
-                    json!({ "run": run.id, "cancelled_chunks": 0, "stored_chunks": num_chunks }).to_string(),
-                false => format!("nothing to cancel: all {num_chunks} chunks of {} are stored", run.id),
-            }
-        );
+        let value = json!({ "run": run.id, "cancelled_chunks": 0, "stored_chunks": num_chunks });
+        let line = format!("nothing to cancel: all {num_chunks} chunks of {} are stored", run.id);
+        say(args.json, &value, &line);
         return Ok(exit::DONE);
     }
     let num_cancelled = submit::cancel(&fleet, &run).await?;
@@ -107,6 +99,10 @@ pub async fn cancel(args: CancelArgs) -> Result<u8, Failure> {
          goes on from there",
         stored.len()
     );
-    println!("{}", if args.json { value.to_string() } else { line });
+    say(args.json, &value, &line);
     Ok(exit::DONE)
+}
+
+fn say(json: bool, value: &Value, line: &str) {
+    if json { out::json(value) } else { out::line(line) }
 }

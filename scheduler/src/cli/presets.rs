@@ -9,6 +9,7 @@ use fidelis_contract::{
     presets::{self, Metric, PRESETS, Preset, Sites},
     spec::{Precision, RunSpec},
 };
+use fidelis_fleet::out;
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -88,12 +89,12 @@ impl PresetArgs {
 pub fn presets(args: PresetsArgs) -> Result<u8, Failure> {
     let sites = args.sites.sites();
     match &args.name {
-        Some(name) if args.json => println!("{}", object(presets::find(name)?, &sites)),
-        Some(name) => print!("{}", presets::find(name)?.toml(&sites)),
+        Some(name) if args.json => out::json(object(presets::find(name)?, &sites)),
+        Some(name) => out::text(&presets::find(name)?.toml(&sites)),
         None if args.json => {
-            println!("{}", Value::from_iter(PRESETS.iter().map(|preset| object(preset, &sites))));
+            out::json(Value::from_iter(PRESETS.iter().map(|preset| object(preset, &sites))));
         }
-        None => print!("{}", table()),
+        None => out::text(&table()),
     }
     Ok(exit::DONE)
 }

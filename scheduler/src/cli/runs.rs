@@ -1,6 +1,9 @@
 //! The commands of a fleet: submit, watch, run, reduce, report.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -16,24 +19,26 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{
     files::{Files, ResolveError},
+    out,
+    signals::Signals,
     store::Store,
-    stored,
 };
 use tokio::select;
 
 use super::{
     Failure,
     console::Console,
-    fleet::{FleetArgs, StoreArgs, prepare, run_of},
+    fleet::{FleetArgs, StoreArgs, prepare},
     presets::{PresetArgs, single},
-    signals::Signals,
+    target::TargetArgs,
     transfer::Transfers,
 };
 use crate::{
     fleet::Fleet,
+    local::LocalFleet,
     reduce::{self, Reduced},
-    report::terminal,
-    submit,
+    report::{Making, terminal},
+    submit::{self, Submitted},
     watch::{Watch, Watched},
 };
 
@@ -75,8 +80,8 @@ impl SubmitArgs {
 /// What to watch.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     fleet: FleetArgs,
     /// JSON on stdout: events, one per line
@@ -87,8 +92,8 @@ pub struct WatchArgs {
 /// Which complete run.
 #[derive(Debug, Args)]
 pub struct StoredArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     store: StoreArgs,
     /// JSON on stdout: the result
@@ -114,16 +119,16 @@ pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
     let submitted = submit::submit(&fleet, spec).await?;
     Console::new(args.json).tell(&submitted.event());
     if !args.json {
-        println!("{}", submitted.run.id);
+        out::line(&submitted.run.id);
     }
     Ok(exit::DONE)
 }
 
 /// Watches to the end.
 pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.fleet.store.files()).await?;
+    let target = args.target.read(&args.fleet.store.files()).await?;
     let fleet = args.fleet.connect().await?;
-    let run = stored::find(&fleet.store, &run).await?;
+    let run = target.find(&fleet.store).await?;
     let mut signals = Signals::watch().context("cannot watch for signals")?;
     follow(&fleet, &run, &mut Console::new(args.json), &mut signals).await
 }
@@ -158,13 +163,15 @@ pub async fn complete(
     console: &mut Console,
 ) -> Result<Ended<Reduced>, Failure> {
     let mut signals = Signals::watch().context("cannot watch for signals")?;
+    let begun = Instant::now();
     let submitted = submit::submit(fleet, spec).await?;
     console.tell(&submitted.event());
     let code = follow(fleet, &submitted.run, console, &mut signals).await?;
     if code != exit::DONE {
         return Ok(Ended::Interrupted(code));
     }
-    let reduced = conclude((&fleet.store, files), &submitted.run, console).await?;
+    let place = Place::of_fleet(&fleet.store, files);
+    let reduced = conclude(&place, &submitted.run, Some(making(&submitted, begun)), console).await?;
     fleet.queue.forget(&submitted.run.id).await?;
     Ok(Ended::Finished(reduced))
 }
@@ -172,20 +179,52 @@ pub async fn complete(
 /// Reduces a complete run.
 pub async fn reduce(args: StoredArgs) -> Result<u8, Failure> {
     let files = args.store.files();
-    let run = run_of(&args.run, &files).await?;
+    let target = args.target.read(&files).await?;
     let store = args.store.connect().await?;
-    let run = stored::find(&store, &run).await?;
+    let run = target.find(&store).await?;
     print(&reduce::reduce(&store, &run, &with_statistics(&files, &run.spec).await?).await?, args.json)
 }
 
 /// Reduces a complete run and stores its reports.
 pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
     let files = args.store.files();
-    let run = run_of(&args.run, &files).await?;
+    let target = args.target.read(&files).await?;
     let store = args.store.connect().await?;
-    let run = stored::find(&store, &run).await?;
-    let reduced = conclude((&store, &files), &run, &mut Console::new(false)).await?;
+    let run = target.find(&store).await?;
+    let reduced = conclude(&Place::of_fleet(&store, &files), &run, None, &mut Console::new(false)).await?;
     print(&reduced, args.json)
+}
+
+/// Where a run is made, and where people find it.
+pub struct Place<'a> {
+    store: &'a Store,
+    files: &'a Files,
+    /// The folder behind the store, where it is one of this machine.
+    folder: Option<&'a LocalFleet>,
+}
+
+impl<'a> Place<'a> {
+    /// A fleet's store.
+    pub fn of_fleet(store: &'a Store, files: &'a Files) -> Self {
+        Self { store, files, folder: None }
+    }
+
+    /// A folder of this machine.
+    pub fn here(fleet: &'a LocalFleet, files: &'a Files) -> Self {
+        Self { store: &fleet.fleet.store, files, folder: Some(fleet) }
+    }
+
+    /// What people can open: a file, or the store's address.
+    fn address_of(&self, key: &str) -> String {
+        self.folder.map_or_else(|| self.store.url_of(key), |folder| folder.path_of(key).display().to_string())
+    }
+}
+
+/// What was made of a run since `begun`, of which all is stored now.
+pub fn making(submitted: &Submitted, begun: Instant) -> Making {
+    let run = &submitted.run;
+    let num_images = run.plan.num_images() - run.num_images(&submitted.stored);
+    Making { num_images, seconds: begun.elapsed().as_secs_f64() }
 }
 
 /// Reduces a complete run and stores its reports; tells of both.
@@ -193,11 +232,16 @@ pub async fn report(args: StoredArgs) -> Result<u8, Failure> {
 /// # Errors
 /// The run's objects are not what they should be, or the store fails.
 pub async fn conclude(
-    (store, files): (&Store, &Files),
+    place: &Place<'_>,
     run: &Run,
+    making: Option<Making>,
     console: &mut Console,
 ) -> Result<Reduced, Failure> {
-    let reduced = reduce::reduce(store, run, &with_statistics(files, &run.spec).await?).await?;
+    let Place { store, files, .. } = *place;
+    // Where nothing was made, what an earlier result says of the making stays.
+    let making = making.filter(|making| making.num_images > 0);
+    let reduced =
+        reduce::reduce_made(store, (run, &with_statistics(files, &run.spec).await?), making).await?;
     console.tell(&Event::Reduced {
         run: run.id.clone(),
         num_images: reduced.manifest.num_images,
@@ -206,8 +250,8 @@ pub async fn conclude(
     reduce::publish(store, &reduced).await?;
     console.tell(&Event::Reported {
         run: run.id.clone(),
-        result: store.url_of(&keys::result(&run.id)),
-        report: store.url_of(&keys::report_html(&run.id)),
+        result: place.address_of(&keys::result(&run.id)),
+        report: place.address_of(&keys::report_html(&run.id)),
     });
     Ok(reduced)
 }
@@ -221,14 +265,24 @@ async fn with_statistics(files: &Files, spec: &ResolvedSpec) -> Result<LocalSpec
     files.localized(spec, wanted, &|transfer| transfers.tell(transfer)).await
 }
 
-/// The failure of a run whose missing chunks were given up.
-pub fn incomplete(run: &Run, dead: &[DeadChunk]) -> Failure {
+/// What is to be done about dead chunks of a fleet, and of this machine's own.
+const RETRY: &str = "`fidelis retry` it, or submit it again";
+pub const AGAIN: &str = "run the same command again";
+
+/// The failure of a run whose missing chunks were given up, with the causes that were not told yet and what to do next.
+pub fn incomplete(run: &Run, dead: &[DeadChunk], console: &Console, next: &str) -> Failure {
+    const SHOWN: usize = 3;
     let list: Vec<String> = dead.iter().map(|dead| dead.chunk.to_string()).collect();
-    let cause = dead.last().map_or("", |dead| &dead.cause);
+    let causes = console.untold(dead);
+    let more = causes.len().saturating_sub(SHOWN);
+    let mut causes = causes.into_iter().take(SHOWN).collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        causes += &format!("; and {more} more causes");
+    }
+    let why = if causes.is_empty() { "for what is told above".to_owned() } else { format!("for: {causes}") };
     let (run, of, list) = (&run.id, run.plan.num_chunks(), list.join(", "));
-    let text = format!(
-        "run `{run}` is incomplete: chunks `{list}` of {of} are dead, the last for: {cause}; mend that and `fidelis retry` it, or submit it again"
-    );
+    let text =
+        format!("run `{run}` is incomplete: chunks `{list}` of {of} are dead, {why}; mend that and {next}");
     Failure::new(exit::INCOMPLETE, anyhow!(text))
 }
 
@@ -255,7 +309,7 @@ async fn follow(
     };
     match watched {
         Watched::Stored => Ok(exit::DONE),
-        Watched::Incomplete(dead) => Err(incomplete(run, &dead)),
+        Watched::Incomplete(dead) => Err(incomplete(run, &dead, console, RETRY)),
         Watched::Cancelled => Err(cancelled(run)),
     }
 }
@@ -266,9 +320,9 @@ async fn follow(
 /// None that can be thought of: plain numbers become JSON.
 pub fn print(reduced: &Reduced, json: bool) -> Result<u8, Failure> {
     if json {
-        println!("{}", serde_json::to_string(&reduced.result).context("the result as JSON")?);
+        out::json(serde_json::to_string(&reduced.result).context("the result as JSON")?);
     } else {
-        print!("{}", terminal(std::slice::from_ref(&reduced.result)));
+        out::text(&terminal(std::slice::from_ref(&reduced.result)));
     }
     Ok(exit::DONE)
 }

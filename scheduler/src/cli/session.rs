@@ -5,20 +5,23 @@ use std::{
     num::NonZero,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_contract::{events::Event, run::Run, spec::ResolvedSpec};
-use fidelis_fleet::files::Files;
+use fidelis_contract::{
+    events::Event,
+    run::Run,
+    spec::ResolvedSpec,
+};
+use fidelis_fleet::{files::Files, signals::Signals};
 use tokio::select;
 
 use super::{
     Failure,
     console::Console,
-    runs::{Ended, cancelled, conclude, incomplete},
-    signals::Signals,
+    runs::{AGAIN, Ended, Place, cancelled, conclude, incomplete, making},
 };
 use crate::{
     local::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker},
@@ -91,7 +94,10 @@ impl Session {
             finished = runs.complete(specs) => finished.map(Ended::Finished),
             error = disk_failed => Err(error.into()),
             code = signals.next() => {
-                self.console.say("stopping: the same command goes on from here");
+                self.console.say(match self.console.keeps_store() {
+                    true => "stopping: the same command goes on from here",
+                    false => "stopping: nothing is kept; with `--work DIR` the same command would go on from here",
+                });
                 Ok(Ended::Interrupted(code))
             }
         };
@@ -124,14 +130,15 @@ impl Runs<'_> {
     async fn complete(&mut self, specs: Vec<ResolvedSpec>) -> Result<Vec<Reduced>, Failure> {
         let mut finished = Vec::with_capacity(specs.len());
         for spec in specs {
+            let begun = Instant::now();
             let submitted = submit(&self.fleet.fleet, spec).await?;
             self.console.tell(&submitted.event());
-            let run = submitted.run;
+            let run = &submitted.run;
             if !run.missing(&submitted.stored).is_empty() {
-                self.follow(&run).await?;
+                self.follow(run).await?;
             }
-            let places = (&self.fleet.fleet.store, self.files);
-            finished.push(conclude(places, &run, self.console).await?);
+            let (place, making) = (Place::here(self.fleet, self.files), making(&submitted, begun));
+            finished.push(conclude(&place, run, Some(making), self.console).await?);
             self.fleet.fleet.queue.forget(&run.id).await?;
         }
         Ok(finished)
@@ -148,7 +155,7 @@ impl Runs<'_> {
         };
         match watched {
             Watched::Stored => Ok(()),
-            Watched::Incomplete(dead) => Err(incomplete(run, &dead)),
+            Watched::Incomplete(dead) => Err(incomplete(run, &dead, console, AGAIN)),
             Watched::Cancelled => Err(cancelled(run)),
         }
     }

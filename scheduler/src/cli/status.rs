@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use fidelis_contract::{dead::DeadChunk, exit, keys};
+use fidelis_contract::{dead::DeadChunk, exit, ids::RunId, keys, outcome::Outcome};
 use fidelis_fleet::{
-    queue::{Progress, Queue, QueueSettings, UnfitWorker},
+    out,
+    queue::{Progress, Queue, QueueError, QueueSettings, UnfitWorker},
     stored,
 };
 use serde_json::{Value, json};
 
-use super::{
-    Failure,
-    fleet::{StoreArgs, run_of},
-};
+use super::{Failure, fleet::StoreArgs, target::TargetArgs};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
 const LOG_LINES: usize = 5;
@@ -21,8 +19,8 @@ const LOG_LINES: usize = 5;
 /// Which run.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     store: StoreArgs,
     /// Redis server; without it, only the store is asked
@@ -35,9 +33,9 @@ pub struct StatusArgs {
 
 /// Prints how far the run is.
 pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &args.store.files()).await?;
+    let target = args.target.read(&args.store.files()).await?;
     let store = args.store.connect().await?;
-    let run = stored::find(&store, &run).await?;
+    let run = target.find(&store).await?;
     let chunks = stored::chunk_indices(&store, &run.id).await?;
     let is_complete = store.get(&keys::success(&run.id)).await?.is_some();
     let (num_chunks, num_images) = (run.plan.num_chunks(), run.plan.num_images());
@@ -62,17 +60,24 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
         lines.push("cancelled  submitting the run again goes on".to_owned());
     }
     if let Some(redis) = &args.redis {
-        let queue = Queue::connect(redis, QueueSettings::default()).await?;
-        let seen = Seen {
-            progress: queue.progress(&run.id).await?,
-            dead: queue.dead_chunks(&run.id).await?,
-            unfit: queue.unfit_workers(&run.id).await?,
-            setbacks: queue.setbacks(&run.id).await?,
-        };
-        lines.extend(seen.lines());
-        seen.add_to(&mut found);
+        match Seen::of(redis, &run.id).await {
+            Ok(seen) => {
+                lines.extend(seen.lines());
+                seen.add_to(&mut found);
+            }
+            // The store has answered, and it is the one that knows what is done.
+            Err(error) if error.is_retryable() => {
+                lines.push(format!("queued   not known: {error}"));
+                found["redis_error"] = json!(error.to_string());
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    println!("{}", if args.json { found.to_string() } else { lines.join("\n") });
+    if args.json {
+        out::json(found)
+    } else {
+        out::line(lines.join("\n"))
+    }
     Ok(exit::DONE)
 }
 
@@ -85,6 +90,16 @@ struct Seen {
 }
 
 impl Seen {
+    async fn of(redis: &str, run: &RunId) -> Result<Self, QueueError> {
+        let queue = Queue::connect(redis, QueueSettings::default()).await?;
+        Ok(Self {
+            progress: queue.progress(run).await?,
+            dead: queue.dead_chunks(run).await?,
+            unfit: queue.unfit_workers(run).await?,
+            setbacks: queue.setbacks(run).await?,
+        })
+    }
+
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![match &self.progress {
             Some(progress) => format!("queued   {} chunks, waiting or being made", progress.queued),

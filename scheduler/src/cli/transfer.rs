@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fidelis_fleet::files::Transfer;
+use fidelis_fleet::{files::Transfer, out};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::console::SCREEN;
@@ -42,7 +42,7 @@ impl Transfers {
             state.draw(transfer);
         } else if state.last_line.elapsed() >= LINE_EVERY {
             state.last_line = Instant::now();
-            eprintln!("{}", sentence(transfer));
+            out::note(sentence(transfer));
         }
     }
 }
@@ -75,12 +75,13 @@ impl Drop for Transfers {
 
 fn new_bar(transfer: &Transfer<'_>) -> ProgressBar {
     let (bar, template) = match transfer.total_bytes {
-        Some(total) => {
-            (ProgressBar::new(total), "{bar:36} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {msg}")
-        }
-        None => (ProgressBar::no_length(), "{spinner} {bytes}  {bytes_per_sec}  {msg}"),
+        Some(total) => (
+            ProgressBar::new(total),
+            "{bar:8} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {wide_msg}",
+        ),
+        None => (ProgressBar::no_length(), "{spinner} {bytes}  {bytes_per_sec}  {wide_msg}"),
     };
-    let bar = SCREEN.add(bar).with_message(transfer.file.to_owned()).with_position(transfer.num_bytes);
+    let bar = SCREEN.add(bar).with_message(out::visible(transfer.file)).with_position(transfer.num_bytes);
     // The templates are constants: were one wrong, the bar's own style would do.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

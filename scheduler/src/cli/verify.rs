@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fidelis_contract::{exit, ids::RunId};
-use fidelis_fleet::{store::Store, stored};
+use fidelis_contract::exit;
+use fidelis_fleet::{out, store::Store};
 use serde_json::json;
 
 use super::{
     Failure,
-    fleet::{StoreArgs, files, run_of},
+    fleet::{StoreArgs, files},
+    target::{Target, TargetArgs},
 };
 use crate::{
     local::LocalStore,
@@ -22,8 +23,8 @@ const NAMED: usize = 20;
 /// Which run.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Id of the run, or its spec
-    run: String,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Store, as s3://bucket/prefix
     #[arg(long, value_name = "URL", env = "FIDELIS_STORE", required_unless_present = "local")]
     store: Option<String>,
@@ -43,26 +44,26 @@ pub struct VerifyArgs {
 
 /// Verifies and, if told so, repairs.
 pub async fn verify(args: VerifyArgs) -> Result<u8, Failure> {
-    let run = run_of(&args.run, &files(args.s3_endpoint.clone())).await?;
+    let target = args.target.read(&files(args.s3_endpoint.clone())).await?;
     if let Some(folder) = &args.local {
         let local = LocalStore::open(folder).await?;
-        return on(&local.store, &run, &args).await;
+        return on(&local.store, &target, &args).await;
     }
     let url = args.store.clone().unwrap_or_default();
     let store = StoreArgs::new(url, args.s3_endpoint.clone()).connect().await?;
-    on(&store, &run, &args).await
+    on(&store, &target, &args).await
 }
 
-async fn on(store: &Store, run: &RunId, args: &VerifyArgs) -> Result<u8, Failure> {
-    let run = stored::find(store, run).await?;
+async fn on(store: &Store, target: &Target, args: &VerifyArgs) -> Result<u8, Failure> {
+    let run = target.find(store).await?;
     let found = verify_run(store, &run).await?;
     let repaired = if args.repair { Some(repair(store, &found).await?) } else { None };
     if args.json {
         let mut value = json!(found);
         value["repaired"] = json!(repaired);
-        println!("{value}");
+        out::json(value);
     } else {
-        println!("{}", lines(&found, repaired.as_ref()).join("\n"));
+        out::line(lines(&found, repaired.as_ref()).join("\n"));
     }
     Ok(match &repaired {
         Some(repaired) if found.faults.iter().all(crate::verify::Fault::is_repairable) => {

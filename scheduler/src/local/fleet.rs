@@ -45,13 +45,13 @@ pub enum LocalError {
     #[error(transparent)]
     S3(#[from] S3ServerError),
     /// It ran, and is gone.
-    #[error("redis-server died, its last words: `{words}`; the same command goes on from here")]
+    #[error("redis-server died, its last words: `{words}`; run the same command again")]
     RedisDied {
         /// The last line of its log.
         words: String,
     },
     /// The folder was good, and is full.
-    #[error("nothing can be written to `{}` any more: {cause}; free space there and run the same command again: it goes on from here", folder.display())]
+    #[error("nothing can be written to `{}` any more: {cause}; free space there and run the same command again", folder.display())]
     Disk {
         /// Which.
         folder: PathBuf,

@@ -1,7 +1,9 @@
 //! Worker processes on this machine: started, watched, started again when they die, ended with us.
 
-use fidelis_contract::exit;
-use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_contract::{
+    exit,
+    outcome::{Class, Outcome},
+};
 use std::{
     collections::VecDeque,
     env, io,
@@ -27,6 +29,8 @@ const MAX_RESTARTS: u32 = 5;
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Lines of stderr that are told when a worker dies.
 const LAST_WORDS: usize = 3;
+/// What a worker warns of and the run's own events tell as well.
+const TOLD_ELSEWHERE: [&str; 2] = ["handed back: ", "left to others: "];
 /// How long a worker may take to end, beyond its grace time.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -237,7 +241,9 @@ async fn follow(stderr: ChildStderr, name: String, log: PathBuf) -> VecDeque<Str
         }
         // Errors are those of chunks, which the run's dead letters tell.
         if let Some((_, text)) = line.split_once(" WARN ") {
-            tracing::warn!("worker `{name}`: {text}");
+            if !TOLD_ELSEWHERE.iter().any(|told| text.contains(told)) {
+                tracing::warn!("worker `{name}`: {text}");
+            }
         } else if ![" INFO ", " ERROR "].iter().any(|level| line.contains(level)) {
             tail.push_back(line);
         }

@@ -1,23 +1,40 @@
 //! sigma = A Aᵀ, by Cholesky where it has full rank and by the eigenvectors of what there is where it has not.
 
-use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
 use super::frechet::FrechetError;
+use super::nearest::nearest;
 
 /// A of a covariance [dim, dim]: [dim, rank].
 #[derive(Clone, Debug)]
-pub(super) struct Factor(Mat<f64>);
+pub(super) struct Factor(pub(super) Mat<f64>);
+
+/// A covariance in factors, and what had to be left out of it.
+#[derive(Clone, Debug)]
+pub(super) struct Factored {
+    pub(super) factor: Factor,
+    /// A Aᵀ and the Σ|λ| that it lacks, where sigma has eigenvalues below 0.
+    pub(super) clipped: Option<(Mat<f64>, f64)>,
+}
 
 impl Factor {
-    /// `num_images` of 1 to dim shows at once that the rank cannot be full; 0 means unknown.
-    pub(super) fn new(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Self, FrechetError> {
+    /// `num_images` of 1 to dim shows at once that the rank cannot be full; 0 means unknown. Eigenvalues are looked for
+    /// only where no factor of sigma was found.
+    ///
+    /// # Errors
+    /// A sigma that is no covariance.
+    pub(super) fn new(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Factored, FrechetError> {
         let dim = sigma.nrows();
         let few = (1..=dim as u64).contains(&num_images);
-        match if few { None } else { cholesky(sigma) } {
-            Some(lower) => Ok(Self(lower)),
-            None => eigen(&pivoted(sigma, if few { num_images as usize - 1 } else { dim })).map(Self),
+        if !few && let Some(lower) = cholesky(sigma) {
+            return Ok(Factored { factor: Self(lower), clipped: None });
         }
+        let lower = pivoted(sigma, if few { num_images as usize - 1 } else { dim });
+        if !is_whole(&lower, sigma) {
+            return nearest(sigma);
+        }
+        Ok(Factored { factor: Self(eigen(&lower)?), clipped: None })
     }
 
     pub(super) fn matrix(&self) -> MatRef<'_, f64> {
@@ -34,7 +51,7 @@ impl Factor {
 }
 
 /// Below this share of the largest eigenvalue (or pivot) there is nothing but rounding.
-fn noise_floor(dim: usize, largest: f64) -> f64 {
+pub(super) fn noise_floor(dim: usize, largest: f64) -> f64 {
     dim as f64 * f64::EPSILON * largest
 }
 
@@ -70,6 +87,22 @@ fn pivoted(sigma: MatRef<'_, f64>, max_rank: usize) -> Mat<f64> {
         columns.push(column);
     }
     Mat::from_fn(dim, columns.len(), |i, k| columns[k][i])
+}
+
+/// Whether L Lᵀ is all of sigma but rounding: then its eigenvalues are 0 or more, to as much.
+fn is_whole(lower: &Mat<f64>, sigma: MatRef<'_, f64>) -> bool {
+    const ROUNDING: f64 = 1e-8;
+    use triangular::BlockStructure::{Rectangular, TriangularLower};
+    let (dim, mut left) = (sigma.nrows(), sigma.to_owned());
+    if lower.ncols() > 0 {
+        let (l, r) = (lower.as_ref(), lower.transpose());
+        let to = left.as_mut();
+        triangular::matmul(to, TriangularLower, Accum::Add, l, Rectangular, r, Rectangular, -1.0, Par::Seq);
+    }
+    let column =
+        |j: usize| (j..dim).map(|i| if i == j { 1.0 } else { 2.0 } * left[(i, j)].powi(2)).sum::<f64>();
+    let largest = (0..dim).fold(0.0_f64, |most, i| most.max(sigma[(i, i)]));
+    (0..dim).map(column).sum::<f64>().sqrt() <= ROUNDING * largest
 }
 
 /// L V, with V the eigenvectors of LᵀL for the λ above the noise: the rest, 1e-15 of rounding, would be 1e-7 under the

@@ -25,11 +25,11 @@ impl RowNames {
     }
 }
 
-/// Features of consecutive rows, float32 [n, dim] row-major, n ≥ 1.
+/// Features of consecutive rows, float32 or float64 [n, dim] row-major, n ≥ 1.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FeatureChunk {
+pub struct FeatureChunk<T = f32> {
     /// Row-major values.
-    pub values: Vec<f32>,
+    pub values: Vec<T>,
     /// Features per row.
     pub dim: usize,
     /// Names of the rows.
@@ -83,7 +83,10 @@ impl Fold {
     }
 
     /// Adds chunks, which continue where the last ones ended. Measured in parallel, merged in order.
-    pub fn push(&mut self, chunks: &[FeatureChunk]) -> Result<(), MetricError> {
+    pub fn push<T: Copy + Into<f64> + Sync>(
+        &mut self,
+        chunks: &[FeatureChunk<T>],
+    ) -> Result<(), MetricError> {
         let mut first = self.next_row;
         let mut starts = Vec::with_capacity(chunks.len());
         for chunk in chunks {
@@ -132,7 +135,11 @@ fn add(sum: &mut Option<Moments>, part: &Moments) {
     }
 }
 
-fn measure(bounds: &[u64], start: u64, chunk: &FeatureChunk) -> Result<Measured, MetricError> {
+fn measure<T: Copy + Into<f64>>(
+    bounds: &[u64],
+    start: u64,
+    chunk: &FeatureChunk<T>,
+) -> Result<Measured, MetricError> {
     let whole = Moments::of(&chunk.values, chunk.dim).map_err(|error| named(error, &chunk.names))?;
     let rows = start..start + whole.count();
     let mut pieces = Vec::new();

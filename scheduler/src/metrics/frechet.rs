@@ -4,21 +4,26 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 use fidelis_formats::stats::Statistics;
 
-use super::factor::Factor;
+use super::factor::{Factor, Factored};
 
 /// A distance, and what had to be done to get it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frechet {
-    /// ‖mu₁−mu₂‖² + tr(sigma₁) + tr(sigma₂) − 2·tr((sigma₁ sigma₂)^½).
+    /// ‖mu₁−mu₂‖² + tr(sigma₁) + tr(sigma₂) − 2·tr((sigma₁ sigma₂)^½), at least 0.
     pub value: f64,
     /// Σ|λ| over the negative eigenvalues of sigma₁ sigma₂, which rounding made and which count as 0.
     pub clipped_mass: f64,
-    /// The first argument has no more images than features, or a covariance of less than full rank.
+    /// Σ|λ| over the negative eigenvalues of sigma₁ and of sigma₂, likewise.
+    pub sigma_clipped_mass: f64,
+    /// One of the two has no more images than features, or a covariance of less than full rank.
     pub rank_deficient: bool,
 }
 
+/// A distance below minus this share of the traces comes of no rounding.
+const MAX_NEGATIVE: f64 = 1e-6;
+
 /// Why two sets of statistics have no distance.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FrechetError {
     /// The two were made by different detectors.
     #[error("features of `{ours}` and of `{theirs}` dimensions: both sides need the same detector")]
@@ -31,10 +36,36 @@ pub enum FrechetError {
     /// mu and sigma do not make a Gaussian.
     #[error("these statistics are not a mean and a covariance: {0}; write them again")]
     NotGaussian(&'static str),
+    /// A covariance has no eigenvalue below 0.
+    #[error(
+        "sigma is no covariance, as it is not positive semi-definite: its eigenvalues go from `{least:e}` to \
+         `{largest:e}`; it is likely {likely}"
+    )]
+    Indefinite {
+        /// The most negative eigenvalue.
+        least: f64,
+        /// The largest.
+        largest: f64,
+        /// What it likely is.
+        likely: &'static str,
+    },
+    /// Numbers that no distance comes out of.
+    #[error(
+        "the distance came out as `{value:e}` where the traces of the covariances are `{trace:e}`, which no two sets of \
+         features have: check mu and sigma of both sides for absurd magnitudes"
+    )]
+    NoDistance {
+        /// What came out.
+        value: f64,
+        /// tr(sigma₁) + tr(sigma₂).
+        trace: f64,
+    },
     /// The eigenvalue iteration gave up; never seen with finite input.
     #[error("the eigenvalues of the covariance did not converge: check the features for absurd magnitudes")]
     NoConvergence,
 }
+
+fidelis_contract::usage_errors!(FrechetError);
 
 /// Statistics checked and factored, ready to be compared any number of times.
 #[derive(Clone, Debug)]
@@ -43,13 +74,14 @@ pub struct Gaussian {
     sigma: Mat<f64>,
     trace: f64,
     factor: Factor,
+    clipped_mass: f64,
     num_images: u64,
 }
 
 impl Gaussian {
     /// Checks the shapes ([D], [D, D]), finiteness and symmetry, and factors sigma. `num_images` 0 means unknown.
     pub fn new(statistics: &Statistics) -> Result<Self, FrechetError> {
-        let Statistics { mu, sigma, num_images } = statistics;
+        let Statistics { mu, sigma, num_images, .. } = statistics;
         let dim = mu.len();
         if dim == 0 || sigma.len() != dim * dim {
             return Err(FrechetError::NotGaussian("the shapes of mu and sigma do not fit"));
@@ -59,15 +91,18 @@ impl Gaussian {
         }
         let sigma = MatRef::from_row_major_slice(sigma, dim, dim).to_owned();
         let largest = (0..dim).fold(0.0_f64, |most, i| most.max(sigma[(i, i)]));
-        if (0..dim).any(|i| sigma[(i, i)] < 0.0) {
-            return Err(FrechetError::NotGaussian("a variance is negative"));
-        }
         if (0..dim).any(|j| (0..j).any(|i| (sigma[(i, j)] - sigma[(j, i)]).abs() > 1e-6 * largest)) {
             return Err(FrechetError::NotGaussian("sigma is not symmetric"));
         }
-        let factor = Factor::new(sigma.as_ref(), *num_images)?;
+        let Factored { factor, clipped } = Factor::new(sigma.as_ref(), *num_images)?;
+        let (sigma, clipped_mass) = clipped.unwrap_or((sigma, 0.0));
         let trace = (0..dim).map(|i| sigma[(i, i)]).sum();
-        Ok(Self { mu: mu.clone(), sigma, trace, factor, num_images: *num_images })
+        Ok(Self { mu: mu.clone(), sigma, trace, factor, clipped_mass, num_images: *num_images })
+    }
+
+    /// Whether there are no more images than features, or the covariance has less than full rank.
+    pub fn is_rank_deficient(&self) -> bool {
+        (1..=self.dim() as u64).contains(&self.num_images) || !self.factor.is_full()
     }
 
     /// Features per image.
@@ -87,11 +122,16 @@ impl Gaussian {
             false => (reference, self),
         };
         let (root_trace, clipped_mass) = trace_of_root(&factored.factor, other.sigma.as_ref())?;
-        let few = (1..=self.dim() as u64).contains(&self.num_images);
+        let value = mean_term + self.trace + reference.trace - 2.0 * root_trace;
+        let trace = self.trace + reference.trace;
+        if !value.is_finite() || value < -MAX_NEGATIVE * trace {
+            return Err(FrechetError::NoDistance { value, trace });
+        }
         Ok(Frechet {
-            value: mean_term + self.trace + reference.trace - 2.0 * root_trace,
+            value: value.max(0.0),
             clipped_mass,
-            rank_deficient: few || !self.factor.is_full(),
+            sigma_clipped_mass: self.clipped_mass + reference.clipped_mass,
+            rank_deficient: self.is_rank_deficient() || reference.is_rank_deficient(),
         })
     }
 }

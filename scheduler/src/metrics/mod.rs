@@ -6,6 +6,7 @@ pub mod fold;
 pub mod frechet;
 pub mod jackknife;
 pub mod moments;
+mod nearest;
 
 pub use fold::{FeatureChunk, Fold, Folded, RowNames};
 pub use frechet::{Frechet, Gaussian};
@@ -23,8 +24,20 @@ pub fn metric_of(detector: &str) -> &'static str {
     }
 }
 
+/// The metrics of files; the last is any other detector's.
+pub const METRICS: [&str; 3] = ["fid", "fd_dinov2", "fd"];
+
+/// The detector that a metric's name stands for; `fd` stands for none.
+pub fn detector_of(metric: &str) -> Option<&'static str> {
+    match metric {
+        "fid" => Some("inception"),
+        "fd_dinov2" => Some("dinov2"),
+        _ => None,
+    }
+}
+
 /// Why features have no metric. Nothing here changes by trying again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MetricError {
     /// Features that overflowed, by seed (or row, where the file names no seeds).
     #[error(

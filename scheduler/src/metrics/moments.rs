@@ -40,8 +40,8 @@ pub enum MomentsError {
 }
 
 impl Moments {
-    /// Moments of `values`, float32 [n, dim] row-major, n ≥ 1. Runs on the calling thread alone.
-    pub fn of(values: &[f32], dim: usize) -> Result<Self, MomentsError> {
+    /// Moments of `values`, float32 or float64 [n, dim] row-major, n ≥ 1. Runs on the calling thread alone.
+    pub fn of<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Result<Self, MomentsError> {
         if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
             return Err(MomentsError::Shape { len: values.len(), dim });
         }
@@ -52,13 +52,13 @@ impl Moments {
         let count = values.len() / dim;
         let mut mean = vec![0.0; dim];
         for row in values.chunks_exact(dim) {
-            mean.iter_mut().zip(row).for_each(|(sum, &f)| *sum += f64::from(f));
+            mean.iter_mut().zip(row).for_each(|(sum, &f)| *sum += f.into());
         }
         mean.iter_mut().for_each(|sum| *sum /= count as f64);
 
         let mut centred = Vec::with_capacity(values.len());
         for row in values.chunks_exact(dim) {
-            centred.extend(row.iter().zip(&mean).map(|(&f, m)| f64::from(f) - m));
+            centred.extend(row.iter().zip(&mean).map(|(&f, m)| f.into() - m));
         }
         // Row-major [n, dim] is column-major [dim, n]: each row of features is a column here.
         let x = MatRef::from_column_major_slice(&centred, dim, count);
@@ -133,11 +133,11 @@ impl Moments {
                 sigma[j * dim + i] = covariance;
             }
         }
-        Ok(Statistics { mu: self.mean.clone(), sigma, num_images: self.count })
+        Ok(Statistics { mu: self.mean.clone(), sigma, num_images: self.count, detector: None })
     }
 }
 
-fn non_finite_rows(values: &[f32], dim: usize) -> Vec<usize> {
+fn non_finite_rows<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Vec<usize> {
     let rows = values.chunks_exact(dim).enumerate();
-    rows.filter(|(_, row)| row.iter().any(|f| !f.is_finite())).map(|(i, _)| i).collect()
+    rows.filter(|(_, row)| row.iter().any(|&f| !f.into().is_finite())).map(|(i, _)| i).collect()
 }

@@ -1,15 +1,20 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
-use fidelis_contract::ids::Digest;
-use fidelis_contract::kind::Kind;
-use fidelis_contract::manifest::Manifest;
-use fidelis_contract::spec::{DetectorSpec, FileRef};
-use fidelis_fleet::failpoint::{Point, reach};
-use fidelis_fleet::store::Store;
-use fidelis_fleet::stored;
+use fidelis_contract::{
+    kind::Kind,
+    manifest::Manifest,
+    spec::{DetectorSpec, FileRef},
+};
+use fidelis_fleet::{
+    failpoint::{Point, reach},
+    folder,
+    store::Store,
+    stored,
+};
 use fidelis_formats::stats::{self, Statistics};
 
-use super::ReduceError;
+use super::{ReduceError, held_out};
+use crate::evaluate::{self, EvaluateError};
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
 };
@@ -36,22 +41,28 @@ pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> 
     computed(detector, move || fold.finish()).await
 }
 
-/// The statistics and the distance of a run's moments.
+/// The statistics and the distance of a run's moments; of held-out features as many count as the run has images.
 pub(super) async fn measure(
     detector: &DetectorSpec,
     folded: Folded,
+    num_images: u64,
 ) -> Result<(Statistics, DetectorResult), ReduceError> {
     let reference = statistics(detector, "reference", detector.reference.as_ref())?;
-    let held_out = statistics(detector, "held_out", detector.held_out.as_ref())?;
+    let held_out = match &detector.held_out {
+        Some(file) if is_features(file) => Some(held_out::fold(detector, file, num_images).await?),
+        file => statistics(detector, "held_out", file.as_ref())?,
+    };
     let (metric, published) = (metric_of(&detector.name).to_owned(), detector.published);
+    let name = detector.name.clone();
     let measured = move || {
-        let statistics = folded.total.statistics()?;
+        let statistics = Statistics { detector: Some(name), ..folded.total.statistics()? };
         let mut result = DetectorResult {
             metric,
             value: None,
             sd: None,
             blocks: 0,
             clipped_mass: None,
+            sigma_clipped_mass: None,
             rank_deficient: statistics.num_images <= statistics.dim() as u64,
             floor: None,
             floor_images: held_out.as_ref().map(|held_out| held_out.num_images).filter(|&n| n > 0),
@@ -63,6 +74,7 @@ pub(super) async fn measure(
             let distance = Gaussian::new(&statistics)?.distance(&reference)?;
             result.value = Some(distance.value);
             result.clipped_mass = Some(distance.clipped_mass);
+            result.sigma_clipped_mass = Some(distance.sigma_clipped_mass).filter(|&mass| mass > 0.0);
             result.rank_deficient |= distance.rank_deficient;
             result.sd = jackknife::standard_error(&folded.blocks, &reference)?;
             result.blocks = if result.sd.is_some() { folded.blocks.len() as u64 } else { 0 };
@@ -75,6 +87,11 @@ pub(super) async fn measure(
     computed(&detector.name, measured).await
 }
 
+/// Whether a file holds features instead of statistics. One that cannot be read is told of by whoever reads it.
+fn is_features(file: &FileRef) -> bool {
+    stats::kind_of(file.path.as_ref()).is_ok_and(|kind| kind == stats::Kind::None)
+}
+
 /// Statistics that the spec names, as they were at submission.
 fn statistics(
     detector: &DetectorSpec,
@@ -83,21 +100,20 @@ fn statistics(
 ) -> Result<Option<Statistics>, ReduceError> {
     let Some(FileRef { path, sha256 }) = file else { return Ok(None) };
     let file = format!("`{field}` of detector `{}`, `{path}`", detector.name);
-    let bytes = match stats::read(path.as_ref()) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(ReduceError::Statistics { file, source }),
-    };
-    let found = Digest::of(&bytes);
+    let unread = |source| ReduceError::Statistics { file: file.clone(), source };
+    let found = folder::digest(path.as_ref()).map_err(|error| unread(error.into()))?;
     match *sha256 {
         Some(expected) if expected != found => Err(ReduceError::OtherStatistics { file, expected, found }),
-        _ => stats::decode(&bytes, Some(&detector.name))
-            .map(Some)
-            .map_err(|source| ReduceError::Statistics { file, source }),
+        _ => match evaluate::load(path.as_ref(), Some(&detector.name)) {
+            Ok(statistics) => Ok(Some(statistics)),
+            Err(EvaluateError::File { source, .. }) => Err(unread(source)),
+            Err(source) => Err(ReduceError::Reference { file, source }),
+        },
     }
 }
 
 /// Runs arithmetic away from the threads that serve connections.
-async fn computed<T: Send + 'static>(
+pub(super) async fn computed<T: Send + 'static>(
     detector: &str,
     work: impl FnOnce() -> Result<T, MetricError> + Send + 'static,
 ) -> Result<T, ReduceError> {

@@ -2,12 +2,13 @@ use fidelis_contract::{
     ids::Digest,
     manifest::ManifestError,
     outcome::{Class, Outcome},
+    receipt::Unreadable,
 };
 use fidelis_fleet::{store::StoreError, stored::StoredError};
 
+use crate::evaluate::EvaluateError;
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
-use crate::report::sheet::SheetError;
 
 /// Why a run was not reduced, classed by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,18 @@ pub enum ReduceError {
     /// Chunks are missing, or receipts contradict the plan.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// A dataset of which nothing is left.
+    #[error(
+        "none of the `{count}` images can be read, the first of them, `{name}`, {cause}: give other images, or mend these"
+    )]
+    NothingReadable {
+        /// How many there are.
+        count: usize,
+        /// Of the first.
+        name: String,
+        /// Why it cannot be read.
+        cause: String,
+    },
     /// Features without a metric.
     #[error("detector `{detector}`: {source}")]
     Metric {
@@ -37,6 +50,14 @@ pub enum ReduceError {
         /// What is wrong.
         source: FormatError,
     },
+    /// Features in the place of statistics that give none.
+    #[error("{file}: {source}")]
+    Reference {
+        /// The field, the detector and the path.
+        file: String,
+        /// What is wrong.
+        source: EvaluateError,
+    },
     /// Statistics other than those the run was submitted with.
     #[error(
         "{file}, has sha256 `{found}` where the run was submitted with `{expected}`: restore the file or submit anew"
@@ -49,9 +70,6 @@ pub enum ReduceError {
         /// Now.
         found: Digest,
     },
-    /// No contact sheet of these pictures.
-    #[error("contact sheet: {0}")]
-    Sheet(#[from] SheetError),
     /// A failure of our own.
     #[error("reducing stopped: {0}; run it again")]
     Internal(String),
@@ -65,7 +83,20 @@ impl Outcome for ReduceError {
             Self::Manifest(error) => error.class(),
             Self::Internal(_) => Class::Passing,
             Self::Statistics { source, .. } => source.class(),
-            Self::Metric { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => Class::Usage,
+            Self::Metric { .. }
+            | Self::NothingReadable { .. }
+            | Self::Reference { .. }
+            | Self::OtherStatistics { .. } => Class::Usage,
         }
+    }
+}
+
+impl ReduceError {
+    /// Every image of a dataset was left out.
+    pub(super) fn nothing_readable(unreadable: Vec<Unreadable>) -> Self {
+        let count = unreadable.len();
+        let (name, cause) =
+            unreadable.into_iter().next().map_or_else(Default::default, |first| (first.name, first.cause));
+        Self::NothingReadable { count, name, cause }
     }
 }

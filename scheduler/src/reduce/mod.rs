@@ -1,26 +1,32 @@
 //! From the store to a result: receipts → manifest → features, each object checked against its receipt → statistics,
 //! distances, `result.json`. Reads nothing but the store and the spec's statistics files; doing it again changes nothing.
+//! Only how fast the images were made is told by whoever saw it, and kept in `result.json`.
 
 mod detector;
 mod error;
+mod held_out;
 mod pictures;
 
 use std::collections::BTreeMap;
 
-use fidelis_contract::ids::Digest;
-use fidelis_contract::keys;
-use fidelis_contract::manifest::{Manifest, StoredReceipt};
-use fidelis_contract::receipt::Unreadable;
-use fidelis_contract::run::Run;
-use fidelis_contract::spec::{LocalSpec, RunSpec};
-use fidelis_fleet::failpoint::{Point, reach};
-use fidelis_fleet::store::Store;
-use fidelis_fleet::stored;
+use fidelis_contract::{
+    ids::{Digest, RunId},
+    keys,
+    manifest::{Manifest, StoredReceipt},
+    receipt::Unreadable,
+    run::Run,
+    spec::{LocalSpec, RunSpec},
+};
+use fidelis_fleet::{
+    failpoint::{Point, reach},
+    store::Store,
+    stored,
+};
 
 pub use error::ReduceError;
 pub use pictures::contact_sheet;
 
-use crate::report::{OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
+use crate::report::{Making, OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
 
 /// A complete run, verified.
 #[derive(Debug)]
@@ -36,16 +42,36 @@ pub struct Reduced {
 /// # Errors
 /// [`ReduceError::Manifest`] while chunks are missing; integrity failures name the object.
 pub async fn reduce(store: &Store, run: &Run, files: &LocalSpec) -> Result<Reduced, ReduceError> {
+    reduce_made(store, (run, files), None).await
+}
+
+/// Reduces as [`reduce`] does; `making` is what the caller saw being made, if anything.
+///
+/// # Errors
+/// As [`reduce`].
+pub async fn reduce_made(
+    store: &Store,
+    (run, files): (&Run, &LocalSpec),
+    making: Option<Making>,
+) -> Result<Reduced, ReduceError> {
     let receipts = stored::receipts(store, &run.id).await?;
     let manifest = Manifest::build(run, &receipts.stored)?;
     let first = stored::expectation::load(store, &run.id).await?;
     stored::expectation::check(&run.id, &first, &manifest.chunks)?;
     receipts.check_sizes(&run.id)?;
     let receipts = receipts.stored;
+    let unreadable = unreadable(&receipts);
+    if manifest.num_images == 0 {
+        return Err(ReduceError::nothing_readable(unreadable));
+    }
+    let making = match making {
+        Some(making) => Some(making),
+        None => making_before(store, &run.id).await?,
+    };
     let mut detectors = BTreeMap::new();
     for detector in &files.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;
-        let (statistics, result) = detector::measure(detector, folded).await?;
+        let (statistics, result) = detector::measure(detector, folded, manifest.num_images).await?;
         let npz = fidelis_formats::stats::npz::encode(&statistics);
         let npz = npz.map_err(|error| ReduceError::Internal(error.to_string()))?;
         let key = keys::stats(&run.id, &detector.name);
@@ -58,16 +84,22 @@ pub async fn reduce(store: &Store, run: &Run, files: &LocalSpec) -> Result<Reduc
         name: run.spec.name.clone(),
         guidance: run.spec.guidance,
         num_images: manifest.num_images,
-        unreadable: unreadable(&receipts),
+        unreadable,
         other_micro_batch: OtherMicroBatch::among(&run.spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
-        timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),
+        timing: Timing::of(receipts.iter().map(|stored| &stored.receipt), making),
         provenance: provenance(&run.spec, &receipts),
     };
     store.replace(&keys::manifest(&run.id), manifest.to_json().into(), "application/json").await?;
     let json = result.to_json().map_err(|error| ReduceError::Internal(error.to_string()))?;
     store.replace(&keys::result(&run.id), json.into(), "application/json").await?;
     Ok(Reduced { manifest, result })
+}
+
+/// What an earlier result says of the making. One that cannot be read says nothing, and is made again anyway.
+async fn making_before(store: &Store, run: &RunId) -> Result<Option<Making>, ReduceError> {
+    let bytes = store.get(&keys::result(run)).await?;
+    Ok(bytes.and_then(|bytes| RunResult::from_json(&bytes).ok()).and_then(|result| result.timing.making))
 }
 
 fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {

@@ -2,7 +2,7 @@
 
 use super::html::escaped;
 use super::result::RunResult;
-use super::table::labels;
+use super::table::{labels, with_images};
 use super::text::{fixed, with_error};
 
 const WIDTH: f64 = 760.0;
@@ -20,8 +20,9 @@ pub(super) fn chart(runs: &[RunResult], detector: &str) -> Option<String> {
         Some(Bar { index, name, value: result.value?, sd: result.sd })
     });
     let bars: Vec<Bar> = results.collect();
-    let floor = runs.iter().find_map(|run| run.detectors.get(detector)?.floor);
-    let reach = bars.iter().map(|bar| bar.value + bar.sd.unwrap_or(0.0)).chain(floor).fold(0.0, f64::max);
+    let floors = floors(runs, detector);
+    let reaches = bars.iter().map(|bar| bar.value + bar.sd.unwrap_or(0.0));
+    let reach = reaches.chain(floors.iter().map(|(floor, _)| *floor)).fold(0.0, f64::max);
     if bars.is_empty() {
         return None;
     }
@@ -32,7 +33,7 @@ pub(super) fn chart(runs: &[RunResult], detector: &str) -> Option<String> {
     let mut svg = format!(
         r#"<svg class="chart" viewBox="0 0 {WIDTH} {}" role="img" aria-label="{}">"#,
         bottom + 30.0,
-        escaped(&description(&bars, floor))
+        escaped(&description(&bars, &floors))
     );
     let ticks = (0..=(end / step).round() as usize).map(|i| i as f64 * step);
     for tick in ticks {
@@ -45,16 +46,29 @@ pub(super) fn chart(runs: &[RunResult], detector: &str) -> Option<String> {
     for (row, bar) in bars.iter().enumerate() {
         svg.push_str(&bar.svg(TOP + (row as f64 + 0.5) * ROW, x));
     }
-    if let Some(floor) = floor {
-        let (at, text) = (x(floor), fixed(floor, 2));
+    for (i, (floor, text)) in floors.iter().enumerate() {
+        let (at, label) = (x(*floor), if i == 0 { format!("floor {text}") } else { text.clone() });
         svg.push_str(&format!(
-            r#"<line class="floor" x1="{at:.1}" x2="{at:.1}" y1="{:.1}" y2="{bottom}"/><text class="floor-label" x="{at:.1}" y="{:.1}">floor {text}</text>"#,
+            r#"<line class="floor" x1="{at:.1}" x2="{at:.1}" y1="{:.1}" y2="{bottom}"/><text class="floor-label" x="{at:.1}" y="{:.1}">{label}</text>"#,
             TOP - 8.0,
-            TOP - 14.0
+            TOP - 14.0 - 12.0 * i as f64
         ));
     }
     svg.push_str("</svg>");
     Some(svg)
+}
+
+/// Each floor once, with the number of its images: runs of other numbers of images may have other floors.
+fn floors(runs: &[RunResult], detector: &str) -> Vec<(f64, String)> {
+    let mut floors: Vec<(f64, String)> = Vec::new();
+    for result in runs.iter().filter_map(|run| run.detectors.get(detector)) {
+        if let (Some(floor), Some(text)) = (result.floor, with_images(result))
+            && !floors.iter().any(|(_, other)| *other == text)
+        {
+            floors.push((floor, text));
+        }
+    }
+    floors
 }
 
 struct Bar<'a> {
@@ -97,10 +111,10 @@ impl Bar<'_> {
     }
 }
 
-fn description(bars: &[Bar<'_>], floor: Option<f64>) -> String {
+fn description(bars: &[Bar<'_>], floors: &[(f64, String)]) -> String {
     let values = bars.iter().map(|bar| format!("{} {}", bar.name, with_error(Some(bar.value), bar.sd)));
-    let floor = floor.map(|floor| format!("floor {}", fixed(floor, 2)));
-    values.chain(floor).collect::<Vec<_>>().join(", ")
+    let floors = floors.iter().map(|(_, text)| format!("floor {text} images"));
+    values.chain(floors).collect::<Vec<_>>().join(", ")
 }
 
 /// 1, 2 or 5 times a power of ten, for four to eight ticks.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Report;
 use super::chart::chart;
-use super::notes::notes;
+use super::notes::{common_seeds, notes};
 use super::provenance::provenance;
 use super::result::RunResult;
 use super::table::{detectors, labels, table};
@@ -32,7 +32,7 @@ pub fn html(report: &Report) -> String {
     cards(&mut page, runs, &labels);
     charts(&mut page, runs);
     if let Some(png) = sheet {
-        contact_sheet(&mut page, png, &labels);
+        contact_sheet(&mut page, png, (runs, &labels));
     }
     if runs.len() > 1 {
         comparison(&mut page, runs);
@@ -101,7 +101,8 @@ fn cards(page: &mut String, runs: &[RunResult], labels: &[String]) {
         }
         let facts = [
             ("guidance", setting(run.guidance)),
-            ("images/s", rate(run.timing.images_per_s)),
+            ("images", thousands(run.num_images)),
+            ("images/s", run.timing.images_per_s.map_or("–".to_owned(), rate)),
             ("device time", duration(run.timing.device_seconds)),
         ];
         page.push_str("<dl>");
@@ -122,7 +123,10 @@ fn is_lowest(run: &RunResult, runs: &[RunResult]) -> bool {
             a + ours.sd.unwrap_or(0.0) < b - theirs.sd.unwrap_or(0.0)
         })
     };
-    let comparable = runs.iter().all(|other| other.num_images == run.num_images);
+    let comparable = runs.iter().all(|other| {
+        other.num_images == run.num_images
+            && other.provenance.reference_sha256 == run.provenance.reference_sha256
+    });
     let others = runs.iter().filter(|other| !std::ptr::eq(*other, run));
     runs.len() > 1 && comparable && !run.detectors.is_empty() && others.into_iter().all(clear)
 }
@@ -140,8 +144,12 @@ fn charts(page: &mut String, runs: &[RunResult]) {
     }
 }
 
-fn contact_sheet(page: &mut String, png: &[u8], labels: &[String]) {
+fn contact_sheet(page: &mut String, png: &[u8], (runs, labels): (&[RunResult], &[String])) {
     let title = if labels.len() > 1 { "The same seeds in each run" } else { "Samples" };
+    let among = match common_seeds(runs) {
+        Some(count) => format!(", of the {} seeds that all runs have", thousands(count)),
+        None => String::new(),
+    };
     let _ = writeln!(page, "<section>\n<h2>{title}</h2>\n<figure class=\"panel\">");
     let _ = write!(page, "<div class=\"sheet\" style=\"--panels:{}\">", labels.len());
     for (index, label) in labels.iter().enumerate() {
@@ -150,7 +158,7 @@ fn contact_sheet(page: &mut String, png: &[u8], labels: &[String]) {
     let _ = writeln!(
         page,
         "<img alt=\"contact sheet of {}\" src=\"data:image/png;base64,{}\"></div>\n<figcaption>A row per class, the first \
-         seeds of that class from left to right, not chosen by eye.</figcaption>\n</figure>\n</section>",
+         seeds of that class from left to right{among}, not chosen by eye.</figcaption>\n</figure>\n</section>",
         escaped(&labels.join(" above ")),
         STANDARD.encode(png)
     );

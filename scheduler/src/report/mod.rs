@@ -14,7 +14,7 @@ mod text;
 
 pub use html::html;
 pub use markdown::markdown;
-pub use result::{DetectorResult, OtherMicroBatch, Provenance, RunResult, Timing};
+pub use result::{DetectorResult, Making, OtherMicroBatch, Provenance, RunResult, Timing};
 pub use terminal::terminal;
 
 /// What a report shows: one run, or several to compare in the order given.

@@ -1,5 +1,7 @@
 //! What the numbers mean and what they do not: the captions of every rendering.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::result::{DetectorResult, RunResult};
 use super::table::detectors;
 use super::text::thousands;
@@ -16,12 +18,15 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     {
         notes.push("These runs were measured against different references: do not compare them.".to_owned());
     }
+    if common_seeds(runs) == Some(0) {
+        notes.push(
+            "These runs have no seed in common: there are no pictures to show side by side.".to_owned(),
+        );
+    }
     if let Some(result) = all().find(|result| result.sd.is_some()) {
         notes.push(error_bar(result));
     }
-    if let Some(result) = all().find(|result| result.floor.is_some()) {
-        notes.push(floor(result));
-    }
+    notes.extend(floor(runs));
     if all().any(|result| result.published.is_some()) {
         notes.push(PUBLISHED.to_owned());
     }
@@ -35,10 +40,21 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     notes.extend(runs.iter().filter(|run| !run.other_micro_batch.is_empty()).map(other_micro_batch));
     if all().any(|result| result.rank_deficient) {
         notes.push(
-            "* The covariance is rank-deficient: there are fewer images than features, or features that depend \
-             on each other. The distance is computed on the subspace there is."
+            "* A covariance is rank-deficient, the images' or the reference's: there are fewer images than features, or \
+             features that depend on each other. The distance is computed on the subspace there is."
                 .to_owned(),
         );
+    }
+    for (name, result) in runs.iter().flat_map(|run| &run.detectors) {
+        notes.extend(result.sigma_clipped_mass.map(|mass| {
+            format!(
+                "A covariance of `{name}`'s features has eigenvalues below 0, as rounded statistics have. They count as \
+                 0; their mass is {mass:e}."
+            )
+        }));
+    }
+    if runs.iter().any(|run| run.timing.images_per_s.is_some()) {
+        notes.push(SPEED.to_owned());
     }
     if all().any(|result| result.value.is_none()) {
         notes.push("A dash stands where the spec names no reference statistics to compare with.".to_owned());
@@ -58,6 +74,21 @@ fn unreadable(run: &RunResult) -> String {
         thousands(run.unreadable.len() as u64),
         names.collect::<Vec<_>>().join("; ")
     )
+}
+
+/// Workers' own rates, added up, would leave out all that they wait for.
+const SPEED: &str = "images/s is by the clock on the wall, from submission to the last image stored, in the command that \
+                     last made any. Device time is what all workers spent on chunks, added up.";
+
+/// How many seeds all runs have, where they do not have the same.
+pub(super) fn common_seeds(runs: &[RunResult]) -> Option<u64> {
+    let (first, others) = runs.split_first()?;
+    let first = &first.provenance.seeds;
+    if others.iter().all(|run| run.provenance.seeds == *first) {
+        return None;
+    }
+    let others: Vec<HashSet<u64>> = others.iter().map(|run| run.provenance.seeds.iter().collect()).collect();
+    Some(first.iter().filter(|seed| others.iter().all(|seeds| seeds.contains(seed))).count() as u64)
 }
 
 /// Presets quote minima over three runs, which one run exceeds more often than not.
@@ -102,13 +133,24 @@ fn error_bar(result: &DetectorResult) -> String {
     )
 }
 
-fn floor(result: &DetectorResult) -> String {
-    let images = match result.floor_images {
-        Some(count) => format!("{} held-out real images", thousands(count)),
-        None => "held-out real images".to_owned(),
+/// One paragraph for all floors; `None` where there is none.
+fn floor(runs: &[RunResult]) -> Option<String> {
+    let with_floor = || {
+        let results =
+            |run: &RunResult| run.detectors.values().map(|d| (run.num_images, d.clone())).collect::<Vec<_>>();
+        runs.iter().flat_map(results).filter(|(_, detector)| detector.floor.is_some())
     };
-    format!(
-        "The floor is the distance of {images} to the same reference: about what perfect samples would measure \
-         at that number of images."
-    )
+    let counts: BTreeSet<Option<u64>> = with_floor().map(|(_, detector)| detector.floor_images).collect();
+    let images = |count: &Option<u64>| count.map_or("an unknown number of".to_owned(), thousands);
+    let images = counts.iter().map(images).collect::<Vec<_>>().join(" or ");
+    let fewer =
+        with_floor().any(|(count, detector)| detector.floor_images.is_some_and(|floor| floor > count));
+    let fewer =
+        if fewer { ". With the fewer images of a run, even perfect samples would measure more" } else { "" };
+    (!counts.is_empty()).then(|| {
+        format!(
+            "The floor is the distance of {images} held-out real images to the same reference: about what perfect \
+             samples would measure at that number of images{fewer}."
+        )
+    })
 }

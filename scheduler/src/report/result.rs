@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fidelis_contract::ids::{ChunkIndex, Digest, RunId};
-use fidelis_contract::receipt::{Receipt, Unreadable};
-use fidelis_contract::seeds::Seeds;
-use fidelis_contract::spec::{
-    EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec,
+use fidelis_contract::{
+    ids::{ChunkIndex, Digest, RunId},
+    receipt::{Receipt, Unreadable},
+    seeds::Seeds,
+    spec::{EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec},
 };
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,10 @@ pub struct DetectorResult {
     pub blocks: u64,
     /// Σ|λ| of the eigenvalues that rounding made negative.
     pub clipped_mass: Option<f64>,
-    /// Fewer images than features, or features that depend on each other.
+    /// Σ|λ| of the negative eigenvalues of the covariances, ours and the reference's, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma_clipped_mass: Option<f64>,
+    /// Fewer images than features, or features that depend on each other, here or in the reference.
     pub rank_deficient: bool,
     /// The distance of held-out real images to the same reference.
     pub floor: Option<f64>,
@@ -81,11 +84,23 @@ pub struct DetectorResult {
     pub published: Option<f64>,
 }
 
-/// Where the time went, from the receipts: a resumed run counts each image's own making.
+/// What the last command that made any image of a run made, and how long that took.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Making {
+    /// Images that the store lacked when the command began.
+    pub num_images: u64,
+    /// By the clock on the wall, from submission to the last one being stored.
+    pub seconds: f64,
+}
+
+/// Where the time went. The device's share is from the receipts: a resumed run counts each image's own making.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Sum over the workers of images / seconds.
-    pub images_per_s: f64,
+    /// By the clock on the wall; `None` where no command followed the making to its end.
+    pub images_per_s: Option<f64>,
+    /// What that rate is of. Results of earlier versions have none, and a rate that was the sum of the workers' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub making: Option<Making>,
     /// Seconds that devices spent on chunks of this run.
     pub device_seconds: f64,
     /// How many workers made them.
@@ -151,18 +166,16 @@ impl RunResult {
 
 impl Timing {
     /// The timing of a complete run.
-    pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> Self {
-        let mut workers: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
+    pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>, making: Option<Making>) -> Self {
+        let mut workers: BTreeMap<&str, f64> = BTreeMap::new();
         for receipt in receipts {
-            let (images, seconds) = workers.entry(&receipt.worker).or_default();
-            *images += receipt.seeds.len();
-            *seconds += receipt.seconds;
+            *workers.entry(&receipt.worker).or_default() += receipt.seconds;
         }
-        let rate =
-            |&(images, seconds): &(u64, f64)| if seconds > 0.0 { images as f64 / seconds } else { 0.0 };
+        let making = making.filter(|making| making.num_images > 0 && making.seconds > 0.0);
         Self {
-            images_per_s: workers.values().map(rate).sum(),
-            device_seconds: workers.values().map(|(_, seconds)| seconds).sum(),
+            images_per_s: making.map(|making| making.num_images as f64 / making.seconds),
+            making,
+            device_seconds: workers.values().sum(),
             workers: workers.len() as u64,
         }
     }

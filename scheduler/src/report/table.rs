@@ -43,7 +43,7 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
         vec![Column { title: "run".to_owned(), numeric: false }, numeric("guidance"), numeric("images")];
     for (name, metric) in &detectors {
         columns.push(numeric(&format!("{metric} ({name})")));
-        columns.push(numeric("floor"));
+        columns.push(numeric("floor (images)"));
         columns.extend(quotes(runs, name).then(|| numeric("published")));
     }
     columns.extend(["images/s", "device time", "workers"].map(numeric));
@@ -58,7 +58,7 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
         }
         let timing = &run.timing;
         cells.extend([
-            rate(timing.images_per_s),
+            timing.images_per_s.map_or("–".to_owned(), rate),
             duration(timing.device_seconds),
             timing.workers.to_string(),
         ]);
@@ -67,9 +67,15 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
     Table { rows: rows.collect(), columns }
 }
 
+/// The floor and the number of images that it is of: `0.50 (10,000)`.
+pub(super) fn with_images(result: &DetectorResult) -> Option<String> {
+    let images = result.floor_images.map_or("?".to_owned(), thousands);
+    result.floor.map(|floor| format!("{} ({images})", fixed(floor, 2)))
+}
+
 fn distance_cells(result: Option<&DetectorResult>) -> [String; 2] {
     let Some(result) = result else { return ["–".to_owned(), "–".to_owned()] };
     let mark = if result.rank_deficient { " *" } else { "" };
-    let floor = result.floor.map_or("–".to_owned(), |floor| fixed(floor, 2));
+    let floor = with_images(result).unwrap_or("–".to_owned());
     [format!("{}{mark}", with_error(result.value, result.sd)), floor]
 }

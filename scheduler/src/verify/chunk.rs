@@ -13,10 +13,12 @@ use fidelis_contract::{
     receipt::Receipt,
     run::Run,
 };
-use fidelis_fleet::store::{Store, StoreError};
+use fidelis_fleet::{
+    store::{Store, StoreError},
+    stored::expectation::Digests,
+};
 
 use super::fault::{Fault, FaultKind};
-use fidelis_fleet::stored::expectation::Digests;
 
 /// What is known of a chunk before it is read.
 #[derive(Debug)]

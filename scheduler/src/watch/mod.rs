@@ -46,8 +46,10 @@ pub struct Watch<'a> {
     every: Duration,
     stored: BTreeSet<ChunkIndex>,
     listed: Option<Instant>,
-    /// Images that Redis had counted at the last listing.
+    /// Images and chunks that Redis had counted at the last listing.
     counted: u64,
+    counted_chunks: u64,
+    begun: Instant,
     dead: BTreeSet<ChunkIndex>,
     /// What was told of each worker.
     setbacks: BTreeMap<String, String>,
@@ -64,6 +66,8 @@ impl<'a> Watch<'a> {
             stored: BTreeSet::new(),
             listed: None,
             counted: 0,
+            counted_chunks: 0,
+            begun: Instant::now(),
             dead: BTreeSet::new(),
             setbacks: BTreeMap::new(),
             rate: Rate::default(),
@@ -97,11 +101,11 @@ impl<'a> Watch<'a> {
             Ok(progress) => progress,
             Err(error) => {
                 // The end does not need Redis.
-                self.list(self.counted).await?;
+                self.list((self.counted, self.counted_chunks)).await?;
                 return if self.is_stored() { Ok(self.end(tell)) } else { Err(error.into()) };
             }
         };
-        let counted = progress.map_or(0, |progress| progress.done_images);
+        let counted = progress.map_or((0, 0), |progress| (progress.done_images, progress.done_chunks));
         if self.is_listing_due(progress.as_ref()) {
             self.list(counted).await?;
         }
@@ -113,8 +117,7 @@ impl<'a> Watch<'a> {
         }
         self.tell_dead(progress.as_ref(), tell).await?;
         self.tell_setbacks(tell).await?;
-        let done_images = self.done_images(counted);
-        tell(&self.rate.event(self.run, done_images));
+        tell(&self.progress(progress.as_ref()));
         match progress {
             Some(progress) if progress.queued > 0 => Ok(Look::Going),
             _ => self.requeue(tell).await,
@@ -182,9 +185,9 @@ impl<'a> Watch<'a> {
         stale || progress.is_none_or(|progress| progress.queued == 0 || progress.is_cancelled)
     }
 
-    async fn list(&mut self, counted: u64) -> Result<(), FleetError> {
+    async fn list(&mut self, counted: (u64, u64)) -> Result<(), FleetError> {
         self.stored = stored::chunk_indices(&self.fleet.store, &self.run.id).await?;
-        (self.listed, self.counted) = (Some(Instant::now()), counted);
+        (self.listed, (self.counted, self.counted_chunks)) = (Some(Instant::now()), counted);
         Ok(())
     }
 
@@ -194,13 +197,36 @@ impl<'a> Watch<'a> {
         (listed + counted.saturating_sub(self.counted)).min(self.run.plan.num_images())
     }
 
+    /// How far the run is, with what workers told of the chunks in their hands.
+    fn progress(&mut self, seen: Option<&Progress>) -> Event {
+        let seen = seen.copied().unwrap_or_default();
+        let num_images = self.run.plan.num_images();
+        let done_images = self.done_images(seen.done_images);
+        let making_images = seen.making_images.min(num_images - done_images);
+        let pace = self.rate.pace(Instant::now(), done_images + making_images, num_images);
+        let counted_chunks = self.stored.len() as u64 + seen.done_chunks.saturating_sub(self.counted_chunks);
+        let num_chunks = u64::from(self.run.plan.num_chunks());
+        Event::Progress {
+            run: self.run.id.clone(),
+            done_images,
+            num_images,
+            making_images,
+            done_chunks: counted_chunks.min(num_chunks),
+            num_chunks,
+            workers: seen.making_chunks,
+            elapsed_s: self.begun.elapsed().as_secs_f64(),
+            images_per_s: pace.images_per_s,
+            eta_s: pace.eta_s,
+        }
+    }
+
     fn is_stored(&self) -> bool {
         self.run.missing(&self.stored).is_empty()
     }
 
     fn end(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
         let num_images = self.run.plan.num_images();
-        tell(&self.rate.event(self.run, num_images));
+        tell(&self.progress(None));
         tell(&Event::Stored { run: self.run.id.clone(), num_images });
         Look::Ended(Watched::Stored)
     }

@@ -1,5 +1,7 @@
 //! The store's [`contract`] with any server, and what only a server of our own shows, over TCP.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 mod contract;
 mod servers;
 
@@ -8,8 +10,7 @@ use std::fs;
 
 use bytes::Bytes;
 use fidelis::local::{S3Server, S3ServerError};
-use fidelis_contract::exit;
-use fidelis_contract::ids::Digest;
+use fidelis_contract::{exit, ids::Digest};
 use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;

@@ -32,7 +32,17 @@ pub enum Event {
         done_images: u64,
         /// Images of the whole run.
         num_images: u64,
-        /// Recent throughput; 0 until an image is done.
+        /// Images made in chunks that are still in hand; lost with their workers.
+        making_images: u64,
+        /// Chunks that are stored.
+        done_chunks: u64,
+        /// Chunks of the whole run.
+        num_chunks: u64,
+        /// Workers that told of a chunk in hand.
+        workers: u64,
+        /// Seconds since we watch.
+        elapsed_s: f64,
+        /// Recent throughput; 0 until an image is made.
         images_per_s: f64,
         /// Seconds to the end at this throughput, once there is one.
         eta_s: Option<f64>,

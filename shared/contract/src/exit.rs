@@ -16,6 +16,8 @@ pub const INCOMPLETE: u8 = 5;
 pub const INTEGRITY: u8 = 6;
 /// Redis, S3 or the device failed; safe to run again.
 pub const INFRASTRUCTURE: u8 = 75;
+/// Stopped by SIGHUP, as of a terminal that was closed; resumable.
+pub const HUNG_UP: u8 = 129;
 /// Stopped by SIGINT; resumable.
 pub const INTERRUPTED: u8 = 130;
 /// Stopped by SIGTERM; resumable.

@@ -108,6 +108,16 @@ pub fn runs_prefix(name: &str) -> String {
     format!("runs/{name}-")
 }
 
+/// Every run's folder whose name begins so.
+pub fn runs_beginning(text: &str) -> String {
+    format!("runs/{text}")
+}
+
+/// The run whose folder a listed one is; `None` for every other.
+pub fn parse_run_folder(folder: &str) -> Option<RunId> {
+    folder.strip_prefix("runs/")?.trim_end_matches('/').parse().ok()
+}
+
 /// Where every process checks at start that the store keeps its promises.
 pub const PROBE: &str = "fidelis-probe";
 
@@ -163,6 +173,11 @@ pub fn redis_unfit(run: &RunId) -> String {
 /// Redis: hash of why consumers last handed a chunk of a run back, consumer → one line; until they finish one.
 pub fn redis_setbacks(run: &RunId) -> String {
     format!("fidelis:setbacks:{run}")
+}
+
+/// Redis: hash of a run's chunks in hand, chunk → images of it that are made; told each second, for those who watch.
+pub fn redis_making(run: &RunId) -> String {
+    format!("fidelis:making:{run}")
 }
 
 /// Redis: list of how long a run's last chunks were in hand, in ms.

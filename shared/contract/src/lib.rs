@@ -4,6 +4,7 @@
 //! commands end ([`outcome`], [`exit`]). Pure: no network, no runtime, no tensors; it opens the spec's own file at most.
 
 pub mod address;
+pub mod addresses;
 pub mod dead;
 pub mod events;
 pub mod exit;

@@ -7,7 +7,7 @@ use std::{
     io::{self, ErrorKind},
 };
 
-use crate::{exit, text};
+use crate::{addresses::Addresses, exit, text};
 
 /// What the caller of a failed operation does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,9 +97,10 @@ impl Failure {
         Self { code, error: error.into() }
     }
 
-    /// The fault of the command line.
-    pub fn usage(text: impl Into<String>) -> Self {
-        Self { code: exit::USAGE, error: anyhow::Error::msg(text.into()) }
+    /// Says of local copies where they came from.
+    pub fn at(self, addresses: &Addresses) -> Self {
+        let text = addresses.restored(&self.to_string());
+        Self { code: self.code, error: anyhow::anyhow!(text) }
     }
 }
 

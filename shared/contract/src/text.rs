@@ -74,9 +74,17 @@ pub struct UnknownWord {
 
 /// A message on one line, whatever it quotes of what was read.
 pub fn line(message: &(impl std::fmt::Display + ?Sized)) -> String {
-    let words = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-    words.chars().map(shown).collect()
+    visible(&message.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The text with every control character but newlines and tabs as an escape that people can read.
+pub fn visible(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_debug().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// True when `text` is 1 to `max_len` of `[a-z0-9-]`, not starting with a dash.

@@ -63,6 +63,39 @@ async fn enqueue_is_idempotent() {
     assert_eq!(queue.enqueue(&run, &many).await.unwrap(), 1231, "over several batches");
 }
 
+/// What is told of a chunk in hand is seen by those who watch, and goes when the chunk is done or in no hands.
+#[tokio::test]
+async fn how_far_a_chunk_is_can_be_seen() {
+    let redis = Redis::start().await;
+    let (queue, run) = (redis.queue(LONG_MS).await, run("far", 0));
+    queue.enqueue(&run, &[0, 1]).await.unwrap();
+    let (mut first, mut second) = (queue.consumer("a"), queue.consumer("b"));
+    let (leases, others) = (first.leases(), second.leases());
+    let (done, back) = (claim(&mut first).await, claim(&mut second).await);
+    assert!(leases.tell_made(&done, 2).await.unwrap() && leases.tell_made(&done, 3).await.unwrap());
+    assert!(others.tell_made(&back, 1).await.unwrap());
+    assert!(!leases.tell_made(&back, 9).await.unwrap(), "in other hands");
+    let making = async || {
+        let seen = progress(&queue, &run).await;
+        (seen.done_images, seen.making_chunks, seen.making_images)
+    };
+    assert_eq!(making().await, (0, 2, 4));
+    assert!(leases.complete(&done, 4).await.unwrap());
+    assert_eq!(making().await, (4, 1, 1), "counted once");
+    assert!(!leases.tell_made(&done, 4).await.unwrap(), "too late");
+    others.hand_back(&back, "").await.unwrap();
+    assert_eq!(making().await, (4, 0, 0));
+    let again = claim(&mut first).await;
+    assert!(leases.tell_made(&again, 2).await.unwrap());
+    assert!(leases.give_up(&again, &failure("no use")).await.unwrap());
+    assert_eq!(making().await, (4, 0, 0));
+    queue.enqueue(&run, &[1]).await.unwrap();
+    let cancelled = claim(&mut first).await;
+    assert!(leases.tell_made(&cancelled, 2).await.unwrap());
+    queue.cancel(&run).await.unwrap();
+    assert_eq!(making().await, (4, 0, 0));
+}
+
 #[tokio::test]
 async fn claim_and_complete() {
     let redis = Redis::start().await;

@@ -41,6 +41,34 @@ impl Dtype {
     }
 }
 
+impl Dtype {
+    /// Elements of a floating-point type as float64, which holds all of them exactly; `None` for the others.
+    pub fn floats(self, bytes: &[u8]) -> Option<Vec<f64>> {
+        Some(match self {
+            Self::F16 => bytes.as_chunks().0.iter().map(|&b| half(u16::from_le_bytes(b))).collect(),
+            Self::BF16 => {
+                let widened = |&b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16).into();
+                bytes.as_chunks().0.iter().map(widened).collect()
+            }
+            Self::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect(),
+            Self::F64 => bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+            _ => return None,
+        })
+    }
+}
+
+/// The value of an IEEE half.
+pub(crate) fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    let magnitude = match exponent {
+        0 => fraction * 2_f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2_f64.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -magnitude } else { magnitude }
+}
+
 /// Elements in row-major order, little-endian. The bytes may be a part of a larger buffer: cloning copies nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
@@ -54,5 +82,24 @@ impl Array {
     /// How many elements there are.
     pub fn num_elements(&self) -> usize {
         self.shape.iter().product()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_their_values() {
+        let cases =
+            [(0x0000, 0.0), (0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 2_f64.powi(-24))];
+        for (bits, value) in cases {
+            assert_eq!(half(bits), value, "{bits:#x}");
+        }
+        assert_eq!((half(0xfc00), half(0x7c00)), (f64::NEG_INFINITY, f64::INFINITY));
+        assert!(half(0x7e00).is_nan());
+        assert_eq!(half(0x3555), 0.333_251_953_125);
+        assert_eq!(Dtype::BF16.floats(&[0x80, 0x3f, 0x20, 0xc0]), Some(vec![1.0, -2.5]));
+        assert_eq!(Dtype::I32.floats(&[0; 4]), None);
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::net::{self, NetFile};
 use crate::stats::{self, Statistics};
-use crate::{FileError, FormatError, StateDict, file, state_dict, torch_file};
+use crate::{FileError, FormatError, StateDict, file, sniff, state_dict, torch_file};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub fn read(path: &Path) -> Result<Content, FileError> {
 /// # Errors
 /// As [`read`].
 pub fn decode(bytes: &Bytes) -> Result<Content, FormatError> {
-    let statistics = || stats::decode(bytes, None).or_else(|_| stats::decode(bytes, Some("dinov2")));
+    let statistics = || stats::decode(bytes, None);
     if torch_file::is_torch_file(bytes) {
         // `.npz` files are ZIPs too.
         let state = state_dict::decode(bytes).map(Content::StateDict);
@@ -40,8 +40,9 @@ pub fn decode(bytes: &Bytes) -> Result<Content, FormatError> {
     }
     // A pickle, or the header of a safetensors file behind its length.
     if bytes.first() != Some(&0x80) && bytes.get(8) != Some(&b'{') {
-        let detail = "it begins like none of them".to_owned();
-        return Err(FormatError::Damaged { expected: "a net, a state dict or statistics", detail });
+        let (expected, detail) =
+            ("a net, a state dict or statistics", "it begins like none of them".to_owned());
+        return Err(sniff::other(bytes, expected).unwrap_or(FormatError::Damaged { expected, detail }));
     }
     match net::decode(bytes) {
         Ok(net) => Ok(Content::Net(Box::new(net))),

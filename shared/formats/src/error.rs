@@ -30,12 +30,26 @@ pub enum FormatError {
     /// Sound, but with something in it whose meaning is not known here.
     #[error("holds what is not known here: {0}")]
     Unknown(String),
+    /// Another kind of file, which is known.
+    #[error("is {found}, not {expected}{}", crate::sniff::advice(.found))]
+    Other {
+        /// With its article.
+        found: &'static str,
+        /// What was looked for, with its article.
+        expected: &'static str,
+    },
     /// Statistics, but of other detectors.
     #[error(
         "holds statistics of `inception`, `pytorch-fid` and `dinov2`, none of `{0}`: give those of that detector as \
          `.npz`"
     )]
     OtherDetector(String),
+    /// Statistics of a detector that EDM2's format knows nothing of.
+    #[error(
+        "EDM2's `.pkl` has sections for `inception`, `pytorch-fid` and `dinov2`, not for `{0}`: write those statistics \
+         as `.npz`"
+    )]
+    NoSection(String),
     /// Larger than anything real.
     #[error("`{what}` is `{value}`, more than the `{limit}` this reads")]
     TooLarge {

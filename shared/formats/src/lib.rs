@@ -7,7 +7,8 @@
 //! - [`torch_file`], [`state_dict`], [`tensors`]: tensors by name, as torch and safetensors files keep them
 //! - [`net`]: nets, and whether two of them fit
 //! - [`stats`]: statistics of features
-//! - [`content`]: any of these
+//! - [`features`]: features, a few rows at a time
+//! - [`content`]: any of these, and [`sniff`]: what it is if it is none
 //! - [`images`][]: datasets
 //! - [`atomic`]: what is written is there whole or not at all
 
@@ -15,11 +16,13 @@ mod array;
 pub mod atomic;
 pub mod content;
 mod error;
+pub mod features;
 mod file;
 pub mod images;
 pub mod net;
 mod npy;
 pub mod pickle;
+pub mod sniff;
 pub mod state_dict;
 pub mod stats;
 pub mod tensors;

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::{FormatError, text};
+use crate::{FormatError, array::half, text};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The data begins at a multiple of this.
@@ -31,6 +31,34 @@ pub(crate) fn encode_i64(value: i64) -> Vec<u8> {
     let mut bytes = header("<i8", &[]);
     bytes.extend(value.to_le_bytes());
     bytes
+}
+
+/// `np.save` of a zero-dimensional text.
+pub(crate) fn encode_text(text: &str) -> Vec<u8> {
+    let mut bytes = header(&format!("<U{}", text.chars().count()), &[]);
+    bytes.extend(text.chars().flat_map(|c| u32::from(c).to_le_bytes()));
+    bytes
+}
+
+/// Reads one short text; `None` where the array is another thing.
+pub(crate) fn decode_text(reader: &mut impl Read) -> Option<String> {
+    const MAX_CHARS: u64 = 1000;
+    let header = Header::read(reader).ok().filter(|header| header.num_elements() == Some(1))?;
+    let (kind, count) = header.descr.split_at_checked(2)?;
+    let count = count.parse().ok().filter(|&count: &u64| count <= MAX_CHARS)?;
+    let mut bytes = Vec::new();
+    reader.take(4 * count).read_to_end(&mut bytes).ok()?;
+    let text: String = match kind {
+        "<U" => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&c| char::from_u32(u32::from_le_bytes(c)))
+            .collect::<Option<_>>()?,
+        "|S" => String::from_utf8(bytes).ok()?,
+        _ => return None,
+    };
+    Some(text.trim_end_matches('\0').to_owned())
 }
 
 fn header(descr: &str, shape: &[usize]) -> Vec<u8> {
@@ -84,9 +112,10 @@ pub(crate) fn decode(reader: &mut impl Read, max_values: u64) -> Result<Array, F
     let (width, convert): (usize, fn(&[u8]) -> f64) = match &header.descr[..] {
         "<f8" => (8, |b| f64::from_le_bytes(b.try_into().unwrap_or_default())),
         "<f4" => (4, |b| f64::from(f32::from_le_bytes(b.try_into().unwrap_or_default()))),
+        "<f2" => (2, |b| half(u16::from_le_bytes(b.try_into().unwrap_or_default()))),
         "<i8" => (8, |b| i64::from_le_bytes(b.try_into().unwrap_or_default()) as f64),
         "<i4" => (4, |b| f64::from(i32::from_le_bytes(b.try_into().unwrap_or_default()))),
-        other => return Err(damaged(format!("dtype `{other}` is none of <f8, <f4, <i8, <i4"))),
+        other => return Err(damaged(format!("dtype `{other}` is none of <f8, <f4, <f2, <i8, <i4"))),
     };
     let mut values = Vec::new();
     // In parts: the bytes and the numbers of a large sigma need not be there side by side.

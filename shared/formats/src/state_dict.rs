@@ -6,10 +6,13 @@ use std::path::Path;
 use bytes::Bytes;
 
 use crate::torch_file::{TorchFile, is_torch_file};
-use crate::{Array, FileError, FormatError, file, tensors, text};
+use crate::{Array, FileError, FormatError, file, sniff, tensors, text};
 
 /// Parameters and buffers by their names.
 pub type StateDict = BTreeMap<String, Array>;
+
+/// What is looked for here.
+pub(crate) const EXPECTED: &str = "a state dict";
 
 /// Reads a state dict: `.pth` or `.pt` as `torch.save` writes it (a ZIP, or the format before version 1.6), or
 /// `.safetensors`. The content decides, whatever the name is.
@@ -25,14 +28,17 @@ pub fn read(path: &Path) -> Result<StateDict, FileError> {
 /// # Errors
 /// As [`read`].
 pub fn decode(bytes: &Bytes) -> Result<StateDict, FormatError> {
-    if is_torch_file(bytes) { from_torch(bytes) } else { Ok(tensors::decode(bytes)?.tensors) }
+    if is_torch_file(bytes) {
+        return from_torch(bytes);
+    }
+    let file = tensors::decode(bytes).map_err(|error| sniff::other(bytes, EXPECTED).unwrap_or(error))?;
+    Ok(file.tensors)
 }
 
 fn from_torch(bytes: &Bytes) -> Result<StateDict, FormatError> {
     let mut file = TorchFile::read(bytes)?;
     let root = file.pickle.root();
-    let expected = "a state dict";
-    let wrong = |detail| FormatError::Damaged { expected, detail };
+    let wrong = |detail| FormatError::Damaged { expected: EXPECTED, detail };
     let entries =
         root.entries().ok_or_else(|| wrong(format!("it is {}, no dict of tensors", root.kind())))?;
     let mut state = StateDict::new();

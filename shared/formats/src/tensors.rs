@@ -81,7 +81,7 @@ pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, FormatErro
     Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
 }
 
-fn dtype(stored: Stored) -> Option<Dtype> {
+pub(crate) fn dtype(stored: Stored) -> Option<Dtype> {
     Some(match stored {
         Stored::F16 => Dtype::F16,
         Stored::BF16 => Dtype::BF16,

@@ -7,9 +7,13 @@ mod published;
 use std::path::Path;
 
 use bytes::Bytes;
-use fidelis_formats::content::{self, Content};
-use fidelis_formats::pickle::Pickle;
-use fidelis_formats::{Array, Dtype, StateDict, net, state_dict, stats};
+use fidelis_formats::{
+    Array, Dtype, StateDict,
+    content::{self, Content},
+    net,
+    pickle::Pickle,
+    state_dict, stats,
+};
 use proptest::prelude::*;
 use published::{Py, dict, ndarray, object, pickle};
 
@@ -87,7 +91,9 @@ fn a_file_says_itself_what_it_is() {
         let error = net::decode(&bytes.into()).unwrap_err().to_string();
         assert!(error.contains("`torch.save`"), "{error}");
     }
-    assert!(kind(fixture("sample.json")).unwrap_err().contains("it begins like none of them"));
+    assert!(
+        kind(fixture("sample.json")).unwrap_err().contains("is a JSON document, not a net, a state dict")
+    );
     assert!(kind(Bytes::new()).unwrap_err().contains("it begins like none of them"));
     assert!(kind(pickle(&Py::None, 4).into()).unwrap_err().contains("it is None, no dict"));
 }

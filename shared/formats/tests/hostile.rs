@@ -5,8 +5,11 @@
 mod published;
 
 use bytes::Bytes;
-use fidelis_formats::pickle::{Pickle, Problem};
-use fidelis_formats::{Array, Dtype, net, state_dict};
+use fidelis_formats::{
+    Array, Dtype, net,
+    pickle::{Pickle, Problem},
+    state_dict,
+};
 use published::{Py, call, dict, legacy, object, pickle, text};
 
 fn read(bytes: impl Into<Bytes>) -> Result<Pickle, fidelis_formats::pickle::PickleError> {

@@ -6,8 +6,10 @@ mod published;
 
 use std::path::{Path, PathBuf};
 
-use fidelis_formats::net::{self, Encoder, NetConfig, NetFile, Whitening, check_pair};
-use fidelis_formats::{Array, Dtype, StateDict};
+use fidelis_formats::{
+    Array, Dtype, StateDict,
+    net::{self, Encoder, NetConfig, NetFile, Whitening, check_pair},
+};
 use published::{Py, dict, object, pickle, rgb_encoder, text};
 
 fn fixture(name: &str) -> PathBuf {
@@ -176,4 +178,48 @@ fn a_file_without_a_config_is_no_net() {
         let line = error.to_string();
         assert!(line.contains("forward-main.safetensors") && line.contains("holds no `config`"), "{line}");
     }
+}
+
+#[test]
+fn arguments_by_position_are_the_first_of_the_constructor() {
+    let net = |args: Vec<Py>, kwargs: Vec<(&'static str, Py)>| {
+        let state = dict([("_init_args", Py::Tuple(args)), ("_init_kwargs", dict(kwargs))]);
+        decode(pickle(&dict([("ema", object("Precond", state))]), 4)).map(|net| net.config)
+    };
+    let ints = |values: &[i64]| values.iter().map(|&value| Py::Int(value)).collect::<Vec<_>>();
+    let six = [ints(&[64, 4, 10]), vec![Py::Bool(false), Py::Float(0.7), Py::Int(32)]].concat();
+    let config = net(six.clone(), vec![("num_blocks", Py::Int(2))]).unwrap();
+    assert_eq!((config.img_resolution, config.img_channels, config.label_dim), (64, 4, 10));
+    assert_eq!((config.use_fp16, config.sigma_data, config.logvar_channels), (false, 0.7, 32));
+    // Published nets of this size do not say so.
+    assert_eq!((config.model_channels, config.num_blocks), (192, 2));
+    let seven = [six, ints(&[1])].concat();
+    assert!(net(seven, vec![]).unwrap_err().contains("`7` arguments of the net's constructor without names"));
+    let twice = net(ints(&[64, 4, 0]), vec![("label_dim", Py::Int(0))]).unwrap_err();
+    assert!(twice.contains("`label_dim` is given by position and by name"), "{twice}");
+    assert!(net(ints(&[64, 4, 0, 7]), vec![]).unwrap_err().contains("expected a boolean"));
+}
+
+#[test]
+fn filters_and_heads_are_checked() {
+    let config =
+        |name, value| decode(published::net(with(name, value), &tensors(), Py::None)).map(|net| net.config);
+    let taps = |taps: &[f64]| Py::List(taps.iter().map(|&tap| Py::Float(tap)).collect());
+    let found = config("resample_filter", taps(&[1.0, 3.0, 3.0, 1.0])).unwrap();
+    assert_eq!(found.resample_filter, [1.0, 3.0, 3.0, 1.0]);
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(json["resample_filter"], serde_json::json!([1.0, 3.0, 3.0, 1.0]));
+    let usual = config("resample_filter", taps(&[1.0, 1.0])).unwrap();
+    assert_eq!(serde_json::to_value(&usual).unwrap().get("resample_filter"), None);
+    for wrong in [&[1.0][..], &[1.0, 2.0, 1.0], &[], &[1.0, -1.0], &[1.0; 66]] {
+        assert!(
+            config("resample_filter", taps(wrong)).unwrap_err().contains("`resample_filter` is ["),
+            "{wrong:?}"
+        );
+    }
+    // Levels of 64, 128, 192 and 256 channels.
+    assert_eq!(config("channels_per_head", Py::Int(512)).unwrap().heads(256), 0);
+    assert_eq!(config("channels_per_head", Py::Int(96)).unwrap().heads(256), 2);
+    let uneven = config("channels_per_head", Py::Int(80)).unwrap_err();
+    assert!(uneven.contains("`channels_per_head` 80 gives the 256 channels at 1x1 3 heads"), "{uneven}");
 }

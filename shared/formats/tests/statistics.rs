@@ -5,8 +5,10 @@
 mod published;
 
 use bytes::Bytes;
-use fidelis_formats::FormatError;
-use fidelis_formats::stats::{self, Statistics, npz};
+use fidelis_formats::{
+    FormatError,
+    stats::{self, Statistics, npz},
+};
 use published::{Py, dict, ndarray, pickle, text, zip_entries};
 use zip::CompressionMethod;
 
@@ -16,7 +18,7 @@ fn fixture(name: &str) -> Bytes {
 }
 
 fn statistics() -> Statistics {
-    Statistics { mu: vec![1.0, -2.5], sigma: vec![2.0, 0.5, 0.5, 1.0], num_images: 1234 }
+    Statistics { mu: vec![1.0, -2.5], sigma: vec![2.0, 0.5, 0.5, 1.0], num_images: 1234, detector: None }
 }
 
 fn refused(bytes: impl Into<Bytes>, detector: Option<&str>) -> String {
@@ -39,10 +41,11 @@ fn the_pkl_holds_the_npz_and_twice_it() {
     let (pkl, npz) = (fixture("ref-stats.pkl"), stats::decode(&fixture("ref-stats.npz"), None).unwrap());
     assert_eq!((npz.dim(), npz.num_images), (64, 0));
     let inception = stats::decode(&pkl, Some("inception")).unwrap();
-    assert_eq!(inception, Statistics { num_images: 700, ..npz.clone() });
-    for detector in [None, Some("pytorch-fid")] {
-        assert_eq!(stats::decode(&pkl, detector).unwrap(), inception);
-    }
+    assert_eq!(inception, Statistics { num_images: 700, detector: Some("inception".into()), ..npz.clone() });
+    assert!(stats::decode(&pkl, None).unwrap() == inception);
+    // The section does not tell the two ways to Inception apart.
+    let detector = Some("pytorch-fid".to_owned());
+    assert!(stats::decode(&pkl, Some("pytorch-fid")).unwrap() == Statistics { detector, ..inception });
     // Those of features twice as large.
     let dinov2 = stats::decode(&pkl, Some("dinov2")).unwrap();
     assert!(dinov2.mu.iter().zip(&npz.mu).all(|(ours, theirs)| *ours == 2.0 * theirs));
@@ -66,7 +69,10 @@ fn either_spelling_of_numpy_is_read() {
         let fid = dict([("mu", ndarray(module, &[1], &[0.5])), ("sigma", ndarray(module, &[1, 1], &[2.0]))]);
         let bytes = pkl(vec![("num_images", Py::Int(9)), ("fid", fid)]);
         let found = stats::decode(&bytes.into(), None).unwrap();
-        assert_eq!(found, Statistics { mu: vec![0.5], sigma: vec![2.0], num_images: 9 });
+        assert_eq!(
+            found,
+            Statistics { mu: vec![0.5], sigma: vec![2.0], num_images: 9, detector: Some("inception".into()) }
+        );
     }
 }
 
@@ -132,5 +138,19 @@ fn every_cut_and_every_flipped_number_is_one_clear_line() {
     let whole = fixture("ref-stats.pkl");
     for len in (0..whole.len()).step_by(97).chain(0..200) {
         refused(whole.slice(..len), None);
+    }
+}
+
+#[test]
+fn the_detectors_name_is_kept_beside_the_numbers() {
+    let named = |name: &str| Statistics { detector: Some(name.to_owned()), ..statistics() };
+    for name in ["inception", "fashion-cnn", "ünïcode"] {
+        let bytes = npz::encode(&named(name)).unwrap();
+        assert_eq!(stats::decode(&bytes.into(), Some("whatever")).unwrap(), named(name));
+    }
+    // What is no name says nothing.
+    for name in ["", "a\nb", &"x".repeat(200)] {
+        let bytes = npz::encode(&named(name)).unwrap();
+        assert_eq!(stats::decode(&bytes.into(), None).unwrap(), statistics(), "{name:?}");
     }
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use fidelis_contract::exit;
-use fidelis_contract::ids::RunId;
+use fidelis_contract::{exit, ids::RunId};
 
 use super::monitor::Monitor;
 use super::schedule::Schedule;

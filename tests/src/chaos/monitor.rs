@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use fidelis_contract::ids::{Digest, RunId};
-use fidelis_contract::keys;
-use fidelis_fleet::queue::Queue;
-use fidelis_fleet::store::Store;
+use fidelis_contract::{
+    ids::{Digest, RunId},
+    keys,
+};
+use fidelis_fleet::{queue::Queue, store::Store};
 
 use crate::lab::Lab;
 

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use fidelis::report::RunResult;
-use fidelis_contract::ids::{ChunkIndex, Digest, RunId};
-use fidelis_contract::keys;
-use fidelis_contract::kind::Kind;
-use fidelis_contract::manifest::Manifest;
-use fidelis_contract::receipt::Receipt;
+use fidelis_contract::{
+    ids::{ChunkIndex, Digest, RunId},
+    keys,
+    kind::Kind,
+    manifest::Manifest,
+    receipt::Receipt,
+};
 use fidelis_fleet::store::Store;
 
 /// Everything under a run's prefix.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use fidelis_contract::ids::{ChunkIndex, Digest, RunId};
-use fidelis_contract::keys;
+use fidelis_contract::{
+    ids::{ChunkIndex, Digest, RunId},
+    keys,
+};
 
 use super::{Baseline, Facts, Lab, LabSpec, record};
 

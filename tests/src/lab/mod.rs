@@ -20,10 +20,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fidelis::local::S3Server;
-use fidelis_contract::ids::{ChunkIndex, PoolId, RunId};
-use fidelis_contract::keys;
-use fidelis_fleet::queue::{Queue, QueueSettings};
-use fidelis_fleet::store::{Store, StoreConfig};
+use fidelis_contract::{
+    ids::{ChunkIndex, PoolId, RunId},
+    keys,
+};
+use fidelis_fleet::{
+    queue::{Queue, QueueSettings},
+    store::{Store, StoreConfig},
+};
 use tempfile::TempDir;
 
 pub use baseline::Baseline;

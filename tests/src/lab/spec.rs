@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use fidelis_contract::ids::{Digest, RunId};
-use fidelis_contract::spec::RunSpec;
+use fidelis_contract::{
+    ids::{Digest, RunId},
+    spec::RunSpec,
+};
 use fidelis_formats::stats::{Statistics, npz};
 
 use crate::process::repository;
@@ -142,7 +144,7 @@ reference = "{reference}"
 pub(super) fn write_files(folder: &Path) -> Result<()> {
     std::fs::write(folder.join("weights"), "none")?;
     let sigma = (0..DIM * DIM).map(|i| if i % (DIM + 1) == 0 { 1.0 } else { 0.0 }).collect();
-    let reference = Statistics { mu: vec![0.0; DIM], sigma, num_images: 1_000_000 };
+    let reference = Statistics { mu: vec![0.0; DIM], sigma, num_images: 1_000_000, detector: None };
     std::fs::write(folder.join("reference.npz"), npz::encode(&reference)?)?;
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Agreement with an independent implementation (tests/fixtures), within the tolerances that its author gives:
 //! forward 2e-5, whole sampling runs 5e-4 of the largest magnitude, noise and labels exactly.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 use std::path::{Path, PathBuf};
 
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};

@@ -1,5 +1,7 @@
 //! The autoencoder against an independent implementation (tests/fixtures), to 1e-4 of the largest magnitude.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 mod common;
 
 use common::{check, fixture, quiet, tensors};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::exit;
+use fidelis_fleet::out;
 use fidelis_formats::net;
 
 use super::Failure;
@@ -12,9 +13,9 @@ use super::output;
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// A net: .pkl as published, or .safetensors
+    /// A net: .pkl as published, or .safetensors; a path, s3://bucket/key or https://…
     #[arg(value_name = "IN")]
-    from: PathBuf,
+    pub from: PathBuf,
     /// Where it goes (.safetensors): tensors bit for bit, the config as JSON in the metadata
     #[arg(value_name = "OUT")]
     to: PathBuf,
@@ -23,13 +24,14 @@ pub struct ConvertArgs {
 /// Reads, checks and writes; nothing is left behind when it fails.
 pub fn convert(args: &ConvertArgs) -> Result<u8, Failure> {
     let ConvertArgs { from, to } = args;
-    let writable = to.extension().is_some_and(|extension| extension == "safetensors");
+    let writable = to.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
     if !writable {
         return Err(anyhow!("cannot write `{}`: nets are written as `.safetensors`", to.display()).into());
     }
+    output::check([to.as_path()])?;
     let net = net::read(from)?;
     let bytes = net.to_safetensors().with_context(|| format!("cannot write `{}`", to.display()))?;
     output::write_whole(to, &bytes)?;
-    println!("{}: {} tensors, {} bytes", to.display(), net.tensors.len(), bytes.len());
+    out::line(format!("{}: {} tensors, {} bytes", to.display(), net.tensors.len(), bytes.len()));
     Ok(exit::DONE)
 }

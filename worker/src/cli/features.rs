@@ -1,14 +1,13 @@
 //! `fidelis-worker features`: features of images that exist.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_contract::exit;
-use fidelis_contract::payload::Tensor;
+use fidelis_contract::{exit, payload::Tensor};
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Extractor, Source};
-use fidelis_formats::images::Dataset;
+use fidelis_formats::{features::DETECTOR_KEY, images::Dataset};
 
 use super::Failure;
 use super::output;
@@ -32,12 +31,17 @@ pub struct FeaturesArgs {
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Where the tensor `features` [N, D] goes (.safetensors)
+    /// Where the tensor `features` [N, D] goes (.safetensors); its metadata names the detector
     #[arg(long)]
     out: PathBuf,
 }
 
 impl FeaturesArgs {
+    /// What it writes.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
     /// What it reads.
     pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         std::iter::once(&mut self.images).chain(self.weights.as_mut())
@@ -47,7 +51,7 @@ impl FeaturesArgs {
 fn weights(args: &FeaturesArgs) -> Result<PathBuf, Failure> {
     match &args.weights {
         Some(weights) => Ok(weights.clone()),
-        None if args.detector.ends_with(".pt") => Ok(PathBuf::from(&args.detector)),
+        None if args.detector.to_ascii_lowercase().ends_with(".pt") => Ok(PathBuf::from(&args.detector)),
         None => Err(anyhow::anyhow!("the detector `{}` needs `--weights`", args.detector).into()),
     }
 }
@@ -64,6 +68,13 @@ pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
         return Err(dataset::refusal(&args.images, &extracted.unreadable).into());
     }
     let features = extracted.features.remove(&args.detector).context("the detector left no features")?;
-    output::write_tensors(&args.out, &[Tensor::from_f32("features", &features.shape, &features.data)])?;
+    let tensors = [Tensor::from_f32("features", &features.shape, &features.data)];
+    output::write_named_tensors(&args.out, &tensors, (DETECTOR_KEY, &named(&args.detector)))?;
     Ok(exit::DONE)
+}
+
+/// A TorchScript file has no name but its own; the folder that it lies in is nobody's business.
+fn named(detector: &str) -> String {
+    let name = Path::new(detector).file_name().map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| detector.to_owned())
 }

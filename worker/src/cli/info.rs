@@ -5,35 +5,36 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_contract::exit;
+use fidelis_contract::{exit, spec::FileRef};
 use fidelis_edm2::net::num_params;
-use fidelis_fleet::folder;
-use fidelis_formats::content::{self, Content};
-use fidelis_formats::net::NetFile;
-use fidelis_formats::stats::Statistics;
-use fidelis_formats::{Array, StateDict};
+use fidelis_fleet::{folder, out};
+use fidelis_formats::{
+    Array, StateDict,
+    content::{self, Content},
+    net::NetFile,
+    stats::Statistics,
+};
 use serde_json::{Value, json};
 
 use super::Failure;
 
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// A net (.pkl, .safetensors), a state dict (.pth, .pt, .safetensors) or statistics (.npz, .pkl)
+    /// A net (.pkl, .safetensors), a state dict (.pth, .pt, .safetensors) or statistics (.npz, .pkl): a path,
+    /// s3://bucket/key or https://…
     #[arg(value_name = "F")]
-    file: PathBuf,
+    pub file: PathBuf,
     /// JSON on stdout
     #[arg(long)]
     json: bool,
 }
 
-/// Prints one fact on a line.
-pub fn info(args: &InfoArgs) -> Result<u8, Failure> {
-    let facts = facts(&args.file)?;
+/// Prints one fact on a line; the file is called as it was asked for.
+pub fn info(args: &InfoArgs, address: &Path) -> Result<u8, Failure> {
+    let mut facts = facts(&args.file)?;
+    facts.insert(0, ("file", FileRef::new(address.display().to_string()).shown().into()));
     if args.json {
-        println!(
-            "{}",
-            Value::Object(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-        );
+        out::json(Value::Object(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
     } else {
         facts.iter().for_each(|(name, value)| print_fact(name, value));
     }
@@ -46,7 +47,7 @@ type Facts = Vec<(&'static str, Value)>;
 fn facts(path: &Path) -> anyhow::Result<Facts> {
     let content = content::read(path)?;
     let sha256 = folder::digest(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let mut facts = vec![("file", path.display().to_string().into())];
+    let mut facts = Facts::new();
     match &content {
         Content::Net(net) => {
             facts.push(("kind", "net".into()));
@@ -58,8 +59,9 @@ fn facts(path: &Path) -> anyhow::Result<Facts> {
             facts.push(("kind", "state dict".into()));
             facts.extend(tensor_facts(state));
         }
-        Content::Statistics(Statistics { mu, num_images, .. }) => {
+        Content::Statistics(Statistics { mu, num_images, detector, .. }) => {
             facts.push(("kind", "statistics".into()));
+            facts.push(("detector", detector.clone().map_or(Value::Null, Value::String)));
             facts.push(("features", mu.len().into()));
             facts.push(("num_images", if *num_images == 0 { Value::Null } else { (*num_images).into() }));
         }
@@ -82,16 +84,16 @@ fn tensor_facts(tensors: &StateDict) -> Facts {
 
 fn print_fact(name: &str, value: &Value) {
     match value {
-        Value::Null => println!("{name:<16}not said"),
-        Value::String(text) => println!("{name:<16}{text}"),
+        Value::Null => out::line(format!("{name:<16}not said")),
+        Value::String(text) => out::line(format!("{name:<16}{text}")),
         Value::Array(items) if items.iter().all(Value::is_string) => {
             let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            println!("{name:<16}{}", words.join(", "));
+            out::line(format!("{name:<16}{}", words.join(", ")));
         }
         Value::Object(options) => {
-            println!("{name}");
-            options.iter().for_each(|(name, value)| println!("  {name:<20}{value}"));
+            out::line(format!("{name}"));
+            options.iter().for_each(|(name, value)| out::line(format!("  {name:<20}{value}")));
         }
-        other => println!("{name:<16}{other}"),
+        other => out::line(format!("{name:<16}{other}")),
     }
 }

@@ -10,8 +10,12 @@ pub mod run;
 mod sample;
 mod train;
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use fidelis_contract::exit;
+use fidelis_fleet::out;
 
 pub use fidelis_contract::outcome::Failure;
 
@@ -45,15 +49,25 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(args).await,
             Command::Sample(mut args) => {
-                address::make_local(args.files()).await?;
-                blocking(move || sample::sample(&args)).await
+                args.check_outputs()?;
+                let from = address::make_local(args.files()).await?;
+                blocking(move || sample::sample(&args)).await.map_err(|failure| failure.at(&from))
             }
             Command::Features(mut args) => {
-                address::make_local(args.files()).await?;
-                blocking(move || features::features(&args)).await
+                output::check([args.out()])?;
+                let from = address::make_local(args.files()).await?;
+                blocking(move || features::features(&args)).await.map_err(|failure| failure.at(&from))
             }
-            Command::Convert(args) => blocking(move || convert::convert(&args)).await,
-            Command::Info(args) => blocking(move || info::info(&args)).await,
+            Command::Convert(mut args) => {
+                let from = address::make_local([&mut args.from]).await?;
+                blocking(move || convert::convert(&args)).await.map_err(|failure| failure.at(&from))
+            }
+            Command::Info(mut args) => {
+                let address = args.file.clone();
+                let from = address::make_local([&mut args.file]).await?;
+                let done = blocking(move || info::info(&args, &address)).await;
+                done.map_err(|failure| failure.at(&from))
+            }
             Command::Train(args) => blocking(move || train::train(&args)).await,
         }
     }
@@ -62,4 +76,33 @@ impl Cli {
 /// Device work must not hold up the runtime that watches for signals.
 async fn blocking(work: impl FnOnce() -> Result<u8, Failure> + Send + 'static) -> Result<u8, Failure> {
     tokio::task::spawn_blocking(work).await.context("the command's own thread")?
+}
+
+/// The whole program, but for its runtime: parses, runs, and says in one line what went wrong.
+pub async fn main() -> ExitCode {
+    crate::logs::init();
+    let ended = match Cli::try_parse() {
+        // On the heap: the future of all commands is large.
+        Ok(cli) => Box::pin(cli.run()).await,
+        Err(error) => Ok(told(&error)),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        out::note(format!("fidelis-worker: {failure}"));
+        failure.code
+    });
+    ExitCode::from(out::ended("fidelis-worker", code))
+}
+
+/// Help and versions go to stdout, what is wrong with the command line to stderr; both without a panic.
+fn told(error: &clap::Error) -> u8 {
+    match error.use_stderr() {
+        true => {
+            out::note(error.to_string().trim_end());
+            exit::USAGE
+        }
+        false => {
+            out::text(&error.to_string());
+            exit::DONE
+        }
+    }
 }

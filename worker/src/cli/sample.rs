@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use fidelis_contract::exit;
-use fidelis_contract::payload::Tensor;
-use fidelis_contract::seeds::Seeds;
-use fidelis_contract::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
+use fidelis_contract::{
+    exit,
+    payload::Tensor,
+    seeds::Seeds,
+    spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype},
+};
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Generator, Recipe};
 
@@ -120,6 +122,14 @@ impl SamplerArgs {
 }
 
 impl SampleArgs {
+    /// Whether what it is to write can be written.
+    pub fn check_outputs(&self) -> Result<(), Failure> {
+        if self.png.as_ref() == Some(&self.out) {
+            return Err(anyhow::anyhow!("`--out` and `--png` name one file: give each its own").into());
+        }
+        Ok(output::check([&self.out].into_iter().chain(&self.png).map(PathBuf::as_path))?)
+    }
+
     /// What it reads, but for the labels.
     pub fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [Some(&mut self.net), self.gnet.as_mut(), self.vae.as_mut()].into_iter().flatten()

@@ -1,5 +1,6 @@
 //! `fidelis-worker train`: nets and the demo's detector.
 
+use super::Failure;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,10 @@ use fidelis_edm2::data::ImageSet;
 use fidelis_edm2::device;
 use fidelis_edm2::train::detector::DetectorTrainer;
 use fidelis_edm2::train::{Recipe, Trainer};
+use fidelis_fleet::out;
+use fidelis_formats::atomic;
 
-use super::Failure;
+use super::output;
 use crate::interrupt::Interrupt;
 
 const SAVE_EVERY: Duration = Duration::from_secs(120);
@@ -83,6 +86,9 @@ pub fn train(args: &TrainArgs) -> Result<u8, Failure> {
 fn train_net(args: &NetArgs) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
     device::set_threads(args.threads);
+    atomic::check_folder(&args.out)?;
+    let files = ["state.safetensors", "net.safetensors", "loss.csv"].map(|name| args.out.join(name));
+    output::check(files.iter().map(PathBuf::as_path))?;
     let recipe = Recipe::read(&args.recipe)?;
     let (steps, batch) = (recipe.steps, recipe.batch);
     let images = ImageSet::read(&args.data)?;
@@ -103,13 +109,13 @@ fn train_net(args: &NetArgs) -> Result<u8, Failure> {
         if log.add(trainer.step(), loss)? {
             let rate = (trainer.step() - first_step) as f64 / start.elapsed().as_secs_f64();
             let left = (steps - trainer.step()) as f64 / rate;
-            eprintln!(
+            out::note(format!(
                 "step {}/{steps} · {} images · loss {:.4} · {rate:.2} steps/s · {:.0} s left",
                 trainer.step(),
                 trainer.step() * batch,
                 log.last,
                 left
-            );
+            ));
         }
         if saved.elapsed() > SAVE_EVERY {
             trainer.save(&state)?;
@@ -119,7 +125,7 @@ fn train_net(args: &NetArgs) -> Result<u8, Failure> {
     }
     trainer.save(&state)?;
     trainer.snapshot(0).write(&args.out.join("net.safetensors"))?;
-    eprintln!("{} steps in {:.0} s", trainer.step() - first_step, start.elapsed().as_secs_f64());
+    out::note(format!("{} steps in {:.0} s", trainer.step() - first_step, start.elapsed().as_secs_f64()));
     Ok(interrupt.signal().filter(|_| !trainer.is_done()).unwrap_or(exit::DONE))
 }
 
@@ -165,6 +171,7 @@ impl LossLog {
 fn train_detector(args: &DetectorArgs) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
     device::set_threads(args.threads);
+    output::check([args.out.as_path()])?;
     let test = ImageSet::read(&args.test)?;
     let mut trainer = DetectorTrainer::new(args.seed, args.epochs, ImageSet::read(&args.data)?)
         .with_context(|| format!("the images of `{}` come without labels", args.data.display()))?;
@@ -175,16 +182,16 @@ fn train_detector(args: &DetectorArgs) -> Result<u8, Failure> {
         }
         step += 1;
         if step.is_multiple_of(100) {
-            eprintln!(
+            out::note(format!(
                 "step {step}/{steps} · cross-entropy {loss:.4} · {:.0} s",
                 start.elapsed().as_secs_f64()
-            );
+            ));
         }
     }
     let accuracy = trainer
         .accuracy(&test)
         .with_context(|| format!("the images of `{}` come without labels", args.test.display()))?;
     TensorFile { tensors: trainer.weights(), ..TensorFile::default() }.write(&args.out)?;
-    println!("test accuracy {:.2} %, {:.0} s", accuracy * 100.0, start.elapsed().as_secs_f64());
+    out::line(format!("test accuracy {:.2} %, {:.0} s", accuracy * 100.0, start.elapsed().as_secs_f64()));
     Ok(exit::DONE)
 }

@@ -1,4 +1,4 @@
-//! The one way to make an engine stop early.
+//! The one way to make an engine stop early, and to see how far it is.
 
 use std::{
     future::pending,
@@ -34,12 +34,14 @@ struct Flag {
     made: Instant,
     /// When it was last asked, in ms after it was made.
     asked_ms: AtomicU64,
+    /// Images that the work has come to.
+    num_made: AtomicU64,
 }
 
 impl Default for CancelFlag {
     fn default() -> Self {
         let (raised, made) = (watch::Sender::new(None), Instant::now());
-        Self(Arc::new(Flag { raised, made, asked_ms: AtomicU64::new(0) }))
+        Self(Arc::new(Flag { raised, made, asked_ms: AtomicU64::new(0), num_made: AtomicU64::new(0) }))
     }
 }
 
@@ -62,6 +64,21 @@ impl CancelFlag {
     pub fn is_set(&self) -> bool {
         self.0.asked_ms.fetch_max(self.0.made.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.reason().is_some()
+    }
+
+    /// The work begins, perhaps once more: nothing is made.
+    pub fn begin(&self) {
+        self.0.num_made.store(0, Ordering::Relaxed);
+    }
+
+    /// So many images more are made.
+    pub fn made(&self, num_images: u64) {
+        self.0.num_made.fetch_add(num_images, Ordering::Relaxed);
+    }
+
+    /// Images made since the work began.
+    pub fn num_made(&self) -> u64 {
+        self.0.num_made.load(Ordering::Relaxed)
     }
 
     /// Why the flag was raised, if it was.

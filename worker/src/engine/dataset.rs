@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use fidelis_contract::ids::Digest;
-use fidelis_contract::kind::Kind;
-use fidelis_contract::payload::Tensor;
-use fidelis_contract::receipt;
-use fidelis_contract::spec::{DetectorSpec, LocalSpec};
+use fidelis_contract::{
+    ids::Digest,
+    kind::Kind,
+    payload::Tensor,
+    receipt,
+    spec::{DetectorSpec, LocalSpec},
+};
 use fidelis_edm2::device;
-use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable};
+use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable, Watch};
 use fidelis_formats::images::Dataset;
 
 use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, edm2};
@@ -64,7 +66,8 @@ impl Engine for DatasetEngine {
     fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
         let source = Source { dataset, indices: work.seeds };
-        let extracted = extractor.extract(&source, work.micro_batch as usize, &|| work.cancel.is_set());
+        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let extracted = extractor.extract_watched(&source, work.micro_batch as usize, &watch);
         let extracted = extracted.map_err(edm2::classed)?;
         if !extracted.unreadable.is_empty() && !spec.allow_unreadable {
             let refusal = refusal(&recipe.data, &extracted.unreadable);

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fidelis_contract::ids::Digest;
-use fidelis_contract::kind::Kind;
-use fidelis_contract::payload::Tensor;
-use fidelis_contract::spec::{FileRef, LocalSpec};
+use fidelis_contract::{
+    ids::Digest,
+    kind::Kind,
+    payload::Tensor,
+    spec::{FileRef, LocalSpec},
+};
 use fidelis_edm2::device;
-use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe};
+use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe, Watch};
 
 use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, terms};
 
@@ -48,7 +50,8 @@ impl Engine for Edm2Engine {
     fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let generator = self.load(spec)?;
         generator.set_micro_batch(work.micro_batch as usize);
-        let generated = generator.generate(work.seeds, &|| work.cancel.is_set()).map_err(classed)?;
+        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let generated = generator.generate_watched(work.seeds, &watch).map_err(classed)?;
         Ok(chunk_output(generated))
     }
 }

@@ -82,12 +82,15 @@ fn drawn_from(seeds: &[u64]) -> Vec<u64> {
 
 fn take_time(settings: SyntheticSpec, num_images: usize, cancel: &CancelFlag) -> Result<(), EngineError> {
     let total = Duration::from_millis(u64::from(settings.millis_per_image) * num_images as u64);
-    let start = Instant::now();
+    let (start, mut told) = (Instant::now(), 0);
     loop {
         if cancel.is_set() {
             return Err(EngineError::Cancelled);
         }
         let left = total.saturating_sub(start.elapsed());
+        let made = (num_images as f64 * (1.0 - left.as_secs_f64() / total.as_secs_f64().max(1e-9))) as u64;
+        cancel.made(made - told);
+        told = made;
         if left.is_zero() {
             return Ok(());
         }

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use fidelis_contract::outcome::Outcome;
 use fidelis_contract::{
     ids::Digest,
     keys,
     kind::Kind,
+    outcome::Outcome,
     payload::{ChunkObject, Dtype},
     plan::Chunk,
     receipt::{self, Receipt, StoredObject},

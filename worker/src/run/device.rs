@@ -94,6 +94,7 @@ fn make(engines: &mut Engines, job: &Job) -> Reply {
         if failpoint::fails(Point::DeviceBeforeBatch, Some(job.chunk)) {
             return Err(EngineError::OutOfMemory(format!("a test has no room for `{micro_batch}` images")));
         }
+        job.cancel.begin();
         engine.generate(&job.spec, &Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel })
     })?;
     Ok(Made { output, device: engine.device(), micro_batch })

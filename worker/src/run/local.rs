@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use fidelis_contract::outcome::Outcome;
-use fidelis_contract::spec::{EngineKind, FileRef, LocalSpec, ResolvedSpec};
+use fidelis_contract::{
+    outcome::Outcome,
+    spec::{EngineKind, FileRef, LocalSpec, ResolvedSpec},
+};
 use fidelis_fleet::files::{Files, ResolveError, Transfer};
 use tokio::select;
 

@@ -13,8 +13,7 @@ mod unfit;
 
 use std::{pin::pin, time::Duration};
 
-use fidelis_contract::{exit, plan::Chunk};
-use fidelis_contract::{outcome::Outcome, run::Run};
+use fidelis_contract::{exit, outcome::Outcome, plan::Chunk, run::Run};
 use fidelis_fleet::{
     failpoint::{Bug, Point, planted, reach},
     files::Files,

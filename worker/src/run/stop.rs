@@ -3,11 +3,8 @@
 use std::{io, sync::Arc, thread};
 
 use fidelis_contract::exit;
-use tokio::{
-    select,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use fidelis_fleet::signals::Signals;
+use tokio::sync::watch;
 
 /// How far the process was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +36,7 @@ impl Stop {
         (Stopper(sender), Self(receiver))
     }
 
-    /// Set off by SIGINT and SIGTERM of this process; with `on_eof` also by the end of stdin, as by SIGTERM: a
+    /// Set off by SIGINT, SIGTERM and SIGHUP of this process; with `on_eof` also by the end of stdin, as by SIGTERM: a
     /// parent that holds the other end takes its workers along, however it dies.
     ///
     /// # Errors
@@ -55,15 +52,10 @@ impl Stop {
                 stopper.signal(exit::TERMINATED);
             })?;
         }
-        let mut int = signal(SignalKind::interrupt())?;
-        let mut term = signal(SignalKind::terminate())?;
+        let mut signals = Signals::watch()?;
         tokio::spawn(async move {
             loop {
-                let code = select! {
-                    _ = int.recv() => exit::INTERRUPTED,
-                    _ = term.recv() => exit::TERMINATED,
-                };
-                stopper.signal(code);
+                stopper.signal(signals.next().await);
             }
         });
         Ok(stop)

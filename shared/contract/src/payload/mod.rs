@@ -11,6 +11,8 @@ pub use chunk::{ChunkObject, NO_LABEL};
 pub use error::PayloadError;
 pub use tensor::{Dtype, Tensor};
 
+use std::collections::HashMap;
+
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
@@ -19,6 +21,21 @@ use safetensors::tensor::TensorView;
 /// # Errors
 /// When a name comes twice, or a tensor's data does not fit its shape.
 pub fn encode(tensors: &[Tensor]) -> Result<Vec<u8>, PayloadError> {
+    encode_with(tensors, None)
+}
+
+/// As [`encode`], with one key of metadata: for files on their own, never for objects of a run.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_named(tensors: &[Tensor], (key, value): (&str, &str)) -> Result<Vec<u8>, PayloadError> {
+    encode_with(tensors, Some([(key.to_owned(), value.to_owned())].into()))
+}
+
+fn encode_with(
+    tensors: &[Tensor],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>, PayloadError> {
     let mut views = Vec::with_capacity(tensors.len());
     for tensor in tensors {
         tensor.check()?;
@@ -28,7 +45,7 @@ pub fn encode(tensors: &[Tensor]) -> Result<Vec<u8>, PayloadError> {
         let view = TensorView::new(tensor.dtype.into(), tensor.shape.clone(), &tensor.data)?;
         views.push((tensor.name.as_str(), view));
     }
-    Ok(safetensors::serialize(views, None)?)
+    Ok(safetensors::serialize(views, metadata)?)
 }
 
 /// The tensors of a safetensors buffer, sorted by name.

@@ -126,7 +126,8 @@ pub struct DetectorSpec {
     /// Statistics of the real images; without them there are features and moments, but no distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<FileRef>,
-    /// Statistics of held-out real images: their distance to `reference` is the floor.
+    /// Statistics of held-out real images, or their features: their distance to `reference` is the floor. Of features, as
+    /// many rows count as the run has images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<FileRef>,
     /// The figure to print beside the distance, as a paper gives it. No part of the run's identity.
@@ -137,7 +138,8 @@ pub struct DetectorSpec {
 impl DetectorSpec {
     /// True when its weights are a net of the user's own, in TorchScript.
     pub fn is_torchscript(&self) -> bool {
-        !super::DETECTORS.contains(&self.name.as_str()) && self.weights.path.ends_with(".pt")
+        !super::DETECTORS.contains(&self.name.as_str())
+            && self.weights.path.to_ascii_lowercase().ends_with(".pt")
     }
 }
 

@@ -211,3 +211,17 @@ fn kinds_follow_from_outputs_and_detectors() {
         parse(&format!("{MINIMAL}images = true\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"w\"\n"));
     assert_eq!(spec.kinds(), [Kind::Latents, Kind::Images, Kind::Features("fashion-cnn".into())]);
 }
+
+/// A default is no mistake of the user's; what is said stays.
+#[test]
+fn a_chunk_below_the_default_micro_batch_is_one_micro_batch() {
+    let small = with("chunk_size = 16");
+    small.validate().unwrap();
+    assert_eq!(small.micro_batch, 16);
+    assert_eq!(RunSpec::from_json(&small.to_json(), "test").unwrap().run_id(), small.run_id());
+    let json = r#"{"name":"demo","seeds":"0-9","net":"n","chunk_size":8,"outputs":{"latents":true}}"#;
+    assert_eq!(RunSpec::from_json(json, "test").unwrap().micro_batch, 8);
+    assert_eq!(with("").micro_batch, 64);
+    let said = with("chunk_size = 16\nmicro_batch = 64");
+    assert!(refusal(&said).contains("`64` is out of range"), "{}", refusal(&said));
+}

@@ -1,8 +1,12 @@
 use std::{io, path::PathBuf};
 
 use crate::store::StoreError;
-use fidelis_contract::outcome::{Class, Outcome};
-use fidelis_contract::{address::AddressError, ids::Digest, spec::SpecError};
+use fidelis_contract::{
+    address::AddressError,
+    ids::Digest,
+    outcome::{Class, Outcome},
+    spec::SpecError,
+};
 
 /// Why a file is not at hand, classed by what the caller does next. Addresses stand in it as they may be shown.
 #[derive(Debug, thiserror::Error)]

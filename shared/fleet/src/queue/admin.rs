@@ -39,6 +39,10 @@ pub struct Progress {
     pub submitted_chunks: u64,
     /// Chunks at a run's tail that an idle worker has made a second time.
     pub copies: u64,
+    /// Chunks in hand of which something was told.
+    pub making_chunks: u64,
+    /// Images of them that are made, and not stored yet.
+    pub making_images: u64,
     /// Chunks of the whole run.
     pub num_chunks: u64,
     /// Images of the whole run.
@@ -53,10 +57,23 @@ impl Queue {
     pub async fn progress(&self, run: &RunId) -> Result<Option<Progress>, QueueError> {
         let mut call = scripts::PROGRESS.prepare_invoke();
         call.key(keys::redis_run(run)).key(keys::redis_queued(run)).key(keys::redis_done(run));
-        call.key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run));
-        let counts: Option<[u64; 10]> = self.link.script("read a run's progress", &call).await?;
+        call.key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run)).key(keys::redis_making(run));
+        let counts: Option<[u64; 12]> = self.link.script("read a run's progress", &call).await?;
         Ok(counts.map(
-            |[num_chunks, num_images, done_images, submitted, copies, flag, done, dead, queued, off]| {
+            |[
+                num_chunks,
+                num_images,
+                done_images,
+                submitted,
+                copies,
+                flag,
+                done,
+                dead,
+                queued,
+                off,
+                making_chunks,
+                making_images,
+            ]| {
                 Progress {
                     done_chunks: done,
                     done_images,
@@ -66,6 +83,8 @@ impl Queue {
                     is_cancelled: flag == 1,
                     submitted_chunks: submitted,
                     copies,
+                    making_chunks,
+                    making_images,
                     num_chunks,
                     num_images,
                 }
@@ -92,7 +111,8 @@ impl Queue {
                 let mut call = scripts::CANCEL.prepare_invoke();
                 call.key(keys::redis_stream(&pool)).key(keys::redis_run(&run.id));
                 call.key(keys::redis_queued(&run.id)).key(keys::redis_cancelled(&run.id));
-                call.key(keys::redis_taken(&pool)).arg(keys::REDIS_GROUP).arg(run.id.as_str());
+                call.key(keys::redis_taken(&pool)).key(keys::redis_making(&run.id));
+                call.arg(keys::REDIS_GROUP).arg(run.id.as_str());
                 call.arg(plan.num_chunks()).arg(plan.num_images()).arg(&from).arg(CANCEL_BATCH);
                 let (hit, next): (u64, String) = self.link.script("cancel a run", &call).await?;
                 (cancelled, from) = (cancelled + hit, next);
@@ -195,6 +215,7 @@ impl Queue {
         remove.arg(keys::redis_run(run)).arg(keys::redis_queued(run)).arg(keys::redis_done(run));
         remove.arg(keys::redis_dead_chunks(run)).arg(keys::redis_cancelled(run));
         remove.arg(keys::redis_unfit(run)).arg(keys::redis_times(run)).arg(keys::redis_setbacks(run));
+        remove.arg(keys::redis_making(run));
         let _: u64 = self.link.query("forget a run", &remove).await?;
         for pool in self.pools().await? {
             let mut call = scripts::PRUNE.prepare_invoke();

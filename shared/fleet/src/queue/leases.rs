@@ -88,6 +88,17 @@ impl Leases {
         self.link.script("renew a lease", &call).await
     }
 
+    /// Tells those who watch how many images of a chunk in hand are made. Nothing depends on it. False: it is no longer ours.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreachable`], [`QueueError::Redis`].
+    pub async fn tell_made(&self, claim: &Claim, num_images: u64) -> Result<bool, QueueError> {
+        let mut call = scripts::MAKING.prepare_invoke();
+        self.address(&mut call, &claim.pool, &claim.id);
+        call.key(keys::redis_making(&claim.task.run)).arg(claim.task.chunk).arg(num_images);
+        self.link.script("tell how far a chunk is", &call).await
+    }
+
     /// Acknowledges a chunk that the store has. False: somebody did so before, or Redis lost the message.
     ///
     /// # Errors
@@ -98,7 +109,7 @@ impl Leases {
         call.key(keys::redis_stream(&claim.pool)).key(keys::redis_run(run)).key(keys::redis_queued(run));
         call.key(keys::redis_done(run)).key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run));
         call.key(keys::redis_taken(&claim.pool)).key(keys::redis_copies(&claim.pool));
-        call.key(keys::redis_times(run)).key(keys::redis_setbacks(run));
+        call.key(keys::redis_times(run)).key(keys::redis_setbacks(run)).key(keys::redis_making(run));
         call.arg(keys::REDIS_GROUP).arg(&claim.id).arg(claim.task.chunk).arg(num_images).arg(&*self.consumer);
         self.link.script("complete a chunk", &call).await
     }
@@ -159,9 +170,10 @@ impl Leases {
         let mut call = scripts::DECLINE.prepare_invoke();
         self.address(&mut call, &claim.pool, &claim.id);
         call.key(keys::redis_taken(&claim.pool)).key(keys::redis_unfit(&claim.task.run));
-        call.key(keys::REDIS_WORKERS).arg(claim.deliveries.saturating_sub(1)).arg(&failure.cause);
+        call.key(keys::REDIS_WORKERS).key(keys::redis_making(&claim.task.run));
+        call.arg(claim.deliveries.saturating_sub(1)).arg(&failure.cause);
         let horizon = (self.settings.lease * DEAD_AFTER_LEASES).max(DEAD_AFTER_MIN);
-        call.arg(self.settings.max_deliveries).arg(horizon.as_millis() as u64);
+        call.arg(self.settings.max_deliveries).arg(horizon.as_millis() as u64).arg(claim.task.chunk);
         match self.link.script("decline a chunk", &call).await? {
             2_u64 if self.give_up(claim, failure).await? => Ok(Declined::Dead),
             1 => Ok(Declined::Returned),
@@ -173,7 +185,7 @@ impl Leases {
         let mut call = scripts::RELEASE.prepare_invoke();
         self.address(&mut call, &claim.pool, &claim.id);
         call.key(keys::redis_taken(&claim.pool)).key(keys::redis_setbacks(&claim.task.run));
-        call.arg(deliveries).arg(cause);
+        call.key(keys::redis_making(&claim.task.run)).arg(deliveries).arg(cause).arg(claim.task.chunk);
         self.link.script("give a chunk back", &call).await
     }
 
@@ -187,7 +199,9 @@ impl Leases {
         call.arg(MAX_DEAD_LETTERS).arg(json).arg(burial.message);
         match &burial.of {
             Some((run, chunk)) => {
-                call.key(keys::redis_queued(run)).key(keys::redis_dead_chunks(run));
+                call.key(keys::redis_queued(run))
+                    .key(keys::redis_dead_chunks(run))
+                    .key(keys::redis_making(run));
                 call.arg(run.as_str()).arg(*chunk);
             }
             None => {

@@ -15,6 +15,7 @@ script!(TAKE, "lua/clock.lua", "lua/take.lua");
 script!(COPY, "lua/clock.lua", "lua/copy.lua");
 script!(RENEW, "lua/clock.lua", "lua/owned.lua", "lua/renew.lua");
 script!(PENDING, "lua/clock.lua", "lua/pending.lua");
+script!(MAKING, "lua/owned.lua", "lua/making.lua");
 script!(RELEASE, "lua/owned.lua", "lua/release.lua");
 script!(DECLINE, "lua/clock.lua", "lua/owned.lua", "lua/decline.lua");
 script!(BURY, "lua/owned.lua", "lua/bury.lua");

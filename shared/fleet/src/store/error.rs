@@ -4,9 +4,11 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::Store;
-use fidelis_contract::address::AddressError;
-use fidelis_contract::ids::Digest;
-use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_contract::{
+    address::AddressError,
+    ids::Digest,
+    outcome::{Class, Outcome},
+};
 
 /// Why the store did not do what it was asked, classed by what the caller does next.
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,13 @@
 
 use crate::store::Store;
 use bytes::Bytes;
-use fidelis_contract::ids::{Digest, RunId};
-use fidelis_contract::keys;
-use fidelis_contract::kind::Kind;
-use fidelis_contract::manifest::ManifestEntry;
-use fidelis_contract::payload::ChunkObject;
+use fidelis_contract::{
+    ids::{Digest, RunId},
+    keys,
+    kind::Kind,
+    manifest::ManifestEntry,
+    payload::ChunkObject,
+};
 use tokio::task::JoinSet;
 
 use super::StoredError;

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use crate::store::Store;
-use fidelis_contract::ids::{Digest, RunId};
-use fidelis_contract::keys;
-use fidelis_contract::manifest::StoredReceipt;
-use fidelis_contract::receipt::Receipt;
+use fidelis_contract::{
+    ids::{Digest, RunId},
+    keys,
+    manifest::StoredReceipt,
+    receipt::Receipt,
+};
 
 use super::{StoredError, fetch};
 

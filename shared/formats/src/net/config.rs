@@ -22,6 +22,7 @@ pub struct NetConfig {
     pub img_channels: i64,
     /// Number of classes; 0 for an unconditional net.
     pub label_dim: i64,
+    #[serde(default = "default_model_channels")]
     pub model_channels: i64,
     #[serde(default = "default_channel_mult")]
     pub channel_mult: Vec<i64>,
@@ -53,6 +54,9 @@ pub struct NetConfig {
     pub sigma_data: f64,
     #[serde(default = "default_logvar_channels")]
     pub logvar_channels: i64,
+    /// Of the separable filter that changes the resolution, which acts normalised to a sum of 1.
+    #[serde(default = "default_resample_filter", skip_serializing_if = "is_default_filter")]
+    pub resample_filter: Vec<f64>,
     /// The published nets run in float16 on CUDA.
     #[serde(default = "yes")]
     pub use_fp16: bool,
@@ -64,6 +68,15 @@ pub struct NetConfig {
     pub whitening: Option<Whitening>,
 }
 
+fn default_model_channels() -> i64 {
+    192
+}
+fn default_resample_filter() -> Vec<f64> {
+    vec![1.0, 1.0]
+}
+fn is_default_filter(filter: &Vec<f64>) -> bool {
+    *filter == default_resample_filter()
+}
 fn default_channel_mult() -> Vec<i64> {
     vec![1, 2, 3, 4]
 }
@@ -94,6 +107,8 @@ fn yes() -> bool {
 
 /// No side, width or count of a real net comes near this; it keeps a damaged config from asking for terabytes.
 const SANE: i64 = 1 << 16;
+/// Taps of a resampling filter: likewise.
+const MAX_FILTER: usize = 64;
 /// Blocks of a level: likewise.
 const SANE_BLOCKS: i64 = 64;
 
@@ -102,6 +117,7 @@ impl NetConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_counts()?;
         self.check_numbers()?;
+        self.check_filter()?;
         self.check_whitening()?;
         let halvings = self.channel_mult.len() - 1;
         if halvings > 16 || self.img_resolution % (1 << halvings) != 0 {
@@ -113,9 +129,10 @@ impl NetConfig {
         for (res, channels) in self.levels() {
             let lowest = res == self.img_resolution >> halvings;
             let attends = lowest || self.attn_resolutions.contains(&res);
-            if attends && (channels < self.channels_per_head || channels % self.channels_per_head != 0) {
+            let heads = self.heads(channels);
+            if attends && heads > 0 && channels % heads != 0 {
                 let problem = format!(
-                    "{} does not divide the {channels} channels at {res}x{res}",
+                    "{} gives the {channels} channels at {res}x{res} {heads} heads, which do not share them evenly",
                     self.channels_per_head
                 );
                 return Err(error("channels_per_head", problem));
@@ -172,6 +189,16 @@ impl NetConfig {
         Ok(())
     }
 
+    fn check_filter(&self) -> Result<(), ConfigError> {
+        let (filter, sum) = (&self.resample_filter, self.resample_filter.iter().sum::<f64>());
+        // An odd one would not double the resolution.
+        let even = (2..=MAX_FILTER).contains(&filter.len()) && filter.len().is_multiple_of(2);
+        let usable = even && filter.iter().all(|x| x.is_finite()) && sum.abs() > 1e-9;
+        let problem =
+            || format!("is {filter:?}, expected 2 to {MAX_FILTER} numbers, evenly many, whose sum is not 0");
+        if usable { Ok(()) } else { Err(error("resample_filter", problem())) }
+    }
+
     fn check_whitening(&self) -> Result<(), ConfigError> {
         match &self.whitening {
             Some(whitening) if whitening.scale.len() as i64 != self.img_channels || !whitening.is_sound() => {
@@ -186,6 +213,11 @@ impl NetConfig {
     pub fn levels(&self) -> Vec<(i64, i64)> {
         let level = |(i, mult): (usize, &i64)| (self.img_resolution >> i, self.model_channels * mult);
         self.channel_mult.iter().enumerate().map(level).collect()
+    }
+
+    /// How many attention heads a block of so many channels has: none where they are too few for one.
+    pub fn heads(&self, channels: i64) -> i64 {
+        channels / self.channels_per_head
     }
 
     /// Width of the noise level's Fourier features.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value as Json};
 
 use crate::torch_file::is_torch_file;
-use crate::{FileError, FormatError, StateDict, file, tensors, text};
+use crate::{FileError, FormatError, StateDict, file, sniff, tensors, text};
 
 pub use config::{ConfigError, NetConfig};
 pub use encoder::{Encoder, Whitening};
@@ -69,7 +69,7 @@ pub fn decode(bytes: &Bytes) -> Result<NetFile, FormatError> {
     if is_pickle(bytes) {
         return published::decode(bytes);
     }
-    let file = tensors::decode(bytes)?;
+    let file = tensors::decode(bytes).map_err(|error| sniff::other(bytes, EXPECTED).unwrap_or(error))?;
     let config = stored_config(file.metadata.get(CONFIG_KEY))?;
     Ok(NetFile { config, tensors: file.tensors, dataset_kwargs: None })
 }
@@ -84,11 +84,12 @@ pub fn read_config(path: &Path) -> Result<NetConfig, FileError> {
 
 fn config_of(path: &Path) -> Result<NetConfig, FormatError> {
     let mut start = Vec::new();
-    File::open(path)?.take(2).read_to_end(&mut start)?;
-    if is_pickle(&start) || start == b"PK" {
+    File::open(path)?.take(512).read_to_end(&mut start)?;
+    if is_pickle(&start) || start.starts_with(b"PK") {
         return Ok(decode(&file::read(path)?)?.config);
     }
-    stored_config(tensors::read_metadata(path)?.get(CONFIG_KEY))
+    let metadata = tensors::read_metadata(path);
+    stored_config(metadata.map_err(|error| sniff::other(&start, EXPECTED).unwrap_or(error))?.get(CONFIG_KEY))
 }
 
 /// Protocol 2 or above: published checkpoints have one.
@@ -109,6 +110,9 @@ fn checked(config: serde_json::Result<NetConfig>) -> Result<NetConfig, FormatErr
     Ok(config)
 }
 
+/// What is looked for here.
+const EXPECTED: &str = "an EDM2 net";
+
 fn damaged(detail: String) -> FormatError {
-    FormatError::Damaged { expected: "an EDM2 net", detail }
+    FormatError::Damaged { expected: EXPECTED, detail }
 }

@@ -47,12 +47,10 @@ fn config(ema: Value<'_>, encoder: Option<Value<'_>>) -> Result<NetConfig, Forma
         Some((class, _)) => return Err(damaged(format!("`ema` is a `{}`, no `Precond`", text::name(class)))),
         None => return Err(damaged(format!("`ema` is {}, no `Precond`", ema.kind()))),
     };
-    if state.get("_init_args").and_then(Value::items).is_some_and(|args| args.len() > 0) {
-        return Err(FormatError::Unknown("arguments of the net's constructor without names".to_owned()));
-    }
     let kwargs =
         state.get("_init_kwargs").ok_or_else(|| damaged("`ema` has no `_init_kwargs`".to_owned()))?;
-    let kwargs = options("_init_kwargs", kwargs)?;
+    let mut kwargs = options("_init_kwargs", kwargs)?;
+    positional(state, &mut kwargs)?;
     // Ours, not the constructor's.
     if let Some(name) = ["encoder", "whitening"].iter().find(|name| kwargs.contains_key(**name)) {
         return Err(FormatError::Unknown(format!("the net's option `{name}`")));
@@ -63,6 +61,29 @@ fn config(ema: Value<'_>, encoder: Option<Value<'_>>) -> Result<NetConfig, Forma
         config.check().map_err(|error| damaged(error.to_string()))?;
     }
     Ok(config)
+}
+
+/// The constructor's own arguments, in its order; what the U-Net takes has no position.
+const POSITIONS: [&str; 6] =
+    ["img_resolution", "img_channels", "label_dim", "use_fp16", "sigma_data", "logvar_channels"];
+
+/// Adds the arguments that were given by position.
+fn positional(state: Value<'_>, kwargs: &mut Map<String, Json>) -> Result<(), FormatError> {
+    let Some(given) = state.get("_init_args").and_then(Value::items) else { return Ok(()) };
+    if given.len() > POSITIONS.len() {
+        let what = format!("`{}` arguments of the net's constructor without names", given.len());
+        return Err(FormatError::Unknown(what));
+    }
+    for (name, value) in POSITIONS.into_iter().zip(given) {
+        let mut left = MAX_JSON_VALUES;
+        let value = json(value, MAX_JSON_DEPTH, &mut left);
+        let value =
+            value.map_err(|detail| damaged(format!("`{name}`, given by position, holds {detail}")))?;
+        if kwargs.insert(name.to_owned(), value).is_some() {
+            return Err(damaged(format!("`{name}` is given by position and by name")));
+        }
+    }
+    Ok(())
 }
 
 fn encoder_of(encoder: Value<'_>) -> Result<(Option<Encoder>, Option<Whitening>), FormatError> {
@@ -135,6 +156,13 @@ fn json(value: Value<'_>, depth: usize, left: &mut usize) -> Result<Json, String
     }
     if let Some(value) = value.as_str() {
         return Ok(Json::String(value.to_owned()));
+    }
+    if let Some(array) = value.as_array() {
+        let few = array.num_elements() <= *left;
+        let numbers = if few { array.to_f64() } else { None };
+        let numbers = numbers.ok_or("an array, which is no option")?;
+        *left -= numbers.len();
+        return Ok(numbers.into_iter().map(Json::from).collect());
     }
     if let Some(items) = value.items() {
         return items.map(|item| json(item, inner, left)).collect::<Result<_, _>>().map(Json::Array);

@@ -44,6 +44,26 @@ impl Machine {
                 _ => return Err(Problem::Malformed("an array of another class than ndarray")),
             },
             (Global::NumpyDtype, &[name, ..]) => self.dtype(name)?,
+            (Global::NumpyFromBuffer, &[bytes, dtype, shape, order]) => {
+                let array = self.array_of_buffer(bytes, dtype, [shape, order])?;
+                self.add(Node::NdArray(Some(Box::new(array))))?
+            }
+            (Global::NumpyScalar, &[dtype, bytes]) => {
+                let number = self.number(dtype, bytes)?;
+                self.add(number)?
+            }
+            (Global::Encode, &[text, encoding]) => self.encoded(text, encoding)?,
+            (Global::Bytes | Global::ByteArray, []) => self.add(Node::Bytes(Bytes::new()))?,
+            (Global::Bytes | Global::ByteArray, &[bytes]) => self.same_bytes(bytes)?,
+            (Global::ByteArray, &[text, encoding]) => self.encoded(text, encoding)?,
+            (Global::Set, &[items]) => match self.node(items) {
+                Node::List(items) => {
+                    let items = items.clone();
+                    self.spend(items.len())?;
+                    self.add(Node::Set(items))?
+                }
+                _ => return Err(Problem::Malformed("a set of what is no list")),
+            },
             _ => return Err(Problem::Malformed("a call whose arguments are not the known ones")),
         };
         self.push(result)

@@ -19,6 +19,16 @@ pub enum Global {
     NumpyReconstruct,
     NumpyArray,
     NumpyDtype,
+    /// An array of protocol 5, from its bytes.
+    NumpyFromBuffer,
+    /// A number of NumPy's.
+    NumpyScalar,
+    /// Bytes as protocol 2 writes them: a text of Latin-1.
+    Encode,
+    Bytes,
+    ByteArray,
+    /// `set` or `frozenset`, which protocols below 4 call.
+    Set,
 }
 
 impl Global {
@@ -33,6 +43,12 @@ impl Global {
             ("torch.storage", "_load_from_bytes") => Self::LoadFromBytes,
             ("torch", _) => Self::Storage(storage_dtype(name)?),
             ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::NumpyReconstruct,
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::NumpyScalar,
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::NumpyFromBuffer,
+            ("_codecs", "encode") => Self::Encode,
+            ("builtins" | "__builtin__", "bytes") => Self::Bytes,
+            ("builtins" | "__builtin__", "bytearray") => Self::ByteArray,
+            ("builtins" | "__builtin__", "set" | "frozenset") => Self::Set,
             ("numpy", "ndarray") => Self::NumpyArray,
             ("numpy", "dtype") => Self::NumpyDtype,
             _ => return None,

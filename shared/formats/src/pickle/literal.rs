@@ -86,12 +86,23 @@ impl Machine {
                 Node::Str(bytes)
             }
         };
-        if let Node::Str(text) = &node
-            && text.len() > self.limits.text_bytes
-        {
-            return Err(Problem::TooMany { what: "bytes in a text", limit: self.limits.text_bytes as u64 });
+        let is_long = matches!(&node, Node::Str(text) if text.len() > self.limits.text_bytes);
+        self.push_new(node)?;
+        if is_long {
+            self.no_long_text()?;
+            self.long_text = Some(self.top()?);
         }
-        self.push_new(node)
+        Ok(())
+    }
+
+    /// What is longer than a text can be has become bytes.
+    pub(super) fn no_long_text(&self) -> Result<()> {
+        match self.long_text {
+            None => Ok(()),
+            Some(_) => {
+                Err(Problem::TooMany { what: "bytes in a text", limit: self.limits.text_bytes as u64 })
+            }
+        }
     }
 
     pub(super) fn bytes(&mut self, opcode: u8) -> Result<()> {

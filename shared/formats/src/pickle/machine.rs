@@ -24,6 +24,10 @@ pub struct Machine {
     memo_len: usize,
     /// Storages that were read out of bytes, by those bytes: bytes that are shared are read once.
     pub(super) inline: HashMap<Id, Id>,
+    /// Bytes that were made of texts, by those texts: likewise.
+    pub(super) encoded: HashMap<Id, Id>,
+    /// A text longer than any that is one: bytes to be, as protocol 2 has them.
+    pub(super) long_text: Option<Id>,
     steps: u64,
 }
 
@@ -48,6 +52,8 @@ impl Machine {
             memo: Vec::new(),
             memo_len: 0,
             inline: HashMap::new(),
+            encoded: HashMap::new(),
+            long_text: None,
             steps: 0,
         }
     }
@@ -69,7 +75,10 @@ impl Machine {
         self.spend(1)?;
         let opcode = self.cursor.u8()?;
         match opcode {
-            op::STOP => return self.pop().map(Some),
+            op::STOP => {
+                self.no_long_text()?;
+                return self.pop().map(Some);
+            }
             op::PROTO | op::FRAME | op::MARK | op::POP | op::POP_MARK | op::DUP => {
                 self.housekeeping(opcode)?
             }

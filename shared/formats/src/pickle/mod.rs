@@ -16,15 +16,19 @@ mod machine;
 mod node;
 mod numpy;
 mod opcode;
+mod plain;
 mod torch;
 mod value;
+mod writer;
 
 use bytes::Bytes;
 
 pub use error::{PickleError, Problem};
+pub(crate) use globals::numpy_dtype;
 pub use limits::Limits;
 pub use node::{NdArray, Place, Storage, Tensor};
 pub use value::Value;
+pub use writer::Writer;
 
 use node::{Id, Node};
 

@@ -59,14 +59,12 @@ impl NdArray {
         self.shape.iter().product()
     }
 
-    /// The elements in row-major order; none of half-width types, which statistics do not come in.
+    /// The elements in row-major order; none of truth values and bytes, which are no measurements.
     pub fn to_f64(&self) -> Option<Vec<f64>> {
         let values: Vec<f64> = match self.dtype {
-            Dtype::F64 => self.bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
-            Dtype::F32 => self.bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect(),
             Dtype::I64 => self.bytes.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b) as f64).collect(),
             Dtype::I32 => self.bytes.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b).into()).collect(),
-            _ => return None,
+            floating => floating.floats(&self.bytes)?,
         };
         match self.shape[..] {
             [rows, columns] if self.fortran => {

@@ -18,11 +18,27 @@ impl Machine {
         let [_, shape, dtype, fortran, bytes] = self.arguments(state)?[..] else {
             return Err(Problem::Malformed("an array whose state is not NumPy's"));
         };
-        let (&Node::NumpyDtype(dtype), &Node::Bool(fortran), Node::Bytes(bytes)) =
-            (self.node(dtype), self.node(fortran), self.node(bytes))
-        else {
+        let &Node::Bool(fortran) = self.node(fortran) else {
             return Err(Problem::Malformed("an array whose state is not NumPy's"));
         };
+        self.array_of(bytes, dtype, shape, fortran)
+    }
+
+    /// `(bytes, dtype, shape, 'C' or 'F')`.
+    pub(super) fn array_of_buffer(&self, bytes: Id, dtype: Id, [shape, order]: [Id; 2]) -> Result<NdArray> {
+        let fortran = match &self.text_of(order)?[..] {
+            b"C" => false,
+            b"F" => true,
+            _ => return Err(Problem::Malformed("an array in an order that is neither `C` nor `F`")),
+        };
+        self.array_of(bytes, dtype, shape, fortran)
+    }
+
+    fn array_of(&self, bytes: Id, dtype: Id, shape: Id, fortran: bool) -> Result<NdArray> {
+        let &Node::NumpyDtype(dtype) = self.node(dtype) else {
+            return Err(Problem::Malformed("an array without a type"));
+        };
+        let bytes = self.bytes_of(bytes)?;
         let shape = self.naturals(shape)?;
         let size = shape.iter().try_fold(dtype.size() as u64, |n, &d| n.checked_mul(d));
         if size != Some(bytes.len() as u64) {

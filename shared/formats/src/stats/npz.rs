@@ -1,5 +1,5 @@
-//! Statistics as `.npz`: `mu` float64 [D], `sigma` float64 [D, D] (EDM, pytorch-fid and ADM read these) and
-//! `num_images` int64, which the others leave out.
+//! Statistics as `.npz`: `mu` float64 [D], `sigma` float64 [D, D] (EDM, pytorch-fid and ADM read these), and `num_images`
+//! int64 and the text `detector`, which the others leave out.
 
 use std::io::{Cursor, Read, Seek, Write};
 
@@ -7,7 +7,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::{MAX_DIM, Statistics, checked, damaged};
+use super::{MAX_DIM, Statistics, checked, damaged, detector_name};
 use crate::{FormatError, npy, text};
 
 /// What `np.savez` writes, uncompressed; equal statistics give equal bytes.
@@ -15,7 +15,7 @@ use crate::{FormatError, npy, text};
 /// # Errors
 /// [`FormatError::Damaged`] when mu and sigma do not fit together.
 pub fn encode(statistics: &Statistics) -> Result<Vec<u8>, FormatError> {
-    let Statistics { mu, sigma, num_images } = statistics;
+    let Statistics { mu, sigma, num_images, detector } = statistics;
     if sigma.len() != mu.len() * mu.len() {
         return Err(damaged(format!("mu of `{}` and sigma of `{}` values", mu.len(), sigma.len())));
     }
@@ -29,7 +29,8 @@ pub fn encode(statistics: &Statistics) -> Result<Vec<u8>, FormatError> {
         ("sigma.npy", npy::encode_f64(&[mu.len(), mu.len()], sigma)),
         ("num_images.npy", npy::encode_i64(i64::try_from(*num_images).unwrap_or(i64::MAX))),
     ];
-    for (name, bytes) in arrays {
+    let detector = detector.as_ref().map(|name| ("detector.npy", npy::encode_text(name)));
+    for (name, bytes) in arrays.into_iter().chain(detector) {
         archive.start_file(name, options).map_err(unreadable)?;
         archive.write_all(&bytes)?;
     }
@@ -48,7 +49,18 @@ pub fn decode(bytes: &[u8]) -> Result<Statistics, FormatError> {
         Some(count) => count.values.first().map_or(0, |&n| n.max(0.0) as u64),
         None => 0,
     };
-    checked((&mu.shape, mu.values), (&sigma.shape, sigma.values), num_images)
+    let detector = match archive.by_name("detector.npy") {
+        Ok(mut file) => npy::decode_text(&mut file).and_then(|name| detector_name(&name)),
+        Err(_) => None,
+    };
+    let statistics = checked((&mu.shape, mu.values), (&sigma.shape, sigma.values), num_images)?;
+    Ok(Statistics { detector, ..statistics })
+}
+
+/// Whether a ZIP holds statistics, as against other arrays.
+pub(super) fn is_statistics(file: impl Read + Seek) -> Result<bool, FormatError> {
+    let archive = ZipArchive::new(file).map_err(unreadable)?;
+    Ok(["mu.npy", "sigma.npy"].iter().any(|name| archive.index_for_name(name).is_some()))
 }
 
 fn array<R: Read + Seek>(

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::FormatError;
+use crate::{FormatError, state_dict};
 
 /// What such files begin with.
 pub const START: &[u8] = b"PK\x03\x04";
@@ -29,6 +29,9 @@ impl Archive {
             .filter_map(|name| name.ok()?.strip_suffix("/data.pkl").map(str::to_owned))
             .filter(|folder| !folder.contains('/'))
             .collect();
+        if let Some(found) = other_zip(&zip, &folders) {
+            return Err(FormatError::Other { found, expected: state_dict::EXPECTED });
+        }
         let [folder] = &folders[..] else {
             return Err(damaged(format!(
                 "`{}` entries `data.pkl` in it where there should be one",
@@ -67,6 +70,16 @@ impl Archive {
         }
         Ok(Some(bytes))
     }
+}
+
+/// What else a ZIP is: a program with its weights, or arrays. torch's own have `data.pkl` and no code.
+fn other_zip(zip: &ZipArchive<Cursor<Bytes>>, folders: &[String]) -> Option<&'static str> {
+    let has = |folder: &String| zip.index_for_name(&format!("{folder}/constants.pkl")).is_some();
+    if folders.iter().any(has) || zip.file_names().flatten().any(|name| name.ends_with("/model.json")) {
+        return Some("a TorchScript archive");
+    }
+    let arrays = folders.is_empty() && zip.file_names().flatten().any(|name| name.ends_with(".npy"));
+    arrays.then_some("an archive of NumPy arrays (`.npz`)")
 }
 
 fn damaged(detail: impl Into<String>) -> FormatError {

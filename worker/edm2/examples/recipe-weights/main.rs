@@ -1,5 +1,7 @@
 //! `recipe-weights inception|dinov2 OUT.safetensors`: weights that anybody can make again, for comparisons.
 
+#![allow(clippy::disallowed_macros, reason = "an example stands alone")]
+
 mod recipe;
 
 use std::path::Path;

@@ -5,8 +5,10 @@ mod tensor_file;
 
 use std::path::{Path, PathBuf};
 
-use fidelis_formats::FileError;
-use fidelis_formats::net::{self, CONFIG_KEY};
+use fidelis_formats::{
+    FileError,
+    net::{self, CONFIG_KEY},
+};
 
 use crate::net::{NetConfig, StateDict};
 pub use array::ArrayError;

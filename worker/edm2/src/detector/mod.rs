@@ -60,7 +60,7 @@ impl Detector {
             DinoV2::NAME => DinoV2::new(state::read(path, name)?, device)
                 .map(|net| Self::DinoV2(Box::new(net)))
                 .map_err(|error| unfit(error.to_string())),
-            _ if path.extension().is_some_and(|extension| extension == "pt") => {
+            _ if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pt")) => {
                 TorchScript::load(path, device).map(Self::TorchScript)
             }
             _ => Err(DetectorError::Unknown(name.to_owned())),

@@ -7,7 +7,7 @@ use fidelis_formats::images::{Dataset, Image};
 use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
-use super::{Buffer, GenerateError, lane::buffer, lanes};
+use super::{Buffer, GenerateError, Watch, lane::buffer, lanes};
 use crate::data::stack;
 use crate::detector::Detector;
 use crate::device::set_threads;
@@ -64,14 +64,26 @@ impl Extractor {
         micro_batch: usize,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Extracted, GenerateError> {
+        self.extract_watched(images, micro_batch, &Watch { stop, made: &|_| () })
+    }
+
+    /// Extracts as [`Extractor::extract`] does, and tells of each micro-batch.
+    pub fn extract_watched(
+        &mut self,
+        images: &Source<'_>,
+        micro_batch: usize,
+        watch: &Watch<'_>,
+    ) -> Result<Extracted, GenerateError> {
         let batches: Vec<&[u64]> = images.indices.chunks(micro_batch.max(1)).collect();
         let mut lanes: Vec<_> =
             self.0.iter_mut().map(|detectors| (detectors, images.dataset.clone())).collect();
-        let parts = lanes::run(&mut lanes, &batches, stop, |(detectors, dataset), indices, stop| {
+        let parts = lanes::run(&mut lanes, &batches, watch.stop, |(detectors, dataset), indices, stop| {
             if stop() {
                 return Err(GenerateError::Stopped);
             }
-            part(detectors, read(dataset, indices))
+            let part = part(detectors, read(dataset, indices))?;
+            (watch.made)(indices.len() as u64);
+            Ok(part)
         })?;
         let mut whole = Extracted::default();
         for part in parts {

@@ -79,6 +79,21 @@ pub struct Generated {
     pub features: BTreeMap<String, Buffer<f32>>,
 }
 
+/// What long work asks and tells while it goes on, from any of its threads.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Whether to give up.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// So many images more are made.
+    pub made: &'a (dyn Fn(u64) + Sync),
+}
+
+impl std::fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
 /// A recipe with its nets loaded, on one device.
 ///
 /// On a CPU, several lanes work on one micro-batch each, with a single thread: the bits are then the same for any
@@ -109,8 +124,18 @@ impl Generator {
         seeds: &[u64],
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Generated, GenerateError> {
+        self.generate_watched(seeds, &Watch { stop, made: &|_| () })
+    }
+
+    /// Generates as [`Generator::generate`] does, and tells of each micro-batch.
+    pub fn generate_watched(&mut self, seeds: &[u64], watch: &Watch<'_>) -> Result<Generated, GenerateError> {
         let batches: Vec<&[u64]> = seeds.chunks(self.micro_batch).collect();
-        lanes::run(&mut self.lanes, &batches, stop, |lane, batch, stop| lane.run(batch, stop)).map(assemble)
+        let work = |lane: &mut Lane, batch: &&[u64], stop: &dyn Fn() -> bool| {
+            let part = lane.run(batch, stop)?;
+            (watch.made)(batch.len() as u64);
+            Ok(part)
+        };
+        lanes::run(&mut self.lanes, &batches, watch.stop, work).map(assemble)
     }
 }
 

@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 use super::mp_conv::MpConv;
 use super::ops::{Resample, mp_silu, mp_sum, normalize};
 use super::params::{NetError, Params};
+use super::resample::Filter;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
@@ -26,6 +27,7 @@ pub struct BlockShape {
 #[derive(Clone, Debug)]
 pub struct Block {
     shape: BlockShape,
+    filter: Filter,
     res_balance: f64,
     clip_act: Option<f64>,
     /// Acts in training only: none is left once the block is frozen.
@@ -49,6 +51,7 @@ impl Block {
         let skips = in_channels != out;
         Ok(Self {
             shape,
+            filter: Filter::new(&config.resample_filter, params.device()),
             res_balance: config.res_balance,
             clip_act: config.clip_act,
             dropout: config.dropout,
@@ -63,13 +66,15 @@ impl Block {
             conv_skip: skips
                 .then(|| MpConv::new(params, &format!("{name}.conv_skip"), &[out, in_channels, 1, 1]))
                 .transpose()?,
-            attention: shape.attention.then(|| Attention::new(params, name, config, out)).transpose()?,
+            attention: (shape.attention && config.heads(out) > 0)
+                .then(|| Attention::new(params, name, config, out))
+                .transpose()?,
         })
     }
 
     /// `x` `[N, in, H, W]` and `emb` `[N, emb]` (float32) to `[N, out, H', W']`.
     pub fn forward(&self, x: Tensor, emb: &Tensor) -> Tensor {
-        let mut x = self.shape.resample.apply(x);
+        let mut x = self.filter.apply(self.shape.resample, x);
         if self.shape.flavor == Flavor::Enc {
             x = self.skip(x);
             x = normalize(&x, &[1]);
@@ -130,7 +135,7 @@ struct Attention {
 impl Attention {
     fn new(params: &mut Params, block: &str, config: &NetConfig, channels: i64) -> Result<Self, NetError> {
         Ok(Self {
-            heads: channels / config.channels_per_head,
+            heads: config.heads(channels),
             balance: config.attn_balance,
             qkv: MpConv::new(params, &format!("{block}.attn_qkv"), &[channels * 3, channels, 1, 1])?,
             proj: MpConv::new(params, &format!("{block}.attn_proj"), &[channels, channels, 1, 1])?,

@@ -5,6 +5,7 @@ mod mp_conv;
 mod ops;
 mod params;
 mod precond;
+mod resample;
 mod unet;
 
 pub use fidelis_formats::net::{ConfigError, NetConfig};

@@ -33,21 +33,10 @@ pub fn mp_cat(a: &Tensor, b: &Tensor, t: f64) -> Tensor {
     Tensor::cat(&[a * (c / na.sqrt() * (1.0 - t)), b * (c / nb.sqrt() * t)], 1)
 }
 
-/// Change of resolution inside a block, with the filter [1, 1].
+/// Change of resolution inside a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resample {
     Keep,
     Down,
     Up,
-}
-
-impl Resample {
-    /// `[N, C, H, W]` to the same, half or double height and width.
-    pub fn apply(self, x: Tensor) -> Tensor {
-        match self {
-            Self::Keep => x,
-            Self::Down => x.avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>),
-            Self::Up => x.upsample_nearest2d([x.size()[2] * 2, x.size()[3] * 2], None, None),
-        }
-    }
 }

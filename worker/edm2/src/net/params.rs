@@ -99,6 +99,11 @@ impl<'a> Params<'a> {
         Self { source: Source::Blank, device: Device::Cpu, trained, all }
     }
 
+    /// Where they are.
+    pub(super) fn device(&self) -> Device {
+        self.device
+    }
+
     /// The tensors that training changes, by name.
     pub fn trained(&self) -> &StateDict {
         &self.trained

@@ -1,5 +1,7 @@
 //! What the golden tests share.
 
+#![allow(clippy::disallowed_macros, reason = "the words of a test")]
+
 use std::path::{Path, PathBuf};
 
 use fidelis_edm2::checkpoint::TensorFile;

@@ -1,4 +1,4 @@
--- KEYS stream, run, queued, cancelled, taken
+-- KEYS stream, run, queued, cancelled, taken, making
 -- ARGV group, run id, num_chunks, num_images, first id to look at, most messages to look at
 -- Takes a run's messages out of a stream, out of workers' hands too; their next renewal tells them.
 -- Returns {how many, id to go on from or an empty text}.
@@ -15,6 +15,7 @@ for _, entry in ipairs(entries) do
     redis.call('XDEL', KEYS[1], id)
     redis.call('HDEL', KEYS[5], id)
     redis.call('SREM', KEYS[3], named.chunk)
+    redis.call('HDEL', KEYS[6], named.chunk)
     cancelled = cancelled + redis.call('SADD', KEYS[4], named.chunk)
   end
 end

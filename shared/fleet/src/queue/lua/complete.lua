@@ -1,4 +1,4 @@
--- KEYS stream, run, queued, done, dead chunks, cancelled, taken, copies, times, setbacks
+-- KEYS stream, run, queued, done, dead chunks, cancelled, taken, copies, times, setbacks, making
 -- ARGV group, id, chunk, num_images, consumer
 -- Whoever holds the message: the store has the chunk, so it is done. A chunk counts once. One that was given up or
 -- cancelled meanwhile is done all the same (I10).
@@ -17,6 +17,7 @@ end
 redis.call('HDEL', KEYS[7], id)
 redis.call('HDEL', KEYS[8], id)
 redis.call('HDEL', KEYS[10], ARGV[5])
+redis.call('HDEL', KEYS[11], chunk)
 local given_up = redis.call('HDEL', KEYS[5], chunk) + redis.call('SREM', KEYS[6], chunk)
 if held + given_up == 0 then
   return 0

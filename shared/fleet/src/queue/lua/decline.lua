@@ -1,5 +1,6 @@
--- KEYS[2] taken, [3] consumers that cannot make the run, [4] live workers
--- ARGV[4] the delivery count to leave, [5] cause, [6] reports until a worker is believed, [7] ms until one counts as dead
+-- KEYS[2] taken, [3] consumers that cannot make the run, [4] live workers, [5] making
+-- ARGV[4] the delivery count to leave, [5] cause, [6] reports until a worker is believed, [7] ms until one counts as dead,
+-- [8] chunk
 -- A worker that cannot make a run gives its chunk back without blame. Returns 2 instead, and leaves the chunk in its
 -- hands, when every live worker has said so often enough: nobody can make it.
 local cause, enough = ARGV[5], tonumber(ARGV[6])
@@ -20,4 +21,5 @@ if nobody then
   return 2
 end
 redis.call('HDEL', KEYS[2], id)
+redis.call('HDEL', KEYS[5], ARGV[8])
 return #redis.call('XCLAIM', stream, group, consumer, 0, id, 'TIME', 0, 'RETRYCOUNT', ARGV[4], 'JUSTID')

@@ -166,7 +166,6 @@ mod tests {
         };
         let decoded = off(vae.decode_raw(&golden["raw_latent"]), &golden["decoded_float"]);
         let encoded = off(vae.encode(&golden["image"]).unwrap(), &golden["raw_mean_std"]);
-        println!("decoded {decoded:.2e}, encoded {encoded:.2e}");
         assert!((1e-6..2e-2).contains(&decoded) && (1e-6..2e-2).contains(&encoded), "{decoded} {encoded}");
     }
 }

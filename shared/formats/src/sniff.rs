@@ -1,0 +1,119 @@
+//! What a file is, by the bytes that it begins with: so that a wrong one is called by its name.
+
+use crate::FormatError;
+
+/// Leading bytes of what files are confused with, and what to call it.
+const STARTS: [(&[u8], &str); 27] = [
+    (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer"),
+    (b"version https://hawser.github.com/spec/", "a Git LFS pointer"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\x93NUMPY", "a NumPy array (`.npy`)"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"%PDF-", "a PDF document"),
+    (b"\x7fELF", "a program"),
+    (b"GGUF", "a GGUF model"),
+    (b"#!", "a script"),
+    (b"<?xml", "an XML document"),
+    (b"<svg", "an SVG image"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+];
+
+/// What a file that begins like this is, for people; `None` where its start tells nothing. A few hundred bytes are
+/// enough. Of the formats that hold nets and features it knows `.npy`, ZIPs and pickles.
+pub fn name_of(leading_bytes: &[u8]) -> Option<&'static str> {
+    let text = leading_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(leading_bytes).trim_ascii_start();
+    let begins =
+        |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|word| begins(word)) {
+        return Some("an HTML page");
+    }
+    if let Some((_, name)) = STARTS.iter().find(|(start, _)| leading_bytes.starts_with(start)) {
+        return Some(name);
+    }
+    match leading_bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("a WebP image"),
+        [0x80, 2..=5, ..] => Some("a pickle"),
+        _ if is_old_pickle(leading_bytes) => Some("a pickle of protocol 0 or 1"),
+        _ if leading_bytes.get(257..262) == Some(b"ustar") => Some("a tar archive"),
+        _ if begins("{") || begins("[{") => Some("a JSON document"),
+        _ => None,
+    }
+}
+
+/// What may be done about it, after a semicolon; empty where nothing helps but another file.
+pub(crate) fn advice(name: &str) -> &'static str {
+    match name {
+        "a Git LFS pointer" => "; `git lfs pull` fetches the file that it stands for",
+        "an HTML page" => "; the address leads to a page about the file, or to a login: give the file's own",
+        "a gzip file" => "; unpack it with `gunzip` first",
+        "a bzip2 file" | "an xz file" | "a Zstandard file" | "a tar archive" | "a 7-Zip archive"
+        | "a RAR archive" => "; unpack it first",
+        "a pickle of protocol 0 or 1" => "; write it again with `pickle.dump(…, protocol=4)`",
+        "a TorchScript archive" => "; save its weights with `torch.save(module.state_dict(), …)`",
+        _ => "",
+    }
+}
+
+/// The refusal of a file that is no `expected`, where its start tells what it is instead.
+pub(crate) fn other(leading_bytes: &[u8], expected: &'static str) -> Option<FormatError> {
+    Some(FormatError::Other { found: name_of(leading_bytes)?, expected })
+}
+
+/// Protocols 0 and 1 have no mark of their own: a dict, list or tuple, or a call of a name, as they write them.
+fn is_old_pickle(bytes: &[u8]) -> bool {
+    match bytes {
+        [b'(', b'd' | b'l' | b't', b'p', b'0'..=b'9', ..] | [b'}' | b']', b'q', 0, ..] => true,
+        [b'c', rest @ ..] => {
+            let mut lines = rest.split(|&byte| byte == b'\n').take(2);
+            let mut is_name = || {
+                let is_part = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+                lines.next().is_some_and(|line| (1..100).contains(&line.len()) && line.iter().all(is_part))
+            };
+            is_name() && is_name() && rest.iter().filter(|&&byte| byte == b'\n').count() >= 2
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_called_by_their_names() {
+        let cases: [(&[u8], Option<&str>); 14] = [
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", Some("a Git LFS pointer")),
+            (b"\xef\xbb\xbf\n <!DOCTYPE HTML PUBLIC", Some("an HTML page")),
+            (b"<html lang=en>", Some("an HTML page")),
+            (b"\x1f\x8b\x08", Some("a gzip file")),
+            (b"(dp0\nVmu\np1\n", Some("a pickle of protocol 0 or 1")),
+            (b"}q\x00(X\x02\0\0\0mu", Some("a pickle of protocol 0 or 1")),
+            (b"ccopy_reg\n_reconstructor\np0\n", Some("a pickle of protocol 0 or 1")),
+            (b"\x80\x05\x95", Some("a pickle")),
+            (b"{\"a\": 1}", Some("a JSON document")),
+            (b"class\nof its own", None),
+            (b"\x10\0\0\0\0\0\0\0{\"a\":{}}", None),
+            (b"", None),
+            (b"\x80\x09", None),
+            (b"RIFF\0\0\0\0WAVE", None),
+        ];
+        for (start, name) in cases {
+            assert_eq!(name_of(start), name, "{}", start.escape_ascii());
+        }
+    }
+}
