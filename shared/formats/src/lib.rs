@@ -9,6 +9,7 @@
 //! - [`stats`]: statistics of features
 //! - [`content`]: any of these
 //! - [`images`][]: datasets
+//! - [`tree`], [`sniff`]: the files below a folder; what a file really is
 
 mod array;
 pub mod content;
@@ -18,11 +19,13 @@ pub mod images;
 pub mod net;
 mod npy;
 pub mod pickle;
+pub mod sniff;
 pub mod state_dict;
 pub mod stats;
 pub mod tensors;
 mod text;
 pub mod torch_file;
+pub mod tree;
 
 pub use array::{Array, Dtype};
 pub use error::{FileError, FormatError};
