@@ -10,11 +10,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use fidelis_contract::{
-    events::Event,
-    run::Run,
-    spec::ResolvedSpec,
-};
+use fidelis_contract::{events::Event, run::Run, spec::ResolvedSpec};
 use fidelis_fleet::{files::Files, signals::Signals};
 use tokio::select;
 

@@ -10,6 +10,7 @@
 //! - [`features`]: features, a few rows at a time
 //! - [`content`]: any of these, and [`sniff`]: what it is if it is none
 //! - [`images`][]: datasets
+//! - [`tree`]: the files below a folder
 //! - [`atomic`]: what is written is there whole or not at all
 
 mod array;
@@ -28,6 +29,7 @@ pub mod stats;
 pub mod tensors;
 mod text;
 pub mod torch_file;
+pub mod tree;
 
 pub use array::{Array, Dtype};
 pub use error::{FileError, FormatError};

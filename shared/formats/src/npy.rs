@@ -109,13 +109,8 @@ pub(crate) fn decode(reader: &mut impl Read, max_values: u64) -> Result<Array, F
     if count > max_values {
         return Err(FormatError::TooLarge { what: "number of values", value: count, limit: max_values });
     }
-    let (width, convert): (usize, fn(&[u8]) -> f64) = match &header.descr[..] {
-        "<f8" => (8, |b| f64::from_le_bytes(b.try_into().unwrap_or_default())),
-        "<f4" => (4, |b| f64::from(f32::from_le_bytes(b.try_into().unwrap_or_default()))),
-        "<f2" => (2, |b| half(u16::from_le_bytes(b.try_into().unwrap_or_default()))),
-        "<i8" => (8, |b| i64::from_le_bytes(b.try_into().unwrap_or_default()) as f64),
-        "<i4" => (4, |b| f64::from(i32::from_le_bytes(b.try_into().unwrap_or_default()))),
-        other => return Err(damaged(format!("dtype `{other}` is none of <f8, <f4, <f2, <i8, <i4"))),
+    let Some((width, convert)) = converter(&header.descr) else {
+        return Err(damaged(format!("dtype `{}` is no plain number", header.descr)));
     };
     let mut values = Vec::new();
     // In parts: the bytes and the numbers of a large sigma need not be there side by side.
@@ -136,6 +131,41 @@ pub(crate) fn decode(reader: &mut impl Read, max_values: u64) -> Result<Array, F
         values = (0..rows * columns).map(|k| values[k % columns * rows + k / columns]).collect();
     }
     Ok(Array { shape: header.shape, values })
+}
+
+/// Whether [`decode`] reads arrays of this dtype.
+pub(crate) fn is_number(descr: &str) -> bool {
+    converter(descr).is_some()
+}
+
+/// The width of a dtype's numbers, and how one becomes a float64.
+fn converter(descr: &str) -> Option<(usize, fn(&[u8]) -> f64)> {
+    macro_rules! of {
+        ($type:ty, $from:ident) => {
+            (size_of::<$type>(), |b| <$type>::$from(b.try_into().unwrap_or_default()) as f64)
+        };
+    }
+    Some(match descr {
+        "<f8" => of!(f64, from_le_bytes),
+        "<f4" => of!(f32, from_le_bytes),
+        "<i8" => of!(i64, from_le_bytes),
+        "<i4" => of!(i32, from_le_bytes),
+        "<i2" => of!(i16, from_le_bytes),
+        "|i1" | "<i1" => of!(i8, from_le_bytes),
+        "<u8" => of!(u64, from_le_bytes),
+        "<u4" => of!(u32, from_le_bytes),
+        "<u2" => of!(u16, from_le_bytes),
+        "|u1" | "<u1" | "|b1" => of!(u8, from_le_bytes),
+        ">f8" => of!(f64, from_be_bytes),
+        ">f4" => of!(f32, from_be_bytes),
+        ">i8" => of!(i64, from_be_bytes),
+        ">i4" => of!(i32, from_be_bytes),
+        ">i2" => of!(i16, from_be_bytes),
+        ">u8" => of!(u64, from_be_bytes),
+        ">u4" => of!(u32, from_be_bytes),
+        ">u2" => of!(u16, from_be_bytes),
+        _ => return None,
+    })
 }
 
 fn read_header(reader: &mut impl Read) -> Result<String, FormatError> {

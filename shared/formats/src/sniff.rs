@@ -3,7 +3,7 @@
 use crate::FormatError;
 
 /// Leading bytes of what files are confused with, and what to call it.
-const STARTS: [(&[u8], &str); 27] = [
+const STARTS: &[(&[u8], &str)] = &[
     (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer"),
     (b"version https://hawser.github.com/spec/", "a Git LFS pointer"),
     (b"\x1f\x8b", "a gzip file"),
@@ -31,7 +31,36 @@ const STARTS: [(&[u8], &str); 27] = [
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "an Arrow file"),
     (b"SQLite format 3\x00", "an SQLite database"),
+    (b"/annex/objects/", "a git-annex pointer"),
+    (b"../.git/annex", "a git-annex pointer"),
+    (b".git/annex", "a git-annex pointer"),
+    (b"II+\x00", "a TIFF image"),
+    (b"MM\x00+", "a TIFF image"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"8BPS", "a Photoshop document"),
+    (b"DDS ", "a DDS texture"),
+    (b"qoif", "a QOI image"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR image"),
+    (b"#?RADIANCE", "a Radiance image"),
+    (b"\x00\x00\x01\x00", "a Windows icon"),
 ];
+
+/// How many first bytes a look at a file takes.
+pub const HEAD_BYTES: usize = 512;
+
+/// What is wrong with a file that begins like this and cannot be read, with what may be done about it.
+pub fn described(head: &[u8]) -> Option<String> {
+    if head.is_empty() {
+        return Some("empty".to_owned());
+    }
+    if head.iter().all(|&byte| byte == 0) {
+        return Some("nothing but zero bytes: it was not copied whole".to_owned());
+    }
+    name_of(head).map(|name| format!("{name}{}", advice(name)))
+}
 
 /// What a file that begins like this is, for people; `None` where its start tells nothing. A few hundred bytes are
 /// enough. Of the formats that hold nets and features it knows `.npy`, ZIPs and pickles.
@@ -47,6 +76,9 @@ pub fn name_of(leading_bytes: &[u8]) -> Option<&'static str> {
     }
     match leading_bytes {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("a WebP image"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', b'f' | b's', ..] => Some("an AVIF image"),
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', ..]
+        | [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i', b'f', b'1', ..] => Some("a HEIC image"),
         [0x80, 2..=5, ..] => Some("a pickle"),
         _ if is_old_pickle(leading_bytes) => Some("a pickle of protocol 0 or 1"),
         _ if leading_bytes.get(257..262) == Some(b"ustar") => Some("a tar archive"),
@@ -59,6 +91,7 @@ pub fn name_of(leading_bytes: &[u8]) -> Option<&'static str> {
 pub(crate) fn advice(name: &str) -> &'static str {
     match name {
         "a Git LFS pointer" => "; `git lfs pull` fetches the file that it stands for",
+        "a git-annex pointer" => "; `git annex get` fetches the file that it stands for",
         "an HTML page" => "; the address leads to a page about the file, or to a login: give the file's own",
         "a gzip file" => "; unpack it with `gunzip` first",
         "a bzip2 file" | "an xz file" | "a Zstandard file" | "a tar archive" | "a 7-Zip archive"
@@ -96,7 +129,7 @@ mod tests {
 
     #[test]
     fn files_are_called_by_their_names() {
-        let cases: [(&[u8], Option<&str>); 14] = [
+        let cases: [(&[u8], Option<&str>); 16] = [
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", Some("a Git LFS pointer")),
             (b"\xef\xbb\xbf\n <!DOCTYPE HTML PUBLIC", Some("an HTML page")),
             (b"<html lang=en>", Some("an HTML page")),
@@ -111,9 +144,14 @@ mod tests {
             (b"", None),
             (b"\x80\x09", None),
             (b"RIFF\0\0\0\0WAVE", None),
+            (b"\0\0\0\x20ftypheic", Some("a HEIC image")),
+            (b"RIFF\x10\0\0\0WEBPVP8 ", Some("a WebP image")),
         ];
         for (start, name) in cases {
             assert_eq!(name_of(start), name, "{}", start.escape_ascii());
         }
+        assert_eq!(described(b"").as_deref(), Some("empty"));
+        assert!(described(&[0; 40]).unwrap().contains("zero bytes"));
+        assert!(described(b"version https://git-lfs.github.com/spec/v1").unwrap().contains("git lfs pull"));
     }
 }

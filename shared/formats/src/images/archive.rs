@@ -10,7 +10,9 @@ use std::{
 
 use zip::ZipArchive;
 
+use super::names::{self, Named};
 use super::{DatasetError, Image, ImageError, codec, labels};
+use crate::{sniff, tree};
 
 /// An entry that inflates to more is no image but a bomb.
 const MAX_ENTRY_BYTES: u64 = 256 << 20;
@@ -26,7 +28,7 @@ struct Entries {
     /// Names of the images, sorted, and their places in the archive.
     names: Vec<String>,
     places: Vec<usize>,
-    labels: Vec<i64>,
+    labels: Vec<Option<i64>>,
 }
 
 impl Archive {
@@ -42,9 +44,12 @@ impl Archive {
             let Some(name) = name else {
                 return Err(damaged(format!("entry `{place}` has no readable name")));
             };
+            if name.ends_with('/') || names::is_hidden(&name) {
+                continue;
+            }
             if name == labels::FILE {
                 table = Some(place);
-            } else if codec::is_image(&name) {
+            } else if is_image(&mut zip, &name, place) {
                 entries.push((name, place));
             }
         }
@@ -65,16 +70,32 @@ impl Archive {
     }
 
     pub fn name(&self, index: u64) -> String {
-        self.images.names.get(index as usize).cloned().unwrap_or_default()
+        self.images.names.get(index as usize).map(|name| tree::shown(name.as_ref())).unwrap_or_default()
     }
 
     pub fn label(&self, index: u64) -> Option<i64> {
-        self.images.labels.get(index as usize).copied()
+        self.images.labels.get(index as usize).copied().flatten()
     }
 
     pub fn read(&mut self, index: u64) -> Result<Image, ImageError> {
         let bytes = read_entry(&mut self.zip, self.images.places[index as usize])?;
         codec::decode(&bytes)
+    }
+}
+
+/// What cannot be looked into is an image, so that reading it says why.
+fn is_image(zip: &mut ZipArchive<View>, name: &str, place: usize) -> bool {
+    match names::named(name) {
+        Named::Image => true,
+        Named::Other => false,
+        Named::Unclear => {
+            let mut head = Vec::new();
+            let read = |entry: zip::read::ZipFile<'_, View>| {
+                entry.take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)
+            };
+            zip.by_index(place).map_err(io::Error::from).and_then(read).is_err()
+                || names::begins_as_image(&head)
+        }
     }
 }
 

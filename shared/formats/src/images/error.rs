@@ -3,7 +3,7 @@
 use fidelis_contract::outcome::{Class, Outcome};
 use std::path::PathBuf;
 
-use crate::text;
+use crate::{text, tree::TreeError};
 
 /// Why a dataset could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,11 @@ pub enum DatasetError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("`{path}` is damaged or not what its name says: {detail}")]
     Damaged { path: PathBuf, detail: String },
-    #[error("`{0}` holds no images: expected PNG or JPEG files, or an array of them")]
+    #[error("`{path}`: {source}")]
+    Tree { path: PathBuf, source: TreeError },
+    #[error(
+        "`{0}` holds no images: expected PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM files, or an array of them"
+    )]
     Empty(PathBuf),
     #[error("`{path}` holds {num_labels} classes for {num_images} images")]
     Labels { path: PathBuf, num_labels: usize, num_images: usize },
@@ -43,6 +47,15 @@ impl ImageError {
     pub(super) fn damaged(detail: impl ToString) -> Self {
         Self::Damaged(text::message(&detail.to_string()))
     }
+
+    /// Sound, but not read as PIL would.
+    pub(super) fn unknown(what: &str) -> Self {
+        Self::Unknown(text::message(what))
+    }
+
+    pub(super) fn animation(format: &str) -> Self {
+        Self::Unknown(format!("an animated {format}, of more pictures than one"))
+    }
 }
 
 /// Why one image could not be read.
@@ -54,6 +67,8 @@ pub enum ImageError {
     Read(#[from] std::io::Error),
     #[error("is no whole image: {0}")]
     Damaged(String),
+    #[error("is {0}, which is not read: save it as PNG of 8 bits")]
+    Unknown(String),
     #[error("is of {width}x{height} pixels, more than the {limit} on a side that are read")]
     TooLarge { width: usize, height: usize, limit: usize },
 }

@@ -1,12 +1,16 @@
 //! Encoded images as files, in the order of their names from the folder down.
 
 use std::{
-    fs, io,
+    ffi::{OsStr, OsString},
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use super::names::{self, Named};
 use super::{DatasetError, Image, ImageError, codec, labels};
+use crate::{sniff, tree};
 
 #[derive(Clone, Debug)]
 pub struct Folder(Arc<Files>);
@@ -15,17 +19,27 @@ pub struct Folder(Arc<Files>);
 struct Files {
     root: PathBuf,
     /// Relative to `root`, with `/`, sorted.
-    names: Vec<String>,
-    labels: Vec<i64>,
+    names: Vec<OsString>,
+    labels: Vec<Option<i64>>,
 }
 
 impl Folder {
     pub fn open(root: &Path) -> Result<Self, DatasetError> {
         let failed = |path: &Path, source| DatasetError::Read { path: path.to_owned(), source };
-        let names = image_names(root).map_err(|source| failed(root, source))?;
+        let files =
+            tree::files(root).map_err(|source| DatasetError::Tree { path: root.to_owned(), source })?;
+        let mut names = Vec::with_capacity(files.len());
+        for name in files {
+            if is_image(root, &name).map_err(|source| failed(&root.join(&name), source))? {
+                names.push(name);
+            }
+        }
         let table = root.join(labels::FILE);
         let labels = match fs::read(&table) {
-            Ok(json) => labels::parse(&json, &names).map_err(|detail| DatasetError::damaged(root, detail))?,
+            Ok(json) => {
+                let texts: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
+                labels::parse(&json, &texts).map_err(|detail| DatasetError::damaged(root, detail))?
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(&table, error)),
         };
@@ -37,11 +51,11 @@ impl Folder {
     }
 
     pub fn name(&self, index: u64) -> String {
-        self.0.names.get(index as usize).cloned().unwrap_or_default()
+        self.0.names.get(index as usize).map(|name| tree::shown(name)).unwrap_or_default()
     }
 
     pub fn label(&self, index: u64) -> Option<i64> {
-        self.0.labels.get(index as usize).copied()
+        self.0.labels.get(index as usize).copied().flatten()
     }
 
     pub fn read(&self, index: u64) -> Result<Image, ImageError> {
@@ -49,25 +63,14 @@ impl Folder {
     }
 }
 
-/// Every image below `root`, whatever the depth; hidden files and folders are passed over.
-fn image_names(root: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    let mut waiting = vec![String::new()];
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(root.join(&folder))? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if name.starts_with('.') {
-                continue;
-            }
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            if entry.file_type()?.is_dir() {
-                waiting.push(path);
-            } else if codec::is_image(&path) {
-                names.push(path);
-            }
+fn is_image(root: &Path, name: &OsStr) -> io::Result<bool> {
+    match names::named(&name.to_string_lossy()) {
+        Named::Image => Ok(true),
+        Named::Other => Ok(false),
+        Named::Unclear => {
+            let mut head = Vec::new();
+            File::open(root.join(name))?.take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)?;
+            Ok(names::begins_as_image(&head))
         }
     }
-    names.sort();
-    Ok(names)
 }

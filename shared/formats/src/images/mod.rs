@@ -2,23 +2,29 @@
 //!
 //! | path | what it holds |
 //! | --- | --- |
-//! | `*.zip` | PNG or JPEG entries in the order of their names, classes in a `dataset.json` (EDM's layout) |
+//! | `*.zip` | encoded images in the order of their names, classes in a `dataset.json` (EDM's layout) |
 //! | a folder | the same, as files |
 //! | `*.npz` | `arr_0`, uint8 `[N, H, W, C]` (ADM's samples), classes in `arr_1` |
 //! | `*-images-idx3-ubyte[.gz]` | MNIST's format, classes in the labels file beside it |
 //! | `*.safetensors` | `images`, uint8 `[N, C, H, W]`, classes in `labels` |
 
 mod archive;
+mod bmp;
 mod codec;
 mod error;
 mod folder;
 mod idx;
+mod jpeg;
 mod labels;
+mod names;
 mod npz;
+mod others;
+mod pnm;
 mod tensors;
 
 use std::path::Path;
 
+pub use codec::decode;
 pub use error::{DatasetError, ImageError};
 
 /// One image.

@@ -80,11 +80,30 @@ impl Npz {
 fn read_labels(zip: &mut ZipArchive<View>) -> Result<Vec<i64>, String> {
     let Some(place) = zip.index_for_name("arr_1.npy") else { return Ok(Vec::new()) };
     let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
+    let known = Header::read(&mut entry).map_err(|error| format!("`arr_1`: {error}"))?;
+    drop(entry);
+    if !npy::is_number(&known.descr) {
+        // Words, objects: no classes, and a distance needs none.
+        return Ok(Vec::new());
+    }
+    let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
     let labels = npy::decode(&mut entry, MAX_IMAGES).map_err(|error| format!("`arr_1`: {error}"))?;
     match labels.shape[..] {
-        [_] => Ok(labels.values.into_iter().map(|label| label as i64).collect()),
-        _ => Err(format!("`arr_1` is of shape {:?}, expected one class for each image", labels.shape)),
+        [_] | [_, 1] if labels.values.iter().all(|label| label.fract() == 0.0) => {
+            Ok(labels.values.into_iter().map(|label| label as i64).collect())
+        }
+        [_, width] if width > 1 => Ok(one_hot(&labels.values, width).unwrap_or_default()),
+        _ => Ok(Vec::new()),
     }
+}
+
+/// The place of the one in each row of zeros, if that is what all rows are.
+fn one_hot(values: &[f64], width: usize) -> Option<Vec<i64>> {
+    let place = |row: &[f64]| {
+        let place = row.iter().position(|&value| value == 1.0)?;
+        (row.iter().filter(|&&value| value != 0.0).count() == 1).then_some(place as i64)
+    };
+    values.chunks_exact(width).map(place).collect()
 }
 
 fn read_images(zip: &mut ZipArchive<View>, file: &Arc<File>) -> Result<(u64, [usize; 3], Rows), String> {
