@@ -154,6 +154,11 @@ fn num_features(detector: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use fidelis_contract::{
+        ids::Digest,
+        spec::{ResolvedSpec, RunSpec},
+    };
+
     use super::*;
 
     fn fixture(name: &str) -> String {
@@ -166,7 +171,11 @@ mod tests {
             "name = \"x\"\nseeds = \"0-9\"\nnet = {:?}\noutputs = {{ latents = true }}\n{more}",
             fixture(net)
         );
-        let spec = RunSpec::from_toml(&text, "test").unwrap();
+        let mut spec = RunSpec::from_toml(&text, "test").unwrap();
+        for (_, file) in spec.files_mut() {
+            file.sha256 = Some(Digest::of(b"what it is does not matter here"));
+        }
+        let spec = ResolvedSpec::new(spec).unwrap().placed(|_, file| file.path.clone());
         check(&spec).err().map(|error| error.to_string())
     }
 

@@ -5,8 +5,25 @@ use std::path::Path;
 use fidelis::evaluate::load;
 use fidelis::local::S3Server;
 use fidelis::metrics::{Gaussian, Moments};
-use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce, reduce_made};
+use fidelis::reduce::{ReduceError, Reduced, contact_sheet, publish, reduce, reduce_made};
 use fidelis::report::{Making, RunResult};
+use fidelis_contract::{
+    exit,
+    ids::Digest,
+    keys,
+    kind::Kind,
+    outcome::Outcome,
+    payload::{ChunkObject, Dtype, Tensor},
+    plan::Chunk,
+    receipt::{Receipt, StoredObject, VERSION},
+    run::Run,
+    spec::RunSpec,
+};
+use fidelis_fleet::{
+    files::{Depth, FileSettings, Files},
+    store::Store,
+    stored::StoredError,
+};
 use fidelis_formats::stats::npz;
 
 const DIM: usize = 6;
@@ -33,7 +50,7 @@ fn statistics_file(path: &Path, seeds: std::ops::Range<u64>, shift: f32) {
     std::fs::write(path, npz::encode(&statistics).unwrap()).unwrap();
 }
 
-fn spec(folder: &Path) -> RunSpec {
+async fn spec(folder: &Path) -> Run {
     std::fs::write(folder.join("weights"), b"unused").unwrap();
     statistics_file(&folder.join("reference.npz"), 10_000..11_000, 0.3);
     statistics_file(&folder.join("held_out.npz"), 20_000..20_500, 0.3);
@@ -45,14 +62,19 @@ fn spec(folder: &Path) -> RunSpec {
         NUM_IMAGES - 1
     );
     std::fs::write(&path, text).unwrap();
-    let mut spec = RunSpec::load(&path).unwrap();
+    let spec = RunSpec::load(&path).unwrap();
     spec.validate().unwrap();
-    spec.resolve().unwrap();
-    spec
+    let files = Files::new(FileSettings::from_env(None));
+    Run::new(files.resolve(spec, Depth::Digests, &|_| ()).await.unwrap())
+}
+
+/// The run's statistics, which lie on this machine.
+async fn reduced(store: &Store, run: &Run) -> Result<Reduced, ReduceError> {
+    reduce(store, run, &run.spec.placed(|_, file| file.path.clone())).await
 }
 
 /// Stores a chunk as a worker does.
-async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
+async fn commit(store: &Store, of: &Run, chunk: &Chunk) {
     let seeds = chunk.seeds.to_vec();
     let labels: Vec<i64> = seeds.iter().map(|seed| (seed % 10) as i64).collect();
     let n = seeds.len();
@@ -64,20 +86,20 @@ async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
             Tensor::from_f32("features", &[n, DIM], &features_of(&seeds, 0.0)),
         ),
     ];
-    let run = spec.run_id();
+    let run = &of.id;
     let mut objects = std::collections::BTreeMap::new();
     for (kind, data) in tensors {
         let (dtype, shape): (Dtype, _) = (data.dtype, data.shape.clone());
         let bytes = ChunkObject { seeds: seeds.clone(), labels: labels.clone(), data }.encode(&kind).unwrap();
         let stored = StoredObject { sha256: Digest::of(&bytes), num_bytes: bytes.len() as u64, dtype, shape };
-        store.create(&keys::chunk(&run, &kind, chunk.index), bytes.into()).await.unwrap();
+        store.create(&keys::chunk(run, &kind, chunk.index), bytes.into()).await.unwrap();
         objects.insert(kind, stored);
     }
     let receipt = Receipt {
         version: VERSION,
         run: run.clone(),
         chunk: chunk.index,
-        spec_digest: spec.digest(),
+        spec_digest: of.spec.digest(),
         seeds: chunk.seeds.clone(),
         unreadable: Vec::new(),
         objects,
@@ -88,13 +110,13 @@ async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
         seconds: 2.0,
         attempt: 1,
     };
-    store.create(&keys::receipt(&run, chunk.index), receipt.to_json().unwrap().into()).await.unwrap();
+    store.create(&keys::receipt(run, chunk.index), receipt.to_json().unwrap().into()).await.unwrap();
 }
 
 struct Fixture {
     folder: tempfile::TempDir,
     store: Store,
-    spec: RunSpec,
+    run: Run,
     _server: S3Server,
 }
 
@@ -103,18 +125,18 @@ async fn fixture(missing: usize) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let server = S3Server::start(&folder.path().join("s3"), "bucket", None).await.unwrap();
     let store = Store::connect(server.store_config()).await.unwrap();
-    let spec = spec(folder.path());
-    for chunk in Plan::new(&spec).chunks().skip(missing) {
-        commit(&store, &spec, &chunk).await;
+    let run = spec(folder.path()).await;
+    for chunk in run.plan.chunks().skip(missing) {
+        commit(&store, &run, &chunk).await;
     }
-    Fixture { folder, store, spec, _server: server }
+    Fixture { folder, store, run, _server: server }
 }
 
 #[tokio::test]
 async fn a_run_becomes_its_result() {
-    let Fixture { folder, store, spec, .. } = &fixture(0).await;
-    let reduced = reduce(store, spec).await.unwrap();
-    let run = spec.run_id();
+    let Fixture { folder, store, run, .. } = &fixture(0).await;
+    let reduced = reduced(store, run).await.unwrap();
+    let id = &run.id;
 
     let direct = Moments::of(&features_of(&(0..NUM_IMAGES).collect::<Vec<_>>(), 0.0), DIM).unwrap();
     let reference = load(&folder.path().join("reference.npz"), None).unwrap();
@@ -131,38 +153,41 @@ async fn a_run_becomes_its_result() {
     assert_eq!((timing.workers, timing.device_seconds), (2, 16.0));
     assert_eq!(timing.images_per_s, None);
 
-    let stored = store.get(&keys::stats(&run, "fashion-cnn")).await.unwrap().unwrap();
+    let stored = store.get(&keys::stats(id, "fashion-cnn")).await.unwrap().unwrap();
     assert_eq!(npz::decode(&stored).unwrap().num_images, NUM_IMAGES);
-    let json = store.get(&keys::result(&run)).await.unwrap().unwrap();
+    let json = store.get(&keys::result(id)).await.unwrap().unwrap();
     assert_eq!(RunResult::from_json(&json).unwrap(), reduced.result);
 
     publish(store, &reduced).await.unwrap();
-    let success = store.get(&keys::success(&run)).await.unwrap().unwrap();
-    let manifest = store.get(&keys::manifest(&run)).await.unwrap().unwrap();
+    let success = store.get(&keys::success(id)).await.unwrap().unwrap();
+    let manifest = store.get(&keys::manifest(id)).await.unwrap().unwrap();
     assert_eq!(success, format!("{}\n", Digest::of(&manifest)));
-    assert!(store.get(&keys::report_html(&run)).await.unwrap().unwrap().starts_with(b"<!doctype html>"));
-    assert!(store.get(&keys::report_md(&run)).await.unwrap().is_some());
+    assert!(store.get(&keys::report_html(id)).await.unwrap().unwrap().starts_with(b"<!doctype html>"));
+    assert!(store.get(&keys::report_md(id)).await.unwrap().is_some());
 
-    let again = reduce(store, spec).await.unwrap();
+    let again = self::reduced(store, run).await.unwrap();
     assert_eq!(again.result, reduced.result);
-    assert_eq!(store.get(&keys::stats(&run, "fashion-cnn")).await.unwrap().unwrap(), stored);
-    assert_eq!(store.get(&keys::result(&run)).await.unwrap().unwrap(), json);
+    assert_eq!(store.get(&keys::stats(id, "fashion-cnn")).await.unwrap().unwrap(), stored);
+    assert_eq!(store.get(&keys::result(id)).await.unwrap().unwrap(), json);
 }
 
 /// The rate is of the command that made images; one that found them all keeps it.
 #[tokio::test]
 async fn the_rate_is_what_the_maker_saw_and_stays() {
-    let Fixture { store, spec, .. } = &fixture(0).await;
+    let Fixture { store, run, .. } = &fixture(0).await;
     let making = Making { num_images: 200, seconds: 10.0 };
-    let made = reduce_made(store, spec, Some(making)).await.unwrap().result;
+    let made = reduce_made(store, (run, &run.spec.placed(|_, file| file.path.clone())), Some(making))
+        .await
+        .unwrap()
+        .result;
     assert_eq!((made.timing.images_per_s, made.timing.device_seconds), (Some(20.0), 16.0));
-    assert_eq!(reduce(store, spec).await.unwrap().result, made);
+    assert_eq!(reduced(store, run).await.unwrap().result, made);
 }
 
 #[tokio::test]
 async fn the_sheet_has_the_first_ten_seeds_of_each_class() {
-    let Fixture { store, spec, .. } = &fixture(0).await;
-    let manifest = reduce(store, spec).await.unwrap().manifest;
+    let Fixture { store, run, .. } = &fixture(0).await;
+    let manifest = reduced(store, run).await.unwrap().manifest;
     let png = contact_sheet(store, &[&manifest, &manifest]).await.unwrap().unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(&png)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
@@ -178,40 +203,47 @@ async fn the_sheet_has_the_first_ten_seeds_of_each_class() {
 
 #[tokio::test]
 async fn an_unfinished_run_is_incomplete() {
-    let Fixture { store, spec, .. } = &fixture(2).await;
-    let error = reduce(store, spec).await.unwrap_err();
+    let Fixture { store, run, .. } = &fixture(2).await;
+    let error = reduced(store, run).await.unwrap_err();
     assert_eq!(error.exit_code(), exit::INCOMPLETE);
     assert!(error.to_string().starts_with("2 of 8 chunks have no receipt"), "{error}");
-    assert_eq!(store.get(&keys::result(&spec.run_id())).await.unwrap(), None);
+    assert_eq!(store.get(&keys::result(&run.id)).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn other_bytes_are_an_integrity_failure() {
-    let Fixture { store, spec, folder, .. } = &fixture(0).await;
+    let Fixture { store, run, folder, .. } = &fixture(0).await;
     let kind = Kind::Features("fashion-cnn".into());
-    let key = keys::chunk(&spec.run_id(), &kind, 3);
+    let key = keys::chunk(&run.id, &kind, 3);
     let whole = store.get(&key).await.unwrap().unwrap();
     let mut altered = whole.to_vec();
     *altered.last_mut().unwrap() ^= 1;
     for (bytes, wanted) in [(altered, "other bytes"), (whole[..100].to_vec(), "`100 bytes`")] {
         store.replace(&key, bytes.into(), "application/octet-stream").await.unwrap();
-        let error = reduce(store, spec).await.unwrap_err();
-        assert!(matches!(&error, ReduceError::Altered { key: named, .. } if *named == key), "{error}");
+        let error = reduced(store, run).await.unwrap_err();
+        assert!(
+            matches!(&error, ReduceError::Stored(StoredError::Altered { key: named, .. }) if *named == key),
+            "{error}"
+        );
         assert!(error.to_string().contains(wanted) && error.exit_code() == exit::INTEGRITY, "{error}");
     }
     std::fs::remove_file(folder.path().join("s3/bucket").join(&key)).unwrap();
-    let error = reduce(store, spec).await.unwrap_err();
-    assert!(matches!(error, ReduceError::Gone { .. }) && error.exit_code() == exit::INTEGRITY, "{error}");
+    let error = reduced(store, run).await.unwrap_err();
+    assert!(
+        matches!(error, ReduceError::Stored(StoredError::Gone { .. }))
+            && error.exit_code() == exit::INTEGRITY,
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn other_statistics_than_at_submission_are_refused() {
-    let Fixture { store, spec, folder, .. } = &fixture(0).await;
+    let Fixture { store, run, folder, .. } = &fixture(0).await;
     statistics_file(&folder.path().join("reference.npz"), 10_000..11_000, 0.4);
-    let error = reduce(store, spec).await.unwrap_err();
+    let error = reduced(store, run).await.unwrap_err();
     assert!(matches!(error, ReduceError::OtherStatistics { .. }), "{error}");
     std::fs::remove_file(folder.path().join("reference.npz")).unwrap();
-    let error = reduce(store, spec).await.unwrap_err();
+    let error = reduced(store, run).await.unwrap_err();
     assert!(error.to_string().starts_with("`reference` of detector `fashion-cnn`, `"), "{error}");
     assert_eq!(error.exit_code(), exit::USAGE);
 }

@@ -34,7 +34,8 @@ fn spec(folder: &Path, run: &Run<'_>) -> Result<String> {
 /// Mean 0 and covariance 1 of eight features.
 fn reference() -> Result<Vec<u8>> {
     let sigma = (0..64).map(|i| if i % 9 == 0 { 1.0 } else { 0.0 }).collect();
-    let statistics = fidelis_formats::stats::Statistics { mu: vec![0.0; 8], sigma, num_images: 1000 };
+    let statistics =
+        fidelis_formats::stats::Statistics { mu: vec![0.0; 8], sigma, num_images: 1000, detector: None };
     Ok(fidelis_formats::stats::npz::encode(&statistics)?)
 }
 

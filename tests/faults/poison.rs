@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use fidelis_contract::{dead::DeadChunk, exit};
-use fidelis_fleet::queue::XDEAD;
 use fidelis_tests::Process;
 use fidelis_tests::lab::{Allowed, Lab, LabSpec, WorkerPlan, check_incomplete, check_invariants};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use fidelis_contract::{exit, ids::Digest, spec::FileRef};
+use fidelis_contract::{exit, ids::Digest, outcome::Outcome, spec::FileRef};
 use fidelis_fleet::{
     files::{FileError, FileSettings, Files, Located},
     retry::Backoff,

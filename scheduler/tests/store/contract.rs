@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 use fidelis::local::S3Server;
-use fidelis_contract::{ids::Digest, keys};
+use fidelis_contract::{ids::Digest, keys, outcome::Outcome};
 use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;

@@ -10,7 +10,7 @@ use std::fs;
 
 use bytes::Bytes;
 use fidelis::local::{S3Server, S3ServerError};
-use fidelis_contract::{exit, ids::Digest};
+use fidelis_contract::{exit, ids::Digest, outcome::Outcome};
 use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
 use tokio::task::JoinSet;

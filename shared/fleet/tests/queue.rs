@@ -5,10 +5,13 @@ mod redis;
 
 use std::time::{Duration, Instant};
 
-use fidelis_contract::ids::Digest;
-use fidelis_fleet::queue::{
-    Claim, Consumer, Failure, Progress, Queue, QueueError, QueueSettings, QueuedRun, Verdict,
+use fidelis_contract::{
+    ids::Digest,
+    outcome::Outcome,
+    run::Run,
+    spec::{ResolvedSpec, RunSpec},
 };
+use fidelis_fleet::queue::{Claim, Consumer, Failure, Progress, Queue, QueueError, QueueSettings, Verdict};
 use tokio::{
     io::AsyncWriteExt,
     time::{sleep, timeout},
@@ -20,15 +23,19 @@ use crate::redis::Redis;
 const LONG_MS: u64 = 60_000;
 const SHORT_MS: u64 = 150;
 
-fn run(name: &str, priority: u8) -> QueuedRun {
-    let digest = Digest::of(name.as_bytes());
-    QueuedRun {
-        run: format!("{name}-{}", digest.short()).parse().unwrap(),
-        pool: format!("p{priority}-{}", digest.short()).parse().unwrap(),
-        spec_digest: digest,
-        num_chunks: 3,
-        num_images: 10,
-    }
+/// Ten images in three chunks.
+fn run(name: &str, priority: u8) -> Run {
+    run_of(name, name, priority)
+}
+
+/// The same of a net: the pool is its.
+fn run_of(name: &str, net: &str, priority: u8) -> Run {
+    let net = Digest::of(net.as_bytes());
+    let text = format!(
+        "name = \"{name}\"\nseeds = \"0-9\"\nchunk_size = 4\nmicro_batch = 4\npriority = {priority}\n\
+         net = {{ path = \"n\", sha256 = \"{net}\" }}\noutputs = {{ latents = true }}"
+    );
+    Run::new(ResolvedSpec::new(RunSpec::from_toml(&text, "test").unwrap()).unwrap())
 }
 
 async fn try_claim(consumer: &mut Consumer) -> Option<Claim> {
@@ -40,8 +47,8 @@ async fn claim(consumer: &mut Consumer) -> Claim {
     waited.await.expect("in time").unwrap().expect("a chunk")
 }
 
-async fn progress(queue: &Queue, run: &QueuedRun) -> Progress {
-    queue.progress(&run.run).await.unwrap().expect("a known run")
+async fn progress(queue: &Queue, run: &Run) -> Progress {
+    queue.progress(&run.id).await.unwrap().expect("a known run")
 }
 
 fn failure(cause: &str) -> Failure {
@@ -52,12 +59,12 @@ fn failure(cause: &str) -> Failure {
 async fn enqueue_is_idempotent() {
     let redis = Redis::start().await;
     let (queue, run) = (redis.queue(LONG_MS).await, run("once", 0));
-    assert_eq!(queue.progress(&run.run).await.unwrap(), None);
+    assert_eq!(queue.progress(&run.id).await.unwrap(), None);
     assert_eq!(queue.enqueue(&run, &[0, 1]).await.unwrap(), 2);
     assert_eq!(queue.enqueue(&run, &[0, 1, 2]).await.unwrap(), 1);
     let claim = claim(&mut queue.consumer("a")).await;
     assert_eq!(queue.enqueue(&run, &[claim.task.chunk]).await.unwrap(), 0, "in a worker's hands is queued");
-    let stream = format!("fidelis:stream:{}", run.pool);
+    let stream = format!("fidelis:stream:{}", run.spec.pool());
     assert_eq!(redis.raw::<u64>(&["XLEN", &stream]).await, 3);
     let many: Vec<u32> = (0..1234).collect();
     assert_eq!(queue.enqueue(&run, &many).await.unwrap(), 1231, "over several batches");
@@ -106,7 +113,7 @@ async fn claim_and_complete() {
     for chunk in 0..2 {
         let claim = claim(&mut consumer).await;
         assert_eq!((claim.task.chunk, claim.deliveries), (chunk, 1));
-        assert_eq!((&claim.task.run, claim.task.spec_digest), (&run.run, run.spec_digest));
+        assert_eq!((&claim.task.run, claim.task.spec_digest), (&run.id, run.spec.digest()));
         assert!(leases.complete(&claim, 4).await.unwrap());
         assert!(!leases.complete(&claim, 4).await.unwrap(), "acknowledged already");
     }
@@ -168,7 +175,7 @@ async fn a_lost_answer_counts_for_nothing() {
     let redis = Redis::start().await;
     let (queue, run) = (redis.queue(LONG_MS).await, run("lost", 0));
     queue.enqueue(&run, &[0, 1]).await.unwrap();
-    let stream = format!("fidelis:stream:{}", run.pool);
+    let stream = format!("fidelis:stream:{}", run.spec.pool());
     let mut consumer = queue.consumer("a");
     let known = claim(&mut consumer).await;
     let read = ["XREADGROUP", "GROUP", "workers", "a", "COUNT", "1", "STREAMS", &stream, ">"];
@@ -189,7 +196,7 @@ async fn handing_back_counts_for_nothing() {
         let claim = claim(&mut a).await;
         assert_eq!(claim.deliveries, 1);
         assert!(a.leases().hand_back(&claim, "a full disk").await.unwrap());
-        assert_eq!(queue.setbacks(&run.run).await.unwrap(), [("a".into(), "a full disk".into())].into());
+        assert_eq!(queue.setbacks(&run.id).await.unwrap(), [("a".into(), "a full disk".into())].into());
     }
     assert!(try_claim(&mut b).await.is_some(), "at once, for anybody");
     assert_eq!(progress(&queue, &run).await.dead_chunks, 0);
@@ -221,7 +228,7 @@ async fn three_failures_make_a_dead_letter() {
         assert_eq!(claim.task.chunk, 0);
         assert_eq!(leases.fail(&claim, &failure("net gave `NaN`")).await.unwrap(), verdict);
     }
-    let dead = queue.dead_chunks(&run.run).await.unwrap();
+    let dead = queue.dead_chunks(&run.id).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].chunk, dead[0].cause.as_str(), dead[0].deliveries), (0, "net gave `NaN`", 3));
     assert_eq!((dead[0].worker.as_str(), dead[0].device.as_str()), ("a", "cpu"));
@@ -246,9 +253,9 @@ async fn a_chunk_that_kills_its_workers_is_looked_at_and_buried() {
     let mut consumer = queue.consumer("d");
     let spent = claim(&mut consumer).await;
     assert!(spent.is_spent, "one of them may have stored it");
-    assert_eq!(queue.dead_chunks(&run.run).await.unwrap(), []);
+    assert_eq!(queue.dead_chunks(&run.id).await.unwrap(), []);
     assert!(consumer.leases().give_up_spent(&spent).await.unwrap());
-    let dead = queue.dead_chunks(&run.run).await.unwrap();
+    let dead = queue.dead_chunks(&run.id).await.unwrap();
     assert_eq!(dead[0].cause, "died `3` times in workers' hands");
     assert_eq!((dead[0].worker.as_str(), dead[0].deliveries), ("c", 3));
     assert_eq!(progress(&queue, &run).await.queued, 0);
@@ -264,7 +271,7 @@ async fn a_chunk_that_kills_whoever_looks_is_buried_unseen() {
     }
     sleep(Duration::from_millis(2 * SHORT_MS)).await;
     assert_eq!(try_claim(&mut queue.consumer("g")).await, None);
-    let dead = queue.dead_chunks(&run.run).await.unwrap();
+    let dead = queue.dead_chunks(&run.id).await.unwrap();
     assert_eq!((dead[0].worker.as_str(), dead[0].deliveries), ("f", 3));
 }
 
@@ -273,8 +280,8 @@ async fn a_damaged_message_is_buried() {
     let redis = Redis::start().await;
     let (queue, run) = (redis.queue(LONG_MS).await, run("damaged", 0));
     queue.enqueue(&run, &[7]).await.unwrap();
-    let stream = format!("fidelis:stream:{}", run.pool);
-    let run_id = run.run.as_str();
+    let stream = format!("fidelis:stream:{}", run.spec.pool());
+    let run_id = run.id.as_str();
     redis.raw::<u64>(&["XTRIM", &stream, "MAXLEN", "0"]).await;
     redis
         .raw::<String>(&["XADD", &stream, "*", "run", run_id, "chunk", "7", "task", "\u{2}from the future"])
@@ -282,7 +289,7 @@ async fn a_damaged_message_is_buried() {
     redis.raw::<String>(&["XADD", &stream, "*", "no", "sense"]).await;
     let mut consumer = queue.consumer("a");
     assert_eq!(try_claim(&mut consumer).await, None);
-    let dead = queue.dead_chunks(&run.run).await.unwrap();
+    let dead = queue.dead_chunks(&run.id).await.unwrap();
     assert_eq!((dead.len(), dead[0].chunk), (1, 7));
     assert!(dead[0].cause.contains("version `2`"), "{}", dead[0].cause);
     assert_eq!(redis.raw::<u64>(&["XLEN", "fidelis:dead"]).await, 2);
@@ -297,12 +304,12 @@ async fn urgent_pools_go_first_then_the_one_at_hand() {
     let (x, y, urgent) = (run("x", 1), run("y", 1), run("urgent", 9));
     let mut consumer = queue.consumer("a");
     queue.enqueue(&y, &[0, 1]).await.unwrap();
-    assert_eq!(claim(&mut consumer).await.pool, y.pool);
+    assert_eq!(claim(&mut consumer).await.pool, y.spec.pool());
     queue.enqueue(&x, &[0]).await.unwrap();
-    assert_eq!(claim(&mut consumer).await.pool, y.pool, "its nets are loaded");
+    assert_eq!(claim(&mut consumer).await.pool, y.spec.pool(), "its nets are loaded");
     queue.enqueue(&y, &[2]).await.unwrap();
     queue.enqueue(&urgent, &[0]).await.unwrap();
-    assert_eq!(claim(&mut consumer).await.pool, urgent.pool);
+    assert_eq!(claim(&mut consumer).await.pool, urgent.spec.pool());
     assert_eq!(try_claim(&mut queue.consumer("b")).await.unwrap().pool.priority(), 1);
 }
 
@@ -317,7 +324,7 @@ async fn a_consumer_survives_a_flush() {
     let waiting = tokio::spawn(async move { claim(&mut consumer).await });
     sleep(Duration::from_millis(300)).await;
     redis.raw::<String>(&["FLUSHALL"]).await;
-    assert_eq!(queue.progress(&run.run).await.unwrap(), None);
+    assert_eq!(queue.progress(&run.id).await.unwrap(), None);
     assert!(!leases.renew(&lost).await.unwrap());
     assert!(!leases.complete(&lost, 1).await.unwrap());
     assert_eq!(leases.fail(&lost, &failure("late")).await.unwrap(), Verdict::Retry);
@@ -366,7 +373,7 @@ async fn forgetting_leaves_nothing() {
     let mut consumer = queue.consumer("a");
     let claim = claim(&mut consumer).await;
     consumer.leases().complete(&claim, 1).await.unwrap();
-    queue.forget(&run.run).await.unwrap();
+    queue.forget(&run.id).await.unwrap();
     assert_eq!(redis.raw::<Vec<String>>(&["KEYS", "*"]).await, Vec::<String>::new());
     assert_eq!(try_claim(&mut consumer).await, None);
 }

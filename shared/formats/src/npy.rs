@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::{FormatError, array::half, text};
+use crate::{FormatError, text};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The data begins at a multiple of this.

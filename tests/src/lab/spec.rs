@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use fidelis_contract::{
     ids::{Digest, RunId},
-    spec::RunSpec,
+    spec::{ResolvedSpec, RunSpec},
 };
+use fidelis_fleet::folder;
 use fidelis_formats::stats::{Statistics, npz};
 
 use crate::process::repository;
@@ -78,11 +79,13 @@ impl LabSpec {
         Ok(self.resolved(folder)?.run_id())
     }
 
-    pub(super) fn resolved(&self, folder: &Path) -> Result<RunSpec> {
+    pub(super) fn resolved(&self, folder: &Path) -> Result<ResolvedSpec> {
         let mut spec = RunSpec::from_toml(&self.text(folder)?, "a test")?;
         spec.validate()?;
-        spec.resolve()?;
-        Ok(spec)
+        for (_, file) in spec.files_mut() {
+            file.sha256 = Some(folder::digest(Path::new(&file.path))?);
+        }
+        Ok(ResolvedSpec::new(spec)?)
     }
 
     fn text(&self, folder: &Path) -> Result<String> {

@@ -151,11 +151,18 @@ fn mix(state: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use fidelis_contract::{
+        ids::Digest,
+        spec::{ResolvedSpec, RunSpec},
+    };
+
     use super::*;
 
-    fn spec(extra: &str) -> RunSpec {
+    fn spec(extra: &str) -> LocalSpec {
         let text = format!("name = \"s\"\nengine = \"synthetic\"\nseeds = \"0-9\"\n{extra}");
-        RunSpec::from_toml(&text, "test").unwrap()
+        let mut spec = RunSpec::from_toml(&text, "test").unwrap();
+        spec.files_mut().into_iter().for_each(|(_, file)| file.sha256 = Some(Digest([7; 32])));
+        ResolvedSpec::new(spec).unwrap().placed(|_, file| file.path.clone())
     }
 
     fn generate(spec: &LocalSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {

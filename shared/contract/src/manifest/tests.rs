@@ -1,5 +1,6 @@
 use super::*;
 use crate::exit;
+use crate::outcome::Outcome;
 use crate::receipt::{Unreadable, tests::sample};
 use crate::spec::{ResolvedSpec, RunSpec};
 use proptest::prelude::*;

@@ -218,7 +218,7 @@ fn a_chunk_below_the_default_micro_batch_is_one_micro_batch() {
     let small = with("chunk_size = 16");
     small.validate().unwrap();
     assert_eq!(small.micro_batch, 16);
-    assert_eq!(RunSpec::from_json(&small.to_json(), "test").unwrap().run_id(), small.run_id());
+    assert_eq!(RunSpec::from_json(&small.to_json(), "test").unwrap(), small);
     let json = r#"{"name":"demo","seeds":"0-9","net":"n","chunk_size":8,"outputs":{"latents":true}}"#;
     assert_eq!(RunSpec::from_json(json, "test").unwrap().micro_batch, 8);
     assert_eq!(with("").micro_batch, 64);

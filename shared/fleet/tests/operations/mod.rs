@@ -14,8 +14,7 @@ fn assert_conserved(progress: Progress) {
 async fn a_cancelled_run_leaves_the_queue_and_workers_hands() {
     let redis = Redis::start().await;
     let queue = redis.queue(LONG_MS).await;
-    let (off, mut other) = (run("off", 0), run("other", 0));
-    other.pool = off.pool.clone();
+    let (off, other) = (run("off", 0), run_of("other", "off", 0));
     queue.enqueue(&off, &[0, 1, 2]).await.unwrap();
     queue.enqueue(&other, &[0]).await.unwrap();
     let mut consumer = queue.consumer("a");
@@ -32,7 +31,7 @@ async fn a_cancelled_run_leaves_the_queue_and_workers_hands() {
     assert_eq!((counts.queued, counts.done_chunks, counts.cancelled_chunks), (0, 1, 2));
     assert_conserved(counts);
     assert_eq!(queue.enqueue(&off, &[1, 2]).await.unwrap(), 0, "a watch does not bring it back");
-    assert_eq!(claim(&mut consumer).await.task.run, other.run, "another run of the pool goes on");
+    assert_eq!(claim(&mut consumer).await.task.run, other.id, "another run of the pool goes on");
     assert_eq!(try_claim(&mut consumer).await, None);
     // It had stored its chunk before it learnt of it: that is done, not cancelled.
     leases.complete(&held, 4).await.unwrap();
@@ -47,8 +46,8 @@ async fn a_cancelled_run_can_be_submitted_again() {
     let (queue, run) = (redis.queue(LONG_MS).await, run("back", 0));
     queue.enqueue(&run, &[0, 1]).await.unwrap();
     queue.cancel(&run).await.unwrap();
-    assert!(queue.resume(&run.run).await.unwrap());
-    assert!(!queue.resume(&run.run).await.unwrap());
+    assert!(queue.resume(&run.id).await.unwrap());
+    assert!(!queue.resume(&run.id).await.unwrap());
     assert_eq!(queue.enqueue(&run, &[0, 1]).await.unwrap(), 2);
     let counts = progress(&queue, &run).await;
     assert_eq!((counts.is_cancelled, counts.cancelled_chunks, counts.queued), (false, 0, 2));
@@ -61,8 +60,7 @@ async fn a_cancelled_run_can_be_submitted_again() {
 async fn cancelling_looks_through_long_streams_and_every_pool() {
     let redis = Redis::start().await;
     let (queue, run) = (redis.queue(LONG_MS).await, run("long", 0));
-    let urgent =
-        QueuedRun { pool: format!("p9-{}", run.spec_digest.short()).parse().unwrap(), ..run.clone() };
+    let urgent = run_of("long", "long", 9);
     queue.enqueue(&run, &(0..2500).collect::<Vec<_>>()).await.unwrap();
     queue.enqueue(&urgent, &[2500]).await.unwrap();
     assert_eq!(queue.cancel(&run).await.unwrap(), 2501);
@@ -98,7 +96,7 @@ async fn a_worker_that_cannot_does_not_kill_a_chunk_that_another_can() {
         let verdict = unable.leases().decline(&declined, &failure("no such net")).await.unwrap();
         assert_eq!(verdict, Declined::Returned);
         let expected = UnfitWorker { reports, cause: "no such net".into() };
-        assert_eq!(queue.unfit_workers(&run.run).await.unwrap(), [("unable".to_owned(), expected)]);
+        assert_eq!(queue.unfit_workers(&run.id).await.unwrap(), [("unable".to_owned(), expected)]);
     }
     able.leases().complete(&made, 4).await.unwrap();
     assert_eq!(claim(&mut able).await.task.chunk, 1);
@@ -122,10 +120,10 @@ async fn what_no_worker_can_make_is_dead_with_the_cause() {
         let expected = if round < 3 { Declined::Returned } else { Declined::Dead };
         assert_eq!(b.leases().decline(&held, &failure).await.unwrap(), expected);
     }
-    let dead = queue.dead_chunks(&run.run).await.unwrap();
+    let dead = queue.dead_chunks(&run.id).await.unwrap();
     assert_eq!((dead.len(), dead[0].cause.as_str(), dead[0].deliveries), (1, "no such net", 1));
     assert_eq!(queue.enqueue(&run, &[0]).await.unwrap(), 1, "another chance");
-    assert_eq!(queue.unfit_workers(&run.run).await.unwrap(), [], "and everybody is asked anew");
+    assert_eq!(queue.unfit_workers(&run.id).await.unwrap(), [], "and everybody is asked anew");
 }
 
 #[tokio::test]
@@ -134,7 +132,7 @@ async fn an_avoided_pool_is_left_to_others() {
     let (queue, run) = (redis.queue(LONG_MS).await, run("avoided", 0));
     queue.enqueue(&run, &[0]).await.unwrap();
     let mut consumer = queue.consumer("a");
-    consumer.avoid(&run.pool, Duration::from_millis(400));
+    consumer.avoid(&run.spec.pool(), Duration::from_millis(400));
     assert_eq!(try_claim(&mut consumer).await, None);
     assert_eq!(claim(&mut consumer).await.task.chunk, 0, "for a while");
 }
@@ -152,7 +150,7 @@ async fn hold(consumer: &Consumer, claim: &Claim) {
 }
 
 /// A chunk that somebody renews and never finishes, three that were quick, and nobody else's work left.
-async fn straggler(redis: &Redis) -> (Queue, QueuedRun, Consumer, Claim) {
+async fn straggler(redis: &Redis) -> (Queue, Run, Consumer, Claim) {
     let (queue, run) = (redis.queue(TAIL_MS).await, run("tail", 0));
     queue.enqueue(&run, &[0, 1, 2, 3]).await.unwrap();
     let mut quick = queue.consumer("quick");
