@@ -1,9 +1,10 @@
 //! Bringing a run before a fleet: its spec into the store, what is missing into the queue. Doing it again resumes. And
 //! calling it off.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use fidelis_shared::{
+    arithmetic::OtherArithmetic,
     events::Event,
     exit,
     failpoint::{Point, reach},
@@ -15,6 +16,7 @@ use fidelis_shared::{
 };
 
 use crate::{
+    arithmetic::{self, ArithmeticError},
     fleet::{Fleet, StoredRun, is_cancelled, stored_chunks},
     namesake::{self, Namesake},
 };
@@ -68,6 +70,9 @@ pub enum SubmitError {
     /// No such run.
     #[error("the store has no run `{0}`: submit its spec first, or check the store's url")]
     Unknown(RunId),
+    /// What is stored of it is of another arithmetic than this build's.
+    #[error(transparent)]
+    Arithmetic(#[from] OtherArithmetic),
     /// The stored spec cannot be read.
     #[error("the stored spec is damaged: {0}; submitting the spec file again puts it right")]
     Damaged(SpecError),
@@ -80,11 +85,22 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
+    /// The same where the store is `fidelis local`'s, of this folder: commands that it names find it there.
+    pub fn local(self, folder: &Path) -> Self {
+        match self {
+            Self::Arithmetic(other) => {
+                Self::Arithmetic(OtherArithmetic { local: Some(folder.to_owned()), ..other })
+            }
+            other => other,
+        }
+    }
+
     /// True when the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Queue(error) => error.is_retryable(),
+            Self::Arithmetic(error) => error.is_retryable(),
             Self::Foreign { .. } | Self::Taken(_) | Self::Unknown(_) | Self::Damaged(_) => false,
         }
     }
@@ -94,8 +110,18 @@ impl SubmitError {
         match self {
             Self::Foreign { .. } | Self::Damaged(_) => exit::INTEGRITY,
             Self::Taken(_) | Self::Unknown(_) => exit::USAGE,
+            Self::Arithmetic(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Queue(error) => error.exit_code(),
+        }
+    }
+}
+
+impl From<ArithmeticError> for SubmitError {
+    fn from(error: ArithmeticError) -> Self {
+        match error {
+            ArithmeticError::Other(other) => Self::Arithmetic(other),
+            ArithmeticError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -121,6 +147,7 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
     let queued_run = QueuedRun::new(&spec);
     let run = StoredRun::new(spec);
     let stored = stored_chunks(&fleet.store, &run.run).await?;
+    arithmetic::check_stored(&fleet.store, &run, &stored).await?;
     let missing = run.missing(&stored);
     if is_cancelled(&fleet.store, &run.run).await? {
         tracing::info!("the run was cancelled: it goes on");
@@ -133,6 +160,15 @@ pub async fn submit(fleet: &Fleet, spec: RunSpec) -> Result<Submitted, SubmitErr
     }
     let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&queued_run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
+}
+
+/// Refuses a run that holds chunks of another arithmetic than this build's, unless it is finished.
+///
+/// # Errors
+/// [`SubmitError::Arithmetic`]; what kept the store from answering.
+pub async fn check_arithmetic(store: &Store, run: &StoredRun) -> Result<(), SubmitError> {
+    let stored = stored_chunks(store, &run.run).await?;
+    Ok(arithmetic::check_stored(store, run, &stored).await?)
 }
 
 /// Calls a run off: first in the store, which remembers, then in the queue. Returns how many chunks left the queue.

@@ -12,7 +12,7 @@ use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::{ChunkObject, Dtype, Tensor};
 use fidelis_shared::plan::{Chunk, Plan};
-use fidelis_shared::receipt::{Receipt, StoredObject, VERSION};
+use fidelis_shared::receipt::{FIRST_ARITHMETIC, Receipt, StoredObject, VERSION};
 use fidelis_shared::spec::RunSpec;
 use fidelis_shared::store::Store;
 use fidelis_shared::{exit, keys};
@@ -83,6 +83,7 @@ async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
     }
     let receipt = Receipt {
         version: VERSION,
+        arithmetic: FIRST_ARITHMETIC,
         run: run.clone(),
         chunk: chunk.index,
         spec_digest: spec.digest(),
@@ -91,6 +92,7 @@ async fn commit(store: &Store, spec: &RunSpec, chunk: &Chunk) {
         objects,
         noise_sha256: Digest([0; 32]),
         device: "cpu".into(),
+        maker: None,
         worker: format!("worker-{}", chunk.index % 2),
         micro_batch: 8,
         seconds: 2.0,

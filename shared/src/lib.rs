@@ -3,6 +3,7 @@
 //! where results lie ([`keys`]) and how things are named ([`ids`], [`kind`], [`exit`]). Scheduler and worker meet only here;
 //! nothing in this crate knows a command line or a tensor library.
 
+pub mod arithmetic;
 pub mod atomic;
 pub mod events;
 pub mod exit;
@@ -13,6 +14,7 @@ pub mod folder;
 pub mod ids;
 pub mod keys;
 pub mod kind;
+pub mod maker;
 pub mod manifest;
 pub mod payload;
 pub mod plan;

@@ -53,6 +53,7 @@ pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
             format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.run);
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
     }
+    submit::check_arithmetic(&fleet.store, &run).await?;
     let dead = fleet.queue.dead_chunks(&run.run).await?;
     let dead: BTreeSet<ChunkIndex> = dead.iter().map(|dead| dead.chunk).collect();
     let wanted = match &args.chunks {

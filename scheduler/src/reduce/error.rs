@@ -1,3 +1,4 @@
+use fidelis_shared::arithmetic::OtherArithmetic;
 use fidelis_shared::exit;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::manifest::ManifestError;
@@ -5,6 +6,7 @@ use fidelis_shared::payload::PayloadError;
 use fidelis_shared::receipt::ReceiptError;
 use fidelis_shared::store::StoreError;
 
+use crate::arithmetic::ArithmeticError;
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
 use crate::report::sheet::SheetError;
@@ -18,6 +20,9 @@ pub enum ReduceError {
     /// Chunks are missing, or receipts contradict the plan.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// Chunks of another arithmetic than this build's.
+    #[error(transparent)]
+    Arithmetic(#[from] OtherArithmetic),
     /// A receipt that cannot be read.
     #[error("`{key}`: {source}; `fidelis verify --repair` sets it aside, then submit the run again")]
     Receipt {
@@ -134,5 +139,14 @@ impl ReduceError {
 
     pub(super) fn payload(key: &str, error: &PayloadError) -> Self {
         Self::Payload { key: key.to_owned(), detail: error.to_string() }
+    }
+}
+
+impl From<ArithmeticError> for ReduceError {
+    fn from(error: ArithmeticError) -> Self {
+        match error {
+            ArithmeticError::Other(other) => Self::Arithmetic(other),
+            ArithmeticError::Store(error) => Self::Store(error),
+        }
     }
 }

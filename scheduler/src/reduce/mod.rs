@@ -14,13 +14,14 @@ use fidelis_shared::failpoint::{Point, reach};
 use fidelis_shared::ids::Digest;
 use fidelis_shared::keys;
 use fidelis_shared::manifest::{Expected, Manifest, StoredReceipt};
-use fidelis_shared::receipt::Unreadable;
+use fidelis_shared::receipt::{FIRST_ARITHMETIC, Unreadable};
 use fidelis_shared::spec::RunSpec;
 use fidelis_shared::store::Store;
 
 pub use error::ReduceError;
 pub use pictures::contact_sheet;
 
+use crate::arithmetic::{self, Stored};
 use crate::report::{OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
 
 /// A complete run, verified.
@@ -39,8 +40,9 @@ pub struct Reduced {
 pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceError> {
     let expected = Expected::of(spec);
     let receipts = receipts::load(store, &expected.run).await?;
+    let arithmetic = arithmetic_of(store, spec, &expected, &receipts.stored).await?;
     let manifest = Manifest::build(&expected, &receipts.stored)?;
-    let first = expectation::load(store, &expected.run).await?;
+    let first = expectation::load(store, &expected.run, spec.engine).await?;
     expectation::check(&expected.run, &first, &manifest.chunks)?;
     receipts.check_sizes(&expected.run)?;
     let receipts = receipts.stored;
@@ -64,12 +66,25 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
         other_micro_batch: OtherMicroBatch::among(spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
         timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),
-        provenance: provenance(spec, &receipts),
+        provenance: Provenance { arithmetic, ..provenance(spec, &receipts) },
     };
     store.replace(&keys::manifest(&expected.run), manifest.to_json().into(), "application/json").await?;
     let json = result.to_json().map_err(|error| ReduceError::Internal(error.to_string()))?;
     store.replace(&keys::result(&expected.run), json.into(), "application/json").await?;
     Ok(Reduced { manifest, result })
+}
+
+/// The arithmetic of a run of an engine whose arithmetic has moved on.
+async fn arithmetic_of(
+    store: &Store,
+    spec: &RunSpec,
+    expected: &Expected,
+    receipts: &[StoredReceipt],
+) -> Result<Option<u32>, ReduceError> {
+    let found = receipts.iter().map(|stored| (stored.receipt.chunk, stored.receipt.arithmetic)).collect();
+    let stored = Stored { found, complete: receipts.len() as u64 >= u64::from(expected.plan.num_chunks()) };
+    let arithmetic = arithmetic::check(store, &expected.run, spec.engine, &stored).await;
+    Ok(arithmetic?.filter(|_| fidelis_shared::arithmetic::of(spec.engine) != FIRST_ARITHMETIC))
 }
 
 fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {

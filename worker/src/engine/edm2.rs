@@ -8,7 +8,7 @@ use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;
 use fidelis_shared::payload::Tensor;
-use fidelis_shared::spec::{FileRef, RunSpec};
+use fidelis_shared::spec::{FileRef, Precision, RunSpec};
 
 use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, terms};
 
@@ -72,6 +72,7 @@ fn recipe(spec: &RunSpec) -> Result<Recipe, EngineError> {
         precision: terms::precision(spec.precision),
         encoder: spec.encoder.map(terms::encoder),
         vae: spec.vae.as_ref().map(path),
+        vae_precision: terms::precision(spec.vae_precision.unwrap_or(Precision::Fp32)),
         micro_batch: spec.micro_batch as usize,
         latents: spec.outputs.latents,
         images: spec.outputs.images,
