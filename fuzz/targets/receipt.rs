@@ -11,6 +11,9 @@ mod ids;
 #[path = "../../shared/src/kind.rs"]
 #[allow(dead_code)]
 mod kind;
+#[path = "../../shared/src/maker.rs"]
+#[allow(dead_code)]
+mod maker;
 #[path = "../../shared/src/payload/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod payload;

@@ -2,6 +2,7 @@
 //! ([`reduce`]) into statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the
 //! result ([`report`], [`comparison`]); [`verify`] tells whether a stored run is what it says. It knows no tensor library; [`local`] is a whole fleet on one machine.
 
+pub mod arithmetic;
 pub mod cli;
 pub mod comparison;
 pub mod dataset;

@@ -1,9 +1,10 @@
 //! Bringing a run before a fleet: its spec into the store, what is missing into the queue. Doing it again resumes. And
 //! calling it off.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use fidelis_contract::{
+    arithmetic::OtherArithmetic,
     events::Event,
     ids::{ChunkIndex, Digest},
     keys,
@@ -19,6 +20,7 @@ use fidelis_fleet::{
 };
 
 use crate::{
+    arithmetic::{self, ArithmeticError},
     fleet::Fleet,
     namesake::{self, Namesake},
 };
@@ -69,6 +71,9 @@ pub enum SubmitError {
         .0.run.name(), .0.run, .0.difference()
     )]
     Taken(Namesake),
+    /// What is stored of it is of another arithmetic than this build's.
+    #[error(transparent)]
+    Arithmetic(#[from] OtherArithmetic),
     /// S3.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,13 +82,35 @@ pub enum SubmitError {
     Queue(#[from] QueueError),
 }
 
+impl SubmitError {
+    /// The same where the store is `fidelis local`'s, of this folder: commands that it names find it there.
+    pub fn local(self, folder: &Path) -> Self {
+        match self {
+            Self::Arithmetic(other) => {
+                Self::Arithmetic(OtherArithmetic { local: Some(folder.to_owned()), ..other })
+            }
+            other => other,
+        }
+    }
+}
+
 impl Outcome for SubmitError {
     fn class(&self) -> Class {
         match self {
             Self::Foreign { .. } => Class::Integrity,
             Self::Taken(_) => Class::Usage,
+            Self::Arithmetic(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Queue(error) => error.class(),
+        }
+    }
+}
+
+impl From<ArithmeticError> for SubmitError {
+    fn from(error: ArithmeticError) -> Self {
+        match error {
+            ArithmeticError::Other(other) => Self::Arithmetic(other),
+            ArithmeticError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -108,6 +135,7 @@ pub async fn submit(fleet: &Fleet, spec: ResolvedSpec) -> Result<Submitted, Subm
     reach(Point::SubmitAfterSpec, None);
     let run = Run::new(spec);
     let stored = stored::chunk_indices(&fleet.store, &run.id).await?;
+    arithmetic::check_stored(&fleet.store, &run, &stored).await?;
     let missing = run.missing(&stored);
     if stored::is_cancelled(&fleet.store, &run.id).await? {
         tracing::info!("the run was cancelled: it goes on");
@@ -120,6 +148,15 @@ pub async fn submit(fleet: &Fleet, spec: ResolvedSpec) -> Result<Submitted, Subm
     }
     let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&run, &missing).await? };
     Ok(Submitted { run, stored, num_queued })
+}
+
+/// Refuses a run that holds chunks of another arithmetic than this build's, unless it is finished.
+///
+/// # Errors
+/// [`SubmitError::Arithmetic`]; what kept the store from answering.
+pub async fn check_arithmetic(store: &Store, run: &Run) -> Result<(), SubmitError> {
+    let stored = stored::chunk_indices(store, &run.id).await?;
+    Ok(arithmetic::check_stored(store, run, &stored).await?)
 }
 
 /// Calls a run off: first in the store, which remembers, then in the queue. Returns how many chunks left the queue.

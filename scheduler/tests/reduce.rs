@@ -15,7 +15,7 @@ use fidelis_contract::{
     outcome::Outcome,
     payload::{ChunkObject, Dtype, Tensor},
     plan::Chunk,
-    receipt::{Receipt, StoredObject, VERSION},
+    receipt::{FIRST_ARITHMETIC, Receipt, StoredObject, VERSION},
     run::Run,
     spec::RunSpec,
 };
@@ -97,6 +97,7 @@ async fn commit(store: &Store, of: &Run, chunk: &Chunk) {
     }
     let receipt = Receipt {
         version: VERSION,
+        arithmetic: FIRST_ARITHMETIC,
         run: run.clone(),
         chunk: chunk.index,
         spec_digest: of.spec.digest(),
@@ -105,6 +106,7 @@ async fn commit(store: &Store, of: &Run, chunk: &Chunk) {
         objects,
         noise_sha256: Digest([0; 32]),
         device: "cpu".into(),
+        maker: None,
         worker: format!("worker-{}", chunk.index % 2),
         micro_batch: 8,
         seconds: 2.0,

@@ -59,6 +59,10 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
             reference_sha256: [("fashion-cnn".to_owned(), Digest([4; 32]))].into(),
             held_out_sha256: Default::default(),
             devices: vec!["cpu".into()],
+            arithmetic: None,
+            vae_precision: None,
+            files: Default::default(),
+            makers: Default::default(),
         },
     }
 }

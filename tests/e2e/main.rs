@@ -2,13 +2,16 @@
 
 #![allow(clippy::disallowed_macros, reason = "the words of a test")]
 
+mod arithmetic;
 mod bad_input;
 mod comparisons;
 mod datasets;
 mod demo;
+mod devices;
 mod faults;
 mod house;
 mod nets;
+mod numbers;
 mod operations;
 mod output;
 mod published;

@@ -90,7 +90,8 @@ fn features_by_hand(weights: &Path, real: &Path) -> Result<[Vec<f32>; 2]> {
     let config = nets.net().config();
     let whitening =
         config.whitening.as_ref().context("the checkpoint does not say how latents are whitened")?;
-    let vae = StabilityVae::load(&fixture("vae-tiny.safetensors"), cpu)?.whitened(whitening)?;
+    let vae =
+        StabilityVae::load(&fixture("vae-tiny.safetensors"), (cpu, Precision::Fp32))?.whitened(whitening)?;
     let draws = Draws {
         stream: Stream::Cpu,
         shape: config.image_shape(),

@@ -115,7 +115,8 @@ impl Fleet {
         Ok(redis::Client::open(self.redis.url())?.get_multiplexed_async_connection().await?)
     }
 
-    async fn store(&self) -> Result<Store> {
+    /// The store itself.
+    pub async fn store(&self) -> Result<Store> {
         let mut config = self.s3.store_config();
         config.url = format!("s3://{BUCKET}/{PREFIX}");
         Ok(Store::connect(config).await?)

@@ -67,7 +67,7 @@ pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
 async fn load_all(args: &LocalArgs, files: &Files) -> Result<Vec<ResolvedSpec>, Failure> {
     let mut read = args.preset.specs()?;
     for path in &args.specs {
-        read.push(RunSpec::load(path)?);
+        read.push(args.preset.precise(RunSpec::load(path)?)?);
     }
     check_names(&read)?;
     let mut specs = Vec::with_capacity(read.len());

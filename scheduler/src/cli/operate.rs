@@ -47,6 +47,7 @@ pub async fn retry(args: RetryArgs) -> Result<u8, Failure> {
         let text = format!("run `{}` is cancelled: submit it again, which tries its dead chunks too", run.id);
         return Err(Failure::new(exit::USAGE, anyhow!(text)));
     }
+    submit::check_arithmetic(&fleet.store, &run).await?;
     let dead = fleet.queue.dead_chunks(&run.id).await?;
     let dead: BTreeSet<ChunkIndex> = dead.iter().map(|dead| dead.chunk).collect();
     let wanted = match &args.chunks {

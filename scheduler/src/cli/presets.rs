@@ -7,7 +7,7 @@ use clap::Args;
 use fidelis_contract::{
     exit,
     presets::{self, Metric, PRESETS, Preset, Sites},
-    spec::{Precision, RunSpec},
+    spec::{EngineKind, Precision, RunSpec},
 };
 use fidelis_fleet::out;
 use serde_json::{Value, json};
@@ -37,8 +37,8 @@ pub struct PresetArgs {
     /// A published figure instead of a spec: `fidelis presets` lists them
     #[arg(long, value_name = "NAME")]
     preset: Vec<String>,
-    /// Arithmetic of a preset's nets instead of fp16, as published: fp32 or bf16
-    #[arg(long, requires = "preset")]
+    /// Arithmetic of the nets instead of the spec's (of presets: fp16, as published): fp32, bf16 or fp16
+    #[arg(long)]
     precision: Option<Precision>,
     #[command(flatten)]
     sites: SiteArgs,
@@ -77,11 +77,29 @@ impl PresetArgs {
         let here = env::current_dir().context("there is no working directory")?;
         let spec = |name: &String| {
             let mut spec = presets::find(name)?.spec(&self.sites.sites());
-            spec.precision = self.precision.unwrap_or(spec.precision);
             spec.anchor(&here);
-            Ok(spec)
+            self.precise(spec)
         };
         self.preset.iter().map(spec).collect()
+    }
+}
+
+impl PresetArgs {
+    /// A spec in the arithmetic that the command line asks for, where it does.
+    ///
+    /// # Errors
+    /// A run without nets.
+    pub fn precise(&self, spec: RunSpec) -> Result<RunSpec, Failure> {
+        match self.precision {
+            None => Ok(spec),
+            Some(precision) if spec.engine == EngineKind::Edm2 => Ok(RunSpec { precision, ..spec }),
+            Some(_) => {
+                let (name, engine) = (&spec.name, spec.engine);
+                let text =
+                    format!("`--precision` is that of nets, of which `{name}` has none (engine `{engine}`)");
+                Err(Failure::new(exit::USAGE, anyhow!(text)))
+            }
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl SubmitArgs {
     /// The spec or the preset, ready to run.
     async fn load(&self, files: &Files) -> Result<ResolvedSpec, Failure> {
         let spec = match &self.spec {
-            Some(path) => RunSpec::load(path)?,
+            Some(path) => self.preset.precise(RunSpec::load(path)?)?,
             None => single(self.preset.specs()?)?,
         };
         prepare(spec, self.seeds.as_ref(), files).await
@@ -130,7 +130,13 @@ pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
     let fleet = args.fleet.connect().await?;
     let run = target.find(&fleet.store).await?;
     let mut signals = Signals::watch().context("cannot watch for signals")?;
-    follow(&fleet, &run, &mut Console::new(args.json), &mut signals).await
+    submit::check_arithmetic(&fleet.store, &run).await?;
+    let code = follow(&fleet, &run, &mut Console::new(args.json), &mut signals).await?;
+    if code == exit::DONE {
+        // A worker of another build may have been among those that made it.
+        submit::check_arithmetic(&fleet.store, &run).await?;
+    }
+    Ok(code)
 }
 
 /// Submits, watches, reduces, reports.

@@ -41,10 +41,10 @@ pub struct MachineArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
     /// Micro-batches that a worker computes side by side [default: the cores, shared among the workers]
-    #[arg(long, value_name = "N")]
-    lanes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    lanes: Option<u32>,
     /// A chunk not renewed for this long goes to another worker
-    #[arg(long, value_name = "MS", default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, value_name = "MS", default_value_t = 15_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     lease_ms: u64,
 }
 
@@ -127,7 +127,8 @@ impl Runs<'_> {
         let mut finished = Vec::with_capacity(specs.len());
         for spec in specs {
             let begun = Instant::now();
-            let submitted = submit(&self.fleet.fleet, spec).await?;
+            let submitted = submit(&self.fleet.fleet, spec).await;
+            let submitted = submitted.map_err(|error| error.local(self.fleet.folder()))?;
             self.console.tell(&submitted.event());
             let run = &submitted.run;
             if !run.missing(&submitted.stored).is_empty() {
@@ -167,7 +168,7 @@ fn worker_command(
     fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder `{}`", logs.display()))?;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let num_workers = machine.workers as usize * machine.device.len();
-    let lanes = machine.lanes.unwrap_or((cores / num_workers).max(1));
+    let lanes = machine.lanes.map_or((cores / num_workers).max(1), |lanes| lanes as usize);
     let options = [("--lanes", lanes.to_string()), ("--lease-ms", machine.lease_ms.to_string())];
     Ok(WorkerCommand {
         binary,

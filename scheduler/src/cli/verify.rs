@@ -100,6 +100,12 @@ fn lines(found: &Verification, repaired: Option<&Repaired>) -> Vec<String> {
              last bits may differ from other devices'"
         ));
     }
+    if let Some(arithmetic) = found.other_arithmetic {
+        lines.push(format!(
+            "note      the run is of arithmetic {arithmetic}, as are its figures: under another name it is made in \
+             this build's"
+        ));
+    }
     if let Some(repaired) = repaired {
         let moved = repaired.moved.iter().take(NAMED);
         lines.extend(moved.map(|moved| format!("aside     {} is now {}", moved.from, moved.to)));

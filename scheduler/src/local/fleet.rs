@@ -138,6 +138,11 @@ impl LocalFleet {
         .into()
     }
 
+    /// The folder that it was started in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The lease, as workers are told it.
     pub fn lease(&self) -> Duration {
         self.lease

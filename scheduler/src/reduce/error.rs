@@ -1,4 +1,5 @@
 use fidelis_contract::{
+    arithmetic::OtherArithmetic,
     ids::Digest,
     manifest::ManifestError,
     outcome::{Class, Outcome},
@@ -6,6 +7,7 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{store::StoreError, stored::StoredError};
 
+use crate::arithmetic::ArithmeticError;
 use crate::evaluate::EvaluateError;
 use crate::formats::FormatError;
 use crate::metrics::MetricError;
@@ -22,6 +24,9 @@ pub enum ReduceError {
     /// Chunks are missing, or receipts contradict the plan.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// Chunks of another arithmetic than this build's.
+    #[error(transparent)]
+    Arithmetic(#[from] OtherArithmetic),
     /// A dataset of which nothing is left.
     #[error(
         "none of the `{count}` images can be read, the first of them, `{name}`, {cause}: give other images, or mend these"
@@ -81,6 +86,7 @@ impl Outcome for ReduceError {
             Self::Store(error) => error.class(),
             Self::Stored(error) => error.class(),
             Self::Manifest(error) => error.class(),
+            Self::Arithmetic(error) => error.class(),
             Self::Internal(_) => Class::Passing,
             Self::Statistics { source, .. } => source.class(),
             Self::Metric { .. }
@@ -98,5 +104,14 @@ impl ReduceError {
         let (name, cause) =
             unreadable.into_iter().next().map_or_else(Default::default, |first| (first.name, first.cause));
         Self::NothingReadable { count, name, cause }
+    }
+}
+
+impl From<ArithmeticError> for ReduceError {
+    fn from(error: ArithmeticError) -> Self {
+        match error {
+            ArithmeticError::Other(other) => Self::Arithmetic(other),
+            ArithmeticError::Store(error) => Self::Store(error),
+        }
     }
 }

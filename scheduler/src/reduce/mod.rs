@@ -10,10 +10,11 @@ mod pictures;
 use std::collections::BTreeMap;
 
 use fidelis_contract::{
+    arithmetic as arithmetics,
     ids::{Digest, RunId},
     keys,
     manifest::{Manifest, StoredReceipt},
-    receipt::Unreadable,
+    receipt::{FIRST_ARITHMETIC, Unreadable},
     run::Run,
     spec::{LocalSpec, RunSpec},
 };
@@ -26,6 +27,7 @@ use fidelis_fleet::{
 pub use error::ReduceError;
 pub use pictures::contact_sheet;
 
+use crate::arithmetic::{self, Stored};
 use crate::report::{Making, OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
 
 /// A complete run, verified.
@@ -55,8 +57,9 @@ pub async fn reduce_made(
     making: Option<Making>,
 ) -> Result<Reduced, ReduceError> {
     let receipts = stored::receipts(store, &run.id).await?;
+    let arithmetic = arithmetic_of(store, run, &receipts.stored).await?;
     let manifest = Manifest::build(run, &receipts.stored)?;
-    let first = stored::expectation::load(store, &run.id).await?;
+    let first = stored::expectation::load(store, &run.id, run.spec.engine).await?;
     stored::expectation::check(&run.id, &first, &manifest.chunks)?;
     receipts.check_sizes(&run.id)?;
     let receipts = receipts.stored;
@@ -88,7 +91,7 @@ pub async fn reduce_made(
         other_micro_batch: OtherMicroBatch::among(&run.spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
         timing: Timing::of(receipts.iter().map(|stored| &stored.receipt), making),
-        provenance: provenance(&run.spec, &receipts),
+        provenance: Provenance { arithmetic, ..provenance(&run.spec, &receipts) },
     };
     store.replace(&keys::manifest(&run.id), manifest.to_json().into(), "application/json").await?;
     let json = result.to_json().map_err(|error| ReduceError::Internal(error.to_string()))?;
@@ -100,6 +103,18 @@ pub async fn reduce_made(
 async fn making_before(store: &Store, run: &RunId) -> Result<Option<Making>, ReduceError> {
     let bytes = store.get(&keys::result(run)).await?;
     Ok(bytes.and_then(|bytes| RunResult::from_json(&bytes).ok()).and_then(|result| result.timing.making))
+}
+
+/// The arithmetic of a run of an engine whose arithmetic has moved on.
+async fn arithmetic_of(
+    store: &Store,
+    run: &Run,
+    receipts: &[StoredReceipt],
+) -> Result<Option<u32>, ReduceError> {
+    let found = receipts.iter().map(|stored| (stored.receipt.chunk, stored.receipt.arithmetic)).collect();
+    let stored = Stored { found, complete: receipts.len() as u64 >= u64::from(run.plan.num_chunks()) };
+    let arithmetic = arithmetic::check(store, &run.id, run.spec.engine, &stored).await;
+    Ok(arithmetic?.filter(|_| arithmetics::of(run.spec.engine) != FIRST_ARITHMETIC))
 }
 
 fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {

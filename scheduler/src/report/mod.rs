@@ -3,6 +3,7 @@
 
 mod chart;
 mod html;
+mod makers;
 mod markdown;
 mod notes;
 mod provenance;
@@ -13,6 +14,7 @@ mod terminal;
 mod text;
 
 pub use html::html;
+pub use makers::Makers;
 pub use markdown::markdown;
 pub use result::{DetectorResult, Making, OtherMicroBatch, Provenance, RunResult, Timing};
 pub use terminal::terminal;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use fidelis_contract::arithmetic;
+
 use super::result::{DetectorResult, RunResult};
 use super::table::detectors;
 use super::text::thousands;
@@ -38,6 +40,7 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     }
     notes.extend(runs.iter().filter(|run| !run.unreadable.is_empty()).map(unreadable));
     notes.extend(runs.iter().filter(|run| !run.other_micro_batch.is_empty()).map(other_micro_batch));
+    notes.extend(runs.iter().filter_map(other_arithmetic));
     if all().any(|result| result.rank_deficient) {
         notes.push(
             "* A covariance is rank-deficient, the images' or the reference's: there are fewer images than features, or \
@@ -106,6 +109,18 @@ fn other_micro_batch(run: &RunResult) -> String {
         run.name,
         run.provenance.micro_batch
     )
+}
+
+fn other_arithmetic(run: &RunResult) -> Option<String> {
+    let (of_run, made) = (run.provenance.arithmetic?, arithmetic::of(run.provenance.engine));
+    (of_run != made).then(|| {
+        format!(
+            "The images of `{}` were made in arithmetic {of_run}, by a version of fidelis before this one, and its \
+             figures are of that; this version makes arithmetic {made}. Do not compare the two: under another name \
+             the run is made in this one.",
+            run.name
+        )
+    })
 }
 
 fn bias(runs: &[RunResult]) -> String {

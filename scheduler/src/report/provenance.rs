@@ -21,10 +21,18 @@ pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
     }
     add("spec sha256", &|run| run.spec_digest.to_string());
     add("engine", &|run| run.provenance.engine.to_string());
+    add("arithmetic", &|run| {
+        run.provenance.arithmetic.map_or_else(String::new, |version| version.to_string())
+    });
+    add("net", &|run| file(run, "net"));
     add("net sha256", &|run| digest(run.provenance.net_sha256));
+    add("guiding net", &|run| file(run, "gnet"));
     add("guiding net sha256", &|run| digest(run.provenance.gnet_sha256));
     add("encoder", &|run| run.provenance.encoder.map_or_else(String::new, |encoder| encoder.to_string()));
+    add("autoencoder", &|run| file(run, "vae"));
     add("autoencoder sha256", &|run| digest(run.provenance.vae_sha256));
+    add("autoencoder precision", &vae_precision);
+    add("data", &|run| file(run, "data"));
     add("data sha256", &|run| digest(run.provenance.data_sha256));
     add("guidance", &guidance);
     add("seeds", &|run| run.provenance.seeds.to_string());
@@ -42,7 +50,18 @@ pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
         add(&format!("{name} held-out sha256"), &held_out);
     }
     add("devices", &|run| run.provenance.devices.join(", "));
+    add("device models", &|run| run.provenance.makers.device_models.join(", "));
+    add("made with", &|run| run.provenance.makers.programs.join("; "));
+    add("made", &|run| run.provenance.makers.dates());
     rows
+}
+
+fn file(run: &RunResult, field: &str) -> String {
+    run.provenance.files.get(field).cloned().unwrap_or_default()
+}
+
+fn vae_precision(run: &RunResult) -> String {
+    run.provenance.vae_precision.map_or_else(String::new, |precision| precision.to_string())
 }
 
 fn digest(digest: Option<Digest>) -> String {

@@ -1,6 +1,6 @@
 //! `result.json`: what a run came to, and what it was made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fidelis_contract::{
     ids::{ChunkIndex, Digest, RunId},
@@ -9,6 +9,8 @@ use fidelis_contract::{
     spec::{EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec},
 };
 use serde::{Deserialize, Serialize};
+
+use super::makers::Makers;
 
 /// One run's result: a function of the spec and the receipts alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +150,18 @@ pub struct Provenance {
     pub held_out_sha256: BTreeMap<String, Digest>,
     /// The kinds of device that worked on it, sorted.
     pub devices: Vec<String>,
+    /// Which arithmetic the images are of, and so the figures; of engines that have had one only, nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<u32>,
+    /// The arithmetic of the autoencoder, where the spec chooses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae_precision: Option<Precision>,
+    /// What the files of the digests above are called, by the spec's field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// What made them, and when.
+    #[serde(flatten)]
+    pub makers: Makers,
 }
 
 impl RunResult {
@@ -189,9 +203,8 @@ impl Provenance {
             let digests = spec.detectors.iter().enumerate();
             digests.filter_map(|(i, detector)| Some((detector.name.clone(), pick(i)?))).collect()
         };
-        let mut devices: Vec<String> = receipts.iter().map(|receipt| receipt.device.clone()).collect();
-        devices.sort();
-        devices.dedup();
+        let devices: BTreeSet<String> = receipts.iter().map(|receipt| receipt.device.clone()).collect();
+        let files = spec.files().into_iter().map(|(field, file)| (field, file.name().to_owned()));
         Self {
             engine: spec.engine,
             net_sha256: sha256(&spec.net),
@@ -209,7 +222,11 @@ impl Provenance {
             detector_sha256: per_detector(&|i| spec.detectors[i].weights.sha256),
             reference_sha256: per_detector(&|i| sha256(&spec.detectors[i].reference)),
             held_out_sha256: per_detector(&|i| sha256(&spec.detectors[i].held_out)),
-            devices,
+            devices: devices.into_iter().collect(),
+            arithmetic: None,
+            vae_precision: spec.vae_precision,
+            files: files.collect(),
+            makers: Makers::of(receipts),
         }
     }
 }

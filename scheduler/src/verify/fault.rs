@@ -17,6 +17,8 @@ pub enum FaultKind {
     Damaged,
     /// A receipt is not what the plan asks for (I1).
     Contradiction,
+    /// A chunk of another arithmetic than this build's, in a run that is not finished; or what may be part of one.
+    Arithmetic,
     /// A chunk that was made again is not what it was at first.
     Nondeterminism,
     /// An object that no chunk of the plan has (I4).

@@ -2,6 +2,7 @@
 //! their receipts, `_SUCCESS` against the manifest, and nothing beside them. Reading changes nothing; [`repair`] sets
 //! aside what is damaged, so that submitting the run makes those chunks again, and those alone.
 
+mod arithmetic;
 mod chunk;
 mod derived;
 mod fault;
@@ -16,6 +17,7 @@ use fidelis_contract::{
     exit,
     ids::{ChunkIndex, RunId},
     keys,
+    kind::Kind,
     manifest::ManifestEntry,
     outcome::{Class, Outcome},
     run::Run,
@@ -24,7 +26,7 @@ use fidelis_fleet::{
     store::{Store, StoreError},
     stored::{
         StoredError,
-        expectation::{self, Digests},
+        expectation::{self, Digests, Note},
     },
 };
 use serde::Serialize;
@@ -33,7 +35,8 @@ use tokio::task::JoinSet;
 pub use fault::{Fault, FaultKind};
 pub use repair::{Moved, Repaired, repair};
 
-use crate::report::OtherMicroBatch;
+use crate::{arithmetic::Stored, report::OtherMicroBatch};
+use arithmetic::Found;
 use chunk::{Finding, Subject};
 use derived::Derived;
 
@@ -63,9 +66,15 @@ pub struct Verification {
     pub other_micro_batch: Vec<OtherMicroBatch>,
     /// Everything that is wrong, by chunk.
     pub faults: Vec<Fault>,
+    /// The arithmetic of the chunks, where it is one and not this build's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_arithmetic: Option<u32>,
     /// What the objects of faulty chunks should be, as far as anything tells.
     #[serde(skip)]
-    digests: BTreeMap<ChunkIndex, Digests>,
+    digests: BTreeMap<ChunkIndex, Note>,
+    /// What each chunk has.
+    #[serde(skip)]
+    kinds: Vec<Kind>,
 }
 
 impl Verification {
@@ -109,7 +118,7 @@ impl Outcome for VerifyError {
 /// What kept the store from answering; faults are no errors.
 pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyError> {
     let Derived { manifest, success, mut faults } = derived::check(store, run).await?;
-    let first = expectation::load(store, &run.id).await?;
+    let first = expectation::load(store, &run.id, run.spec.engine).await?;
     let listed = store.list(&keys::receipts_prefix(&run.id)).await?;
     let listed: BTreeSet<String> = listed.into_iter().map(|object| object.key).collect();
     let entries = manifest.into_iter().flat_map(|manifest| manifest.chunks);
@@ -121,16 +130,18 @@ pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyErro
     };
     let (findings, strays) = known.check_all(listed).await?;
     faults.extend(strays);
-    let mut digests = BTreeMap::new();
     let (mut num_objects, mut num_bytes, mut receipts) = (0, 0, Vec::new());
+    let (mut faulty, mut orphans) = (BTreeMap::new(), BTreeSet::new());
     let mut missing: BTreeSet<ChunkIndex> = (0..run.plan.num_chunks()).collect();
     for finding in findings {
         (num_objects, num_bytes) = (num_objects + finding.num_objects, num_bytes + finding.num_bytes);
         if finding.has_receipt {
             missing.remove(&finding.chunk);
+        } else {
+            orphans.insert(finding.chunk);
         }
         if !finding.faults.is_empty() {
-            digests.insert(finding.chunk, finding.digests);
+            faulty.insert(finding.chunk, finding.digests);
         }
         faults.extend(finding.faults);
         receipts.extend(finding.receipt.map(|stored| stored.receipt));
@@ -140,6 +151,10 @@ pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyErro
         faults.push(Fault::new(FaultKind::Derived, &keys::success(&run.id), detail));
     }
     receipts.sort_by_key(|receipt| receipt.chunk);
+    let found = receipts.iter().map(|receipt| (receipt.chunk, receipt.arithmetic)).collect();
+    let found = Found { arithmetics: Stored { found, complete: missing.is_empty() }, orphans };
+    let of_run = found.check(store, run, &mut faults).await?;
+    let digests = found.notes(run.spec.engine, faulty);
     faults.sort_by(|a, b| (a.chunk, &a.key, a.kind).cmp(&(b.chunk, &b.key, b.kind)));
     Ok(Verification {
         run: run.id.clone(),
@@ -152,7 +167,10 @@ pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyErro
         missing: missing.into_iter().collect(),
         other_micro_batch: OtherMicroBatch::among(&run.spec, &receipts),
         faults,
+        other_arithmetic: of_run
+            .filter(|of_run| *of_run != fidelis_contract::arithmetic::of(run.spec.engine)),
         digests,
+        kinds: run.spec.kinds(),
     })
 }
 

@@ -58,9 +58,16 @@ pub async fn repair(store: &Store, found: &Verification) -> Result<Repaired, Ver
             (FaultKind::Stray, _) | (_, None) => {
                 repaired.moved.extend(set_aside(store, &found.run, &fault.key).await?);
             }
+            (FaultKind::Arithmetic, Some(chunk)) => {
+                for kind in &found.kinds {
+                    let key = keys::chunk(&found.run, kind, chunk);
+                    repaired.moved.extend(set_aside(store, &found.run, &key).await?);
+                }
+                repaired.chunks.insert(chunk);
+            }
             (_, Some(chunk)) => {
-                if let Some(digests) = found.digests.get(&chunk).filter(|digests| !digests.is_empty()) {
-                    expectation::note(store, &found.run, chunk, digests).await?;
+                if let Some(note) = found.digests.get(&chunk) {
+                    expectation::note(store, &found.run, chunk, note).await?;
                 }
                 if receipt.as_ref() != Some(&fault.key) {
                     repaired.moved.extend(set_aside(store, &found.run, &fault.key).await?);

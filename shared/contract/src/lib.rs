@@ -5,12 +5,14 @@
 
 pub mod address;
 pub mod addresses;
+pub mod arithmetic;
 pub mod dead;
 pub mod events;
 pub mod exit;
 pub mod ids;
 pub mod keys;
 pub mod kind;
+pub mod maker;
 pub mod manifest;
 pub mod outcome;
 pub mod payload;

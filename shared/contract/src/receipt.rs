@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ChunkIndex, Digest, RunId};
 use crate::kind::Kind;
+use crate::maker::Maker;
 use crate::outcome::{Class, Outcome};
 use crate::payload::Dtype;
 use crate::seeds::Seeds;
@@ -14,11 +15,25 @@ use crate::text::line;
 /// The version that this build writes and reads.
 pub const VERSION: u32 = 1;
 
+/// The arithmetic of receipts that name none.
+pub const FIRST_ARITHMETIC: u32 = 1;
+
+pub fn first_arithmetic() -> u32 {
+    FIRST_ARITHMETIC
+}
+
+fn is_first(arithmetic: &u32) -> bool {
+    *arithmetic == FIRST_ARITHMETIC
+}
+
 /// What a worker stored for a chunk, and how it was made. JSON, under `keys::receipt`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     pub version: u32,
+    /// Which arithmetic the bits are of: that of the engine's in the build that made them.
+    #[serde(default = "first_arithmetic", skip_serializing_if = "is_first")]
+    pub arithmetic: u32,
     pub run: RunId,
     pub chunk: ChunkIndex,
     /// Of the spec that the chunk was made from.
@@ -32,8 +47,11 @@ pub struct Receipt {
     pub objects: BTreeMap<Kind, StoredObject>,
     /// Of the initial noise: tells a different generator from a different net.
     pub noise_sha256: Digest,
-    /// As the engine names it: `cpu`, `cuda:0 NVIDIA …`.
+    /// As the command line names it: `cpu`, `cuda:0`.
     pub device: String,
+    /// What that is, and what ran on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maker: Option<Maker>,
     pub worker: String,
     pub micro_batch: u32,
     /// Wall time from claim to the last stored object.
@@ -131,6 +149,7 @@ pub(crate) mod tests {
             StoredObject { sha256: Digest([1; 32]), num_bytes: 1200, dtype: Dtype::F32, shape: vec![2, 128] };
         Receipt {
             version: VERSION,
+            arithmetic: FIRST_ARITHMETIC,
             run: "demo-0123456789abcdef".parse().unwrap(),
             chunk: 3,
             spec_digest: Digest([2; 32]),
@@ -139,6 +158,7 @@ pub(crate) mod tests {
             objects: [("features-fashion-cnn".parse().unwrap(), object)].into(),
             noise_sha256: Digest([3; 32]),
             device: "cpu".into(),
+            maker: None,
             worker: "w1".into(),
             micro_batch: 64,
             seconds: 1.5,
@@ -164,6 +184,18 @@ pub(crate) mod tests {
         let bytes = sample().to_json().unwrap();
         assert_eq!(String::from_utf8(bytes.clone()).unwrap(), expected);
         assert_eq!(Receipt::from_json(&bytes).unwrap(), sample());
+    }
+
+    /// Receipts of earlier builds stay as they are; what is new stands beside.
+    #[test]
+    fn arithmetic_and_maker_are_said_where_there_is_something_to_say() {
+        let maker = Maker { host: Some("h".into()), cpu: Some("EPYC".into()), ..Maker::default() };
+        let receipt = Receipt { arithmetic: 2, maker: Some(maker), ..sample() };
+        let bytes = receipt.to_json().unwrap();
+        assert_eq!(Receipt::from_json(&bytes).unwrap(), receipt);
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with(r#"{"version":1,"arithmetic":2,"run":"#), "{text}");
+        assert!(text.contains(r#""device":"cpu","maker":{"host":"h","cpu":"EPYC"},"worker":"#), "{text}");
     }
 
     #[test]

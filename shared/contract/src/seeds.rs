@@ -102,6 +102,32 @@ impl Seeds {
     }
 }
 
+impl Seeds {
+    /// Checks that no two seeds make the same image: torch's generators take a seed modulo 2³².
+    ///
+    /// # Errors
+    /// [`SeedsError::SameImage`] with the first two.
+    pub fn check_distinct_images(&self) -> Result<(), SeedsError> {
+        // Of each range the parts within one multiple of 2³²: a range is shorter than that.
+        let parts = self.ranges.iter().flat_map(|&(first, last)| {
+            let turn = (first | 0xffff_ffff).saturating_add(1);
+            let rest = (turn <= last).then_some((turn, last));
+            std::iter::once((first, last.min(turn - 1))).chain(rest)
+        });
+        let mut parts: Vec<(u64, u64)> = parts.collect();
+        parts.sort_unstable_by_key(|&(first, _)| (first & 0xffff_ffff, first));
+        for pair in parts.windows(2) {
+            let ((first, last), (other, _)) = (pair[0], pair[1]);
+            let ahead = (other & 0xffff_ffff) - (first & 0xffff_ffff);
+            if ahead <= last - first {
+                let twin = first + ahead;
+                return Err(SeedsError::SameImage { seed: twin.min(other), twin: twin.max(other) });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl FromStr for Seeds {
     type Err = SeedsError;
     fn from_str(text: &str) -> Result<Self, SeedsError> {
@@ -170,6 +196,16 @@ pub enum SeedsError {
     /// None at all.
     #[error("no seeds: give at least one, for example `0-49999`")]
     Empty,
+    /// Equal modulo 2³².
+    #[error(
+        "seeds `{seed}` and `{twin}` make the same image, as torch takes a seed modulo 2^32: leave one out"
+    )]
+    SameImage {
+        /// The smaller one.
+        seed: u64,
+        /// The larger one.
+        twin: u64,
+    },
     /// Out of order, or the same seed twice.
     #[error("seed `{after}` comes after `{before}`: list each seed once, in ascending order")]
     NotAscending {

@@ -41,7 +41,40 @@ fn ascending_means_each_once() {
     assert_eq!(seeds("1-5,7").check_ascending(), Ok(()));
 }
 
+#[test]
+fn seeds_that_torch_takes_for_the_same_are_named() {
+    let same = |list: &str| seeds(list).check_distinct_images();
+    let twins = |seed, twin| Err(SeedsError::SameImage { seed, twin });
+    assert_eq!(same("0-49999,4294967295"), Ok(()));
+    assert_eq!(same("4294967290-4294967300"), Ok(()), "a range across a multiple of 2^32");
+    assert_eq!(same("5,4294967301"), twins(5, 4_294_967_301));
+    assert_eq!(same("0-999999,4294967296-4294967300"), twins(0, 4_294_967_296));
+    assert_eq!(same("7,1000-2000,1099511627779-1099511628776"), twins(7, 1_099_511_627_783));
+    assert_eq!(same("3,4294967290-4294967300"), twins(3, 4_294_967_299), "the part after the multiple");
+    // Millions of seeds are a few ranges.
+    assert_eq!(same("0-499999999,4794967296-5294967295"), Ok(()));
+}
+
 proptest! {
+    #[test]
+    fn the_same_image_is_found_as_by_looking_at_each(list in prop::collection::vec((0u64..3, 0u64..12, 0u64..6), 0..6)) {
+        let ranges = list.iter().map(|&(turn, low, len)| {
+            let first = ((turn << 32) + 0xffff_fff8 + low).min(crate::seeds::MAX_SEED);
+            (first, first + len)
+        });
+        let seeds = Seeds::from_ranges(ranges).unwrap();
+        let mut each: Vec<u64> = seeds.to_vec();
+        each.sort_unstable_by_key(|seed| (seed & 0xffff_ffff, *seed));
+        let twins = each.windows(2).any(|pair| pair[0] & 0xffff_ffff == pair[1] & 0xffff_ffff);
+        match seeds.check_distinct_images() {
+            Ok(()) => prop_assert!(!twins),
+            Err(SeedsError::SameImage { seed, twin }) => {
+                prop_assert!(twins && seed & 0xffff_ffff == twin & 0xffff_ffff);
+                prop_assert!(each.contains(&seed) && each.contains(&twin));
+            }
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
     #[test]
     fn a_list_is_its_seeds(list in prop::collection::vec(0u64..50, 0..40)) {
         let seeds = Seeds::from_ranges(list.iter().map(|&s| (s, s))).unwrap();

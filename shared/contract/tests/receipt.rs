@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fidelis_contract::{
     ids::Digest,
     payload::Dtype,
-    receipt::{Receipt, StoredObject, VERSION},
+    receipt::{FIRST_ARITHMETIC, Receipt, StoredObject, VERSION},
 };
 use proptest::prelude::*;
 
@@ -14,6 +14,7 @@ fn receipt() -> Receipt {
         StoredObject { sha256: Digest([1; 32]), num_bytes: 1200, dtype: Dtype::F32, shape: vec![2, 128] };
     Receipt {
         version: VERSION,
+        arithmetic: FIRST_ARITHMETIC,
         run: "demo-0123456789abcdef".parse().unwrap(),
         chunk: 3,
         spec_digest: Digest([2; 32]),
@@ -22,6 +23,7 @@ fn receipt() -> Receipt {
         objects: BTreeMap::from([("features-fashion-cnn".parse().unwrap(), object)]),
         noise_sha256: Digest([3; 32]),
         device: "cpu".into(),
+        maker: None,
         worker: "w1".into(),
         micro_batch: 64,
         seconds: 1.5,

@@ -1,6 +1,10 @@
 //! Devices by name, and how many threads torch may use: all that the rest of the house needs to say about them.
 
-use tch::{Cuda, Device};
+mod facts;
+
+use tch::{Cuda, Device, Kind, TchError, Tensor};
+
+pub use facts::{Facts, facts};
 
 /// A device that is not here.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +13,8 @@ pub enum DeviceError {
     Unknown(String),
     #[error("there is no `{name}`: libtorch sees {found} CUDA devices (a CPU build sees none)")]
     Absent { name: String, found: i64 },
+    #[error("`{name}` does not work: {cause}; free it, mend it, or name another device")]
+    Broken { name: String, cause: String },
 }
 
 /// `cpu`, `cuda` or `cuda:N`.
@@ -26,6 +32,28 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
         return Err(DeviceError::Absent { name: name.to_owned(), found });
     }
     Ok(Device::Cuda(index))
+}
+
+/// The device of a name, after a first product on it: one that is there and does not work is found before the work.
+///
+/// # Errors
+/// No such device, or what torch says of it.
+pub fn open(name: &str) -> Result<Device, DeviceError> {
+    let device = parse(name)?;
+    let broken = |cause: String| DeviceError::Broken { name: name.to_owned(), cause: first_line(&cause) };
+    let product = || -> Result<f64, TchError> {
+        let ones = Tensor::f_ones([2, 2], (Kind::Float, device))?;
+        ones.f_matmul(&ones)?.f_sum(Kind::Float)?.f_double_value(&[])
+    };
+    match product() {
+        Ok(8.0) => Ok(device),
+        Ok(other) => Err(broken(format!("a product of ones sums to `{other}`, not `8`"))),
+        Err(error) => Err(broken(error.to_string())),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("torch says nothing").to_owned()
 }
 
 /// How many threads an operation of the calling thread may use on the CPU.

@@ -53,7 +53,7 @@ impl GuidedNet {
         let sigmas = Tensor::full([x.size()[0]], sigma, (Kind::Float, x.device()));
         let main = self.net.denoise(&input, &sigmas, labels);
         let guided = match &self.gnet {
-            Some(gnet) if self.acts_at(sigma) => {
+            Some(gnet) if self.acts_at(sigma, x.kind()) => {
                 gnet.denoise(&input, &sigmas, labels).lerp(&main, self.guidance)
             }
             _ => main,
@@ -61,7 +61,9 @@ impl GuidedNet {
         guided.to_kind(x.kind())
     }
 
-    fn acts_at(&self, sigma: f64) -> bool {
-        self.guidance != 1.0 && self.interval.is_none_or(|(lo, hi)| lo < sigma && sigma <= hi)
+    /// Compares in the state's type, of which the noise levels are.
+    fn acts_at(&self, sigma: f64, state: Kind) -> bool {
+        let edge = |value: f64| if state == Kind::Double { value } else { f64::from(value as f32) };
+        self.guidance != 1.0 && self.interval.is_none_or(|(lo, hi)| edge(lo) < sigma && sigma <= edge(hi))
     }
 }

@@ -4,8 +4,7 @@ use tch::{Device, Tensor};
 
 use crate::weights::{Shared, Weights, WeightsError};
 
-/// A convolution with bias, never in TF32: on a GPU torch would round its inputs to 10 bits unless told otherwise, and
-/// take whichever algorithm is fast today.
+/// A convolution with bias.
 #[derive(Clone, Debug)]
 pub struct Conv {
     pub weight: Shared,
@@ -28,24 +27,34 @@ impl Conv {
 
     /// `[N, in, H, W]` to `[N, out, H', W']`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let (stride, padding) = ([self.stride; 2], self.padding);
-        let (benchmark, deterministic, cudnn, tf32) = (false, true, true, false);
-        let (weight, bias) = (&self.weight, Some(&*self.bias));
-        x.internal_convolution(
-            weight,
-            bias,
-            stride,
-            padding,
-            [1, 1],
-            false,
-            [0, 0],
-            1,
-            benchmark,
-            deterministic,
-            cudnn,
-            tf32,
-        )
+        conv2d(x, &self.weight, Some(&self.bias), (self.stride, self.padding))
     }
+}
+
+/// The one convolution of this crate: never in TF32 and never by an algorithm that gives other bits each time, neither
+/// of which torch promises on a GPU unless told so.
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    (stride, padding): (i64, [i64; 2]),
+) -> Tensor {
+    let (dilation, transposed, output_padding, groups) = ([1, 1], false, [0, 0], 1);
+    let (benchmark, deterministic, cudnn, tf32) = (false, true, true, false);
+    x.internal_convolution(
+        weight,
+        bias,
+        [stride; 2],
+        padding,
+        dilation,
+        transposed,
+        output_padding,
+        groups,
+        benchmark,
+        deterministic,
+        cudnn,
+        tf32,
+    )
 }
 
 /// `x @ weightᵀ + bias`.

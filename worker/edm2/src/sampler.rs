@@ -1,6 +1,6 @@
 //! Heun's second-order sampler, deterministic or with churn (EDM, arXiv 2206.00364, algorithm 2).
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Number type of the sampler's state and time steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +59,8 @@ impl Sampler {
     /// Checks that the time steps fall strictly from `sigma_max` to `sigma_min` > 0.
     pub fn check(&self) -> Result<(), SamplerError> {
         let fail = |field, problem: &str| Err(SamplerError { field, problem: problem.to_owned() });
-        if !(1..=10_000).contains(&self.num_steps) {
-            return fail("num_steps", "must be 1 to 10000");
+        if !(2..=10_000).contains(&self.num_steps) {
+            return fail("num_steps", "must be 2 to 10000");
         }
         if !(self.sigma_min > 0.0 && self.sigma_min < self.sigma_max && self.sigma_max.is_finite()) {
             return fail("sigma_min", "and `sigma_max` must satisfy 0 < sigma_min < sigma_max");
@@ -79,12 +79,15 @@ impl Sampler {
         Ok(())
     }
 
-    /// Noise levels t_0 … t_N, the last one 0, rounded to the state's type.
+    /// Noise levels t_0 … t_N, the last one 0, computed in the state's type operation by operation, as the authors do.
     pub fn time_steps(&self) -> Vec<f64> {
         let (lo, hi) = (self.sigma_min.powf(1.0 / self.rho), self.sigma_max.powf(1.0 / self.rho));
         let last = (self.num_steps - 1).max(1) as f64;
-        let step = |i: usize| self.round((hi + i as f64 / last * (lo - hi)).powf(self.rho));
-        (0..self.num_steps).map(step).chain([0.0]).collect()
+        let index = Tensor::arange(self.num_steps as i64, (self.kind(), Device::Cpu));
+        // A number beside a tensor is rounded to the tensor's type: so are `hi` and the difference here.
+        let steps = (index / last * (lo - hi) + hi).pow_tensor_scalar(self.rho);
+        let steps = (0..self.num_steps as i64).map(|i| steps.double_value(&[i]));
+        steps.chain([0.0]).collect()
     }
 
     /// Number of steps in which churn adds noise: that many normal draws each image needs.
@@ -93,9 +96,10 @@ impl Sampler {
     }
 
     fn churns(&self, t: f64) -> bool {
-        self.s_churn > 0.0 && self.s_min <= t && t <= self.s_max
+        self.s_churn > 0.0 && self.round(self.s_min) <= t && t <= self.round(self.s_max)
     }
 
+    /// A number as the state's type has it.
     fn round(&self, t: f64) -> f64 {
         match self.state {
             State::Fp32 => f64::from(t as f32),
@@ -141,8 +145,10 @@ impl Sampler {
 
     fn add_noise(&self, x: &Tensor, t: f64, draw: &Tensor) -> (f64, Tensor) {
         let gamma = (self.s_churn / self.num_steps as f64).min(std::f64::consts::SQRT_2 - 1.0);
-        let t_hat = self.round(t * (1.0 + gamma));
-        let scale = (t_hat * t_hat - t * t).sqrt() * self.s_noise;
+        let round = |value| self.round(value);
+        let t_hat = round(t + round(round(gamma) * t));
+        let scale = round(round(round(t_hat * t_hat) - round(t * t)).sqrt());
+        let scale = round(scale * round(self.s_noise));
         (t_hat, x + draw.to_device(x.device()).to_kind(self.kind()) * scale)
     }
 }
@@ -159,9 +165,27 @@ mod tests {
         assert!(steps.windows(2).all(|w| w[0] > w[1]));
     }
 
+    /// As spec and authors have it: the last of 16 steps is below `S_min = sigma_min`, the first of the second case
+    /// above `S_max = sigma_max`; neither churns in float32.
+    #[test]
+    fn the_edges_of_churn_are_those_of_the_states_type() {
+        let edge = Sampler { num_steps: 16, s_churn: 4.0, s_min: 0.002, ..Sampler::default() };
+        assert_eq!(edge.time_steps()[15] as f32, 0.001_999_999_6);
+        assert_eq!(edge.churn_steps(), 15);
+        let top =
+            Sampler { num_steps: 10, rho: 3.0, sigma_max: 20.0, s_max: 20.0, s_churn: 4.0, ..edge.clone() };
+        assert!(top.time_steps()[0] > 20.0);
+        assert_eq!(Sampler { s_min: 0.0, ..top.clone() }.churn_steps(), 9);
+        let double = Sampler { s_min: 0.0, state: State::Fp64, ..top }.time_steps()[0];
+        assert!((double - 20.0).abs() < 1e-13, "{double}");
+        // 0.1 is above itself once it is rounded to float32: the edge is rounded too.
+        let tenth = Sampler { s_churn: 1.0, s_min: 0.1, s_max: 0.1, ..Sampler::default() };
+        assert!(tenth.churns(f64::from(0.1_f32)));
+    }
+
     #[test]
     fn a_perfect_denoiser_is_reached_exactly() {
-        let target = Tensor::ones([1, 1, 2, 2], (Kind::Double, tch::Device::Cpu));
+        let target = Tensor::ones([1, 1, 2, 2], (Kind::Double, Device::Cpu));
         let sampler = Sampler { state: State::Fp64, num_steps: 4, ..Sampler::default() };
         let found = sampler.run(&target.zeros_like(), &[], |_, _| Ok(target.shallow_clone())).unwrap();
         assert!((found - target).abs().max().double_value(&[]) < 1e-12);

@@ -29,6 +29,7 @@ fn recipe() -> Recipe {
         precision: Precision::Fp32,
         encoder: Some(Encoder::SpaceToDepth),
         vae: None,
+        vae_precision: Precision::Fp32,
         micro_batch: 3,
         latents: true,
         images: true,
@@ -87,7 +88,7 @@ fn latents_become_pixels_and_features_through_the_autoencoder() {
     assert_eq!(images.shape, [4, 3, latents.shape[2] * 8, latents.shape[3] * 8]);
     let shape: Vec<i64> = latents.shape.iter().map(|&n| n as i64).collect();
     let whitening = Checkpoint::read(&recipe.net).unwrap().config.whitening.unwrap();
-    let decoded = StabilityVae::load(&vae, Device::Cpu)
+    let decoded = StabilityVae::load(&vae, (Device::Cpu, Precision::Fp32))
         .unwrap()
         .whitened(&whitening)
         .unwrap()

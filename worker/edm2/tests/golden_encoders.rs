@@ -7,12 +7,13 @@ mod common;
 use common::{check, fixture, quiet, tensors};
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::encoder::{Codec, Encoder, StabilityVae};
+use fidelis_edm2::net::Precision;
 use fidelis_edm2::noise::with_seed;
 use fidelis_formats::net::Whitening;
 use tch::{Device, Kind, Tensor};
 
 fn vae() -> StabilityVae {
-    StabilityVae::load(&fixture("vae-tiny.safetensors"), Device::Cpu).unwrap()
+    StabilityVae::load(&fixture("vae-tiny.safetensors"), (Device::Cpu, Precision::Fp32)).unwrap()
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn an_image_is_decoded_and_encoded_alike_in_any_batch() {
 fn latents_are_drawn_from_the_posterior_and_whitened() {
     let _guard = quiet();
     let path = fixture("vae-tiny.safetensors");
-    let codec = Codec::load(Encoder::StabilityVae, Some(&path), Device::Cpu).unwrap();
+    let codec = Codec::load(Encoder::StabilityVae, Some(&path), (Device::Cpu, Precision::Fp32)).unwrap();
     let moments = tensors("vae-golden.safetensors").tensors["raw_mean_std"].shallow_clone();
     let (one, two) = (with_seed(7, || codec.latents(&moments)), with_seed(7, || codec.latents(&moments)));
     assert_eq!(one, two);
@@ -94,7 +95,7 @@ fn older_names_and_shapes_are_the_same_net() {
     let path = folder.path().join("old.safetensors");
     file.write(&path).unwrap();
     let latent = &tensors("vae-golden.safetensors").tensors["latent"];
-    let found = StabilityVae::load(&path, Device::Cpu).unwrap().decode(latent).unwrap();
+    let found = StabilityVae::load(&path, (Device::Cpu, Precision::Fp32)).unwrap().decode(latent).unwrap();
     assert_eq!(found, vae().decode(latent).unwrap());
 }
 
@@ -107,7 +108,7 @@ fn files_and_images_that_do_not_fit_are_named() {
         let mut file = tensors("vae-tiny.safetensors");
         change(&mut file);
         file.write(&path).unwrap();
-        let text = StabilityVae::load(&path, Device::Cpu).unwrap_err().to_string();
+        let text = StabilityVae::load(&path, (Device::Cpu, Precision::Fp32)).unwrap_err().to_string();
         let ok = words.iter().all(|word| text.contains(word)) && text.contains("vae.safetensors");
         assert!(ok && !text.contains('\n'), "{text}");
     };

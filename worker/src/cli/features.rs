@@ -59,7 +59,7 @@ fn weights(args: &FeaturesArgs) -> Result<PathBuf, Failure> {
 /// Extracts and writes; nothing is left behind when it fails.
 pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
     let detectors = [(args.detector.clone(), weights(args)?)].into();
-    let mut extractor = Extractor::load(&detectors, device::parse(&args.device)?, edm2::default_lanes())?;
+    let mut extractor = Extractor::load(&detectors, device::open(&args.device)?, edm2::default_lanes())?;
     let dataset = Dataset::open(&args.images)?;
     let indices: Vec<u64> = (0..dataset.len()).collect();
     let source = Source { dataset: &dataset, indices: &indices };

@@ -1,7 +1,6 @@
 //! `fidelis-worker run`: serve a fleet until told to stop.
 
 use std::{
-    fs,
     hash::{BuildHasher, RandomState},
     process,
     time::Duration,
@@ -18,7 +17,7 @@ use fidelis_fleet::{
 
 use super::Failure;
 use crate::{
-    engine::EngineOptions,
+    engine::{EngineOptions, maker},
     run::{Device, Parts, Stop, Worker, WorkerSettings},
 };
 
@@ -38,19 +37,19 @@ pub struct RunArgs {
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Micro-batches computed side by side; changes the speed and never the result
-    #[arg(long, value_name = "N")]
-    lanes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    lanes: Option<u32>,
     /// A chunk not renewed for this long goes to another worker; the same throughout a fleet
-    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     lease_ms: u64,
     /// Attempts at a chunk before it is dead; the same throughout a fleet
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     max_attempts: u32,
     /// After the first SIGTERM or SIGINT, finish the chunk if that takes no longer than this
-    #[arg(long, value_name = "S", default_value_t = 20)]
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=604_800))]
     grace_s: u64,
     /// Take a device for hung, and end, when it shows no sign of life for this long
-    #[arg(long, value_name = "S", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "S", default_value_t = 3600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     stall_s: u64,
     /// This worker's name in receipts and logs; by default the host's name and the process id
     #[arg(long)]
@@ -66,6 +65,9 @@ pub struct RunArgs {
 /// Redis or the store cannot be reached or used at the start.
 pub async fn run(args: RunArgs) -> Result<u8, Failure> {
     let stop = Stop::on_signals(args.stop_on_eof).context("cannot watch for signals")?;
+    // Before anything else: a fleet is not to hear of a worker that cannot work.
+    let name = args.device.clone();
+    let maker = tokio::task::spawn_blocking(move || maker::of_device(&name)).await.context("looking at the device")??;
     let lease = Duration::from_millis(args.lease_ms);
     let queue =
         Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;
@@ -73,12 +75,15 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
     let config = StoreConfig { url: args.store, endpoint: args.s3_endpoint, ..StoreConfig::default() };
     let store = Store::connect(config).await?;
     store.probe().await?;
-    let options = EngineOptions { device: args.device.clone(), lanes: args.lanes };
+    let lanes = args.lanes.map(|lanes| lanes as usize);
+    let options = EngineOptions { device: args.device.clone(), lanes, maker };
+    let model = options.maker.device_model().unwrap_or_default();
     let device = Device::start(options).map_err(|error| Failure::new(exit::INFRASTRUCTURE, error))?;
     let name = args.name.unwrap_or_else(default_name);
     tracing::info!(
         worker = name,
         device = args.device,
+        model,
         redis = queue.url(),
         store = store.url_of(""),
         "ready"
@@ -95,7 +100,5 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
 }
 
 fn default_name() -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "worker" } else { host.trim() };
-    format!("{host}-{}", process::id())
+    format!("{}-{}", maker::host().as_deref().unwrap_or("worker"), process::id())
 }

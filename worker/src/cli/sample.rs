@@ -2,20 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
 use fidelis_contract::{
     exit,
     payload::Tensor,
-    seeds::Seeds,
-    spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype},
+    seeds::{Seeds, SeedsError},
+    spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, Sampling, SpecError, StateDtype},
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Generator, Recipe};
 
 use super::Failure;
 use super::{grid, output};
-use crate::engine::terms;
+use crate::engine::{edm2, terms};
 use crate::interrupt::Interrupt;
 
 #[derive(Debug, Args)]
@@ -58,12 +58,15 @@ pub struct SampleArgs {
     /// Weights of the encoder stability-vae (.safetensors, diffusers' names)
     #[arg(long, value_name = "F")]
     vae: Option<PathBuf>,
+    /// Arithmetic of that encoder: fp32, as the authors run it, bf16 or fp16
+    #[arg(long, value_name = "PRECISION", requires = "vae", default_value = "fp32")]
+    vae_precision: Precision,
     /// Images that go through the nets together
-    #[arg(long, default_value_t = 64)]
-    micro_batch: usize,
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    micro_batch: u32,
     /// Micro-batches side by side on a CPU [default: one for each core]
-    #[arg(long)]
-    lanes: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    lanes: Option<u32>,
     /// Where the tensors go: latents, noise, labels, seeds (.safetensors)
     #[arg(long)]
     out: PathBuf,
@@ -143,8 +146,9 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     if seeds.is_empty() {
         return Err(anyhow::anyhow!("`--seeds` names no seed: give a list such as 0-9").into());
     }
-    let device = device::parse(&args.device)?;
-    let lanes = args.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    check(args)?;
+    let device = device::open(&args.device)?;
+    let lanes = args.lanes.map_or_else(edm2::default_lanes, |lanes| lanes as usize);
     let mut generator = Generator::load(&recipe(args)?, device, lanes)?;
     let generated = match generator.generate(&seeds, &|| interrupt.signal().is_some()) {
         Ok(generated) => generated,
@@ -165,6 +169,36 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
+/// The rules of a spec, of which a command line is one in other words. Seeds that make the same image are made here, as
+/// nothing is counted.
+fn check(args: &SampleArgs) -> Result<(), Failure> {
+    let sampler = args.sampler.spec();
+    let sampling = Sampling {
+        guidance: args.guidance,
+        has_gnet: args.gnet.is_some(),
+        guidance_interval: args.guidance_interval,
+        sampler: &sampler,
+    };
+    sampling.validate().map_err(|error| match error {
+        SpecError::Field { field, problem } => anyhow!("`--{}` ({field}): {problem}", option(&field)),
+        other => other.into(),
+    })?;
+    if let Err(SeedsError::SameImage { seed, twin }) = args.seeds.check_distinct_images()
+        && seed != twin
+    {
+        tracing::warn!("seeds `{seed}` and `{twin}` make the same image, as torch takes a seed modulo 2^32");
+    }
+    Ok(())
+}
+
+/// What a field of a spec is called on the command line.
+fn option(field: &str) -> String {
+    match field.rsplit('.').next().unwrap_or(field) {
+        "num_steps" => "steps".to_owned(),
+        name => name.replace('_', "-"),
+    }
+}
+
 fn recipe(args: &SampleArgs) -> Result<Recipe, Failure> {
     let labels = args.class.map_or_else(|| args.labels.clone(), Labels::Class);
     Ok(Recipe {
@@ -178,7 +212,8 @@ fn recipe(args: &SampleArgs) -> Result<Recipe, Failure> {
         precision: terms::precision(args.precision),
         encoder: args.encoder.map(terms::encoder),
         vae: args.vae.clone(),
-        micro_batch: args.micro_batch,
+        vae_precision: terms::precision(args.vae_precision),
+        micro_batch: args.micro_batch as usize,
         latents: true,
         images: args.png.is_some(),
         detectors: Default::default(),

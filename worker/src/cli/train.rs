@@ -48,7 +48,7 @@ struct NetArgs {
     #[arg(long)]
     out: PathBuf,
     /// Threads; the bits of the result depend on their number
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=1024))]
     threads: i32,
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
@@ -66,12 +66,12 @@ struct DetectorArgs {
     /// Where the weights go (.safetensors)
     #[arg(long)]
     out: PathBuf,
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     epochs: u64,
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Threads; the bits of the result depend on their number
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=1024))]
     threads: i32,
 }
 
@@ -86,13 +86,13 @@ pub fn train(args: &TrainArgs) -> Result<u8, Failure> {
 fn train_net(args: &NetArgs) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
     device::set_threads(args.threads);
+    let device = device::open(&args.device)?;
     atomic::check_folder(&args.out)?;
     let files = ["state.safetensors", "net.safetensors", "loss.csv"].map(|name| args.out.join(name));
     output::check(files.iter().map(PathBuf::as_path))?;
     let recipe = Recipe::read(&args.recipe)?;
     let (steps, batch) = (recipe.steps, recipe.batch);
     let images = ImageSet::read(&args.data)?;
-    let device = device::parse(&args.device)?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     let state = args.out.join("state.safetensors");

@@ -7,7 +7,7 @@ use fidelis_contract::{
     ids::Digest,
     kind::Kind,
     payload::Tensor,
-    spec::{FileRef, LocalSpec},
+    spec::{FileRef, LocalSpec, Precision},
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe, Watch};
@@ -75,6 +75,7 @@ fn recipe(spec: &LocalSpec) -> Result<Recipe, EngineError> {
         precision: terms::precision(spec.precision),
         encoder: spec.encoder.map(terms::encoder),
         vae: spec.vae.as_ref().map(path),
+        vae_precision: terms::precision(spec.vae_precision.unwrap_or(Precision::Fp32)),
         micro_batch: spec.micro_batch as usize,
         latents: spec.outputs.latents,
         images: spec.outputs.images,

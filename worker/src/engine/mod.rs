@@ -3,6 +3,7 @@
 mod cancel;
 pub(crate) mod dataset;
 pub(crate) mod edm2;
+pub(crate) mod maker;
 pub mod synthetic;
 pub(crate) mod terms;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use fidelis_contract::{
     ids::Digest,
     kind::Kind,
+    maker::Maker,
     payload::Tensor,
     receipt::Unreadable,
     spec::{EngineKind, LocalSpec},
@@ -28,6 +30,8 @@ pub struct EngineOptions {
     pub device: String,
     /// Micro-batches computed side by side; `None` leaves it to the engine. Never changes a bit of the output (D2).
     pub lanes: Option<usize>,
+    /// What the device is, and what runs on it.
+    pub maker: Maker,
 }
 
 /// Makes the images of a list of seeds.

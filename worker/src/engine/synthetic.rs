@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn generate(spec: &LocalSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {
-        let options = EngineOptions { device: "cpu".into(), lanes: None };
+        let options = EngineOptions { device: "cpu".into(), lanes: None, maker: Default::default() };
         let work = Work { seeds, micro_batch: spec.micro_batch, cancel: &CancelFlag::new() };
         SyntheticEngine::new(&options).generate(spec, &work)
     }
@@ -201,7 +201,7 @@ mod tests {
         let spec = spec("outputs = { latents = true }\nsynthetic = { millis_per_image = 60000 }");
         let flag = CancelFlag::new();
         flag.cancel(super::super::Reason::Lost);
-        let options = EngineOptions { device: "cpu".into(), lanes: None };
+        let options = EngineOptions { device: "cpu".into(), lanes: None, maker: Default::default() };
         let work = Work { seeds: &[1], micro_batch: 1, cancel: &flag };
         let result = SyntheticEngine::new(&options).generate(&spec, &work);
         assert_eq!(result, Err(EngineError::Cancelled));

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use fidelis_contract::{
+    arithmetic,
     ids::Digest,
     keys,
     kind::Kind,
@@ -86,6 +87,7 @@ impl Commit<'_> {
         reach(Point::WorkerAfterPutBeforeReceipt, Some(self.chunk.index));
         self.put_receipt(&Receipt {
             version: receipt::VERSION,
+            arithmetic: arithmetic::of(self.spec.engine),
             run: self.claim.task.run.clone(),
             chunk: self.chunk.index,
             spec_digest: self.claim.task.spec_digest,
@@ -94,6 +96,7 @@ impl Commit<'_> {
             objects,
             noise_sha256: made.output.noise_sha256,
             device: made.device,
+            maker: Some(made.maker),
             worker: self.worker.to_owned(),
             micro_batch: made.micro_batch,
             seconds: self.start.elapsed().as_secs_f64(),

@@ -8,12 +8,12 @@ use std::{
     thread,
 };
 
-use fidelis_contract::{ids::ChunkIndex, spec::LocalSpec};
+use fidelis_contract::{ids::ChunkIndex, maker::Maker, spec::LocalSpec};
 use fidelis_edm2::generate::GenerateError;
 use fidelis_fleet::failpoint::{self, Point};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines, Work, edm2};
+use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines, Work, edm2, maker};
 
 /// A chunk's worth of work.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Made {
     pub output: ChunkOutput,
     /// The device as the engine names it.
     pub device: String,
+    /// What it is, and when it did this.
+    pub maker: Maker,
     /// Images that went through it together: fewer than the spec says where memory was short.
     pub micro_batch: u32,
 }
@@ -58,7 +60,7 @@ impl Device {
         thread::Builder::new().name("device".into()).spawn(move || {
             let mut engines = Engines::new(&options);
             while let Some((job, reply)) = queue.blocking_recv() {
-                let made = catch_unwind(AssertUnwindSafe(|| make(&mut engines, &job)));
+                let made = catch_unwind(AssertUnwindSafe(|| make(&mut engines, &options.maker, &job)));
                 let made = made.unwrap_or_else(|panic| {
                     // Whatever it was in the middle of, it starts afresh.
                     engines = Engines::new(&options);
@@ -83,7 +85,7 @@ impl Device {
     }
 }
 
-fn make(engines: &mut Engines, job: &Job) -> Reply {
+fn make(engines: &mut Engines, maker: &Maker, job: &Job) -> Reply {
     // A first sign of life: the job may have waited.
     job.cancel.is_set();
     if failpoint::fails(Point::DeviceBeforeMake, Some(job.chunk)) {
@@ -97,7 +99,7 @@ fn make(engines: &mut Engines, job: &Job) -> Reply {
         job.cancel.begin();
         engine.generate(&job.spec, &Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel })
     })?;
-    Ok(Made { output, device: engine.device(), micro_batch })
+    Ok(Made { output, device: engine.device(), maker: maker::dated(maker), micro_batch })
 }
 
 /// Halves the micro-batch for as long as the device's memory does not hold it; at 1 that is nobody's fault.

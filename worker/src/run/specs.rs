@@ -2,13 +2,22 @@
 
 use std::collections::VecDeque;
 
-use fidelis_contract::{ids::Digest, keys, run::Run, wire::ChunkTask};
+use fidelis_contract::{
+    arithmetic::{self, OtherArithmetic},
+    ids::Digest,
+    keys,
+    receipt::FIRST_ARITHMETIC,
+    run::Run,
+    wire::ChunkTask,
+};
 use fidelis_fleet::{store::Store, stored};
 
 use super::setback::Setback;
 
 /// Specs kept; a worker rarely serves more runs at a time.
 const CAPACITY: usize = 16;
+/// Receipts looked at before a worker's first chunk of a run.
+const SAMPLE: usize = 64;
 
 /// The runs seen last.
 #[derive(Debug, Default)]
@@ -21,7 +30,7 @@ impl Specs {
     ///
     /// # Errors
     /// [`Setback::Hopeless`] for a spec that is missing, damaged or not the one of the task; what kept the store
-    /// from answering.
+    /// from answering. [`Setback::Unfit`] for a run of another arithmetic.
     pub async fn get(&mut self, store: &Store, task: &ChunkTask) -> Result<Run, Setback> {
         if let Some((_, run)) = self.runs.iter().find(|(digest, _)| *digest == task.spec_digest) {
             return Ok(run.clone());
@@ -32,9 +41,31 @@ impl Specs {
             .await?
             .ok_or_else(|| Setback::Hopeless(format!("the store has no `{key}`: submit the run again")))?;
         let run = read(task, &key, &bytes).map_err(Setback::Hopeless)?;
+        check_arithmetic(store, task, &run).await?;
         self.runs.truncate(CAPACITY - 1);
         self.runs.push_front((task.spec_digest, run.clone()));
         Ok(run)
+    }
+}
+
+/// Leaves a run that holds chunks of another arithmetic than ours to those that made them. Of many receipts a sample is
+/// looked at: versions change once in a run's life, and the reducer looks at all of them.
+///
+/// # Errors
+/// [`Setback::Unfit`] for such a run; what kept the store from answering.
+async fn check_arithmetic(store: &Store, task: &ChunkTask, run: &Run) -> Result<(), Setback> {
+    let engine = run.spec.engine;
+    if arithmetic::of(engine) == FIRST_ARITHMETIC {
+        return Ok(());
+    }
+    let listed = store.folder(&keys::receipts_prefix(&task.run)).await?.objects;
+    let chunks: Vec<_> = listed.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect();
+    let sample =
+        chunks.iter().copied().step_by(chunks.len().div_ceil(SAMPLE).max(1)).chain(chunks.last().copied());
+    let found = stored::arithmetics(store, &task.run, sample).await?;
+    match OtherArithmetic::among(&task.run, engine, &found) {
+        Some(other) => Err(Setback::Unfit(other.to_string())),
+        None => Ok(()),
     }
 }
 

@@ -151,6 +151,7 @@ impl Preset {
             precision: Precision::Fp16,
             encoder: Some(if vae.is_some() { EncoderKind::StabilityVae } else { EncoderKind::Rgb }),
             vae,
+            vae_precision: None,
             outputs: Outputs::default(),
             detectors: vec![DetectorSpec {
                 name: self.metric.detector().to_owned(),

@@ -28,6 +28,13 @@ impl FileRef {
         address::shown(&self.path)
     }
 
+    /// What the file is called, without the way to it: the last part of its path or address.
+    pub fn name(&self) -> &str {
+        let path =
+            if self.is_url() { self.path.split(['?', '#']).next().unwrap_or_default() } else { &self.path };
+        path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    }
+
     /// True for `s3://…`, `https://…` and the like; `file:…` and plain paths are not.
     pub fn is_url(&self) -> bool {
         self.path.contains("://") && !self.path.starts_with("file:")

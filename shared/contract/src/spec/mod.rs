@@ -7,6 +7,7 @@ mod float;
 mod labels;
 mod load;
 mod parts;
+mod sampling;
 mod validate;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub use parts::{
     DetectorSpec, EncoderKind, EngineKind, NoiseMode, Outputs, Precision, SamplerSpec, StateDtype,
     SyntheticSpec,
 };
+pub use sampling::Sampling;
 
 use crate::seeds::Seeds;
 
@@ -73,6 +75,9 @@ pub struct RunSpec {
     /// Weights of the encoder `stability-vae`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vae: Option<FileRef>,
+    /// Arithmetic of the encoder `stability-vae`; `None` is fp32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae_precision: Option<Precision>,
     /// What to keep besides features.
     #[serde(default)]
     pub outputs: Outputs,

@@ -1,9 +1,13 @@
 //! Every rule a spec must keep, each with the field's name in its message.
 
-use super::{DETECTORS, EncoderKind, EngineKind, Labels, RunSpec, SamplerSpec, SpecError};
+use super::sampling::Sampling;
+use super::{DETECTORS, EncoderKind, EngineKind, Labels, RunSpec, SpecError};
 use crate::{address::Address, ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
 
-type Checked = Result<(), SpecError>;
+/// More would not fit a reducer's memory.
+const MAX_FEATURE_DIM: u32 = 16_384;
+
+pub(super) type Checked = Result<(), SpecError>;
 
 impl RunSpec {
     /// Checks everything that can be known without opening a file.
@@ -18,9 +22,12 @@ impl RunSpec {
             )
         })?;
         self.seeds.check_ascending().map_err(|error| field("seeds", error.to_string()))?;
+        if self.engine == EngineKind::Edm2 {
+            self.seeds.check_distinct_images().map_err(|error| field("seeds", error.to_string()))?;
+        }
         self.check_engine()?;
-        self.check_guidance()?;
-        self.sampler.validate()?;
+        self.check_guided()?;
+        self.sampling().validate()?;
         self.check_detectors()?;
         require(!self.kinds().is_empty(), "outputs", || {
             "nothing to output: add a detector, or set `outputs.latents` or `outputs.images`".into()
@@ -54,6 +61,9 @@ impl RunSpec {
         require(!self.allow_unreadable || self.engine == EngineKind::Dataset, "allow_unreadable", || {
             format!("the engine `{}` reads no images: remove it", self.engine)
         })?;
+        require(self.vae_precision.is_none() || self.vae.is_some(), "vae_precision", || {
+            "belongs to `vae`: remove it, or name one".into()
+        })?;
         require(self.synthetic.is_none() || self.engine == EngineKind::Synthetic, "synthetic", || {
             "belongs to another engine: remove it, or set `engine` to `synthetic`".into()
         })?;
@@ -78,8 +88,8 @@ impl RunSpec {
 
     fn check_synthetic(&self) -> Checked {
         let settings = self.synthetic.unwrap_or_default();
-        require(settings.feature_dim >= 1, "synthetic.feature_dim", || {
-            "`0` is too small: use at least `1`".into()
+        require((1..=MAX_FEATURE_DIM).contains(&settings.feature_dim), "synthetic.feature_dim", || {
+            format!("`{}` is out of range: use `1` to `{MAX_FEATURE_DIM}`", settings.feature_dim)
         })?;
         for (name, value) in [
             ("synthetic.feature_shift", settings.feature_shift),
@@ -99,21 +109,19 @@ impl RunSpec {
         }
     }
 
-    fn check_guidance(&self) -> Checked {
-        require(self.guidance.is_finite(), "guidance", || {
-            format!("`{}` is no finite number", self.guidance)
-        })?;
-        let guided = self.guidance != 1.0;
-        require(!guided || self.engine == EngineKind::Edm2, "guidance", || {
+    fn check_guided(&self) -> Checked {
+        require(self.guidance == 1.0 || self.engine == EngineKind::Edm2, "guidance", || {
             format!("the engine `{}` has nothing to guide: remove it", self.engine)
-        })?;
-        require(!guided || self.gnet.is_some(), "guidance", || {
-            format!("`{}` needs a guiding net: set `gnet`, or set guidance to `1`", self.guidance)
-        })?;
-        let Some((lo, hi)) = self.guidance_interval else { return Ok(()) };
-        require(lo.is_finite() && hi.is_finite() && lo >= 0.0 && lo < hi, "guidance_interval", || {
-            format!("`[{lo}, {hi}]` is no interval of noise levels: use `0 <= lo < hi`")
         })
+    }
+
+    fn sampling(&self) -> Sampling<'_> {
+        Sampling {
+            guidance: self.guidance,
+            has_gnet: self.gnet.is_some(),
+            guidance_interval: self.guidance_interval,
+            sampler: &self.sampler,
+        }
     }
 
     fn check_detectors(&self) -> Checked {
@@ -130,6 +138,10 @@ impl RunSpec {
             })?;
             let twice = self.detectors[..i].iter().any(|other| other.name == *name);
             require(!twice, &at, || format!("`{name}` is listed twice: keep one"))?;
+            let published = detector.published.unwrap_or_default();
+            require(published.is_finite(), &format!("detectors[{i}].published"), || {
+                format!("`{published}` is no finite number")
+            })?;
             require(detector.held_out.is_none() || detector.reference.is_some(), &at, || {
                 format!("`{name}` has `held_out` but no `reference` to compare it with: add one")
             })?;
@@ -138,38 +150,10 @@ impl RunSpec {
     }
 }
 
-impl SamplerSpec {
-    /// Checks the sampler's settings; also for use without a spec.
-    ///
-    /// # Errors
-    /// [`SpecError::Field`] for the first rule that is broken.
-    pub fn validate(&self) -> Checked {
-        require(self.num_steps >= 2, "sampler.num_steps", || {
-            format!("`{}` is too small: use at least `2`", self.num_steps)
-        })?;
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        let at_least_zero = |value: f64| value.is_finite() && value >= 0.0;
-        for (name, value, good) in [
-            ("sampler.sigma_min", self.sigma_min, positive(self.sigma_min)),
-            ("sampler.sigma_max", self.sigma_max, positive(self.sigma_max)),
-            ("sampler.rho", self.rho, positive(self.rho)),
-            ("sampler.S_churn", self.s_churn, at_least_zero(self.s_churn)),
-            ("sampler.S_min", self.s_min, at_least_zero(self.s_min)),
-            ("sampler.S_max", self.s_max, self.s_max >= self.s_min),
-            ("sampler.S_noise", self.s_noise, at_least_zero(self.s_noise)),
-        ] {
-            require(good, name, || format!("`{value}` is out of range"))?;
-        }
-        require(self.sigma_min < self.sigma_max, "sampler.sigma_min", || {
-            format!("`{}` is not below sigma_max, `{}`", self.sigma_min, self.sigma_max)
-        })
-    }
-}
-
-fn require(good: bool, name: &str, problem: impl FnOnce() -> String) -> Checked {
+pub(super) fn require(good: bool, name: &str, problem: impl FnOnce() -> String) -> Checked {
     if good { Ok(()) } else { Err(field(name, problem())) }
 }
 
-fn field(name: &str, problem: String) -> SpecError {
+pub(super) fn field(name: &str, problem: String) -> SpecError {
     SpecError::Field { field: name.to_owned(), problem }
 }

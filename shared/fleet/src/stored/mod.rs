@@ -1,6 +1,7 @@
 //! A run as it lies in the store: its spec, which chunks there are, their receipts and objects, each checked against what
 //! names it. Whoever reads a run (reduce, verify, status, exports) reads it through here.
 
+mod arithmetic;
 mod error;
 pub mod expectation;
 mod fetch;
@@ -17,6 +18,7 @@ use fidelis_contract::{
 
 use crate::store::{Store, StoreError};
 
+pub use arithmetic::arithmetics;
 pub use error::StoredError;
 pub use fetch::chunks;
 pub use receipts::{Receipts, load as receipts};

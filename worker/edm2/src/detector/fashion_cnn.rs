@@ -6,6 +6,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::DetectorError;
+use crate::layers::conv2d;
 use crate::net::StateDict;
 use crate::weights::Shared;
 
@@ -81,7 +82,7 @@ impl FashionCnn {
 
     fn conv(&self, layer: usize, x: &Tensor) -> Tensor {
         let (weight, bias) = &self.0[layer];
-        x.conv2d(weight, Some(&**bias), [1, 1], [1, 1], [1, 1], 1).relu()
+        conv2d(x, weight, Some(&**bias), (1, [1, 1])).relu()
     }
 
     fn linear(&self, layer: usize, x: &Tensor) -> Tensor {

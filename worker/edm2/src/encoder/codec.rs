@@ -6,6 +6,7 @@ use fidelis_formats::net::Whitening;
 use tch::{Device, Kind, Tensor};
 
 use super::{Encoder, EncoderError, StabilityVae, pixels};
+use crate::net::Precision;
 
 /// Does what an [`Encoder`] names. Clones share the weights.
 #[derive(Clone, Debug)]
@@ -16,14 +17,19 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Loads the encoder; `vae` are the weights of [`Encoder::StabilityVae`] (`.safetensors`, diffusers' names).
-    pub fn load(encoder: Encoder, vae: Option<&Path>, device: Device) -> Result<Self, EncoderError> {
+    /// Loads the encoder; `vae` are the weights of [`Encoder::StabilityVae`] (`.safetensors`, diffusers' names), whose
+    /// arithmetic alone is a choice.
+    pub fn load(
+        encoder: Encoder,
+        vae: Option<&Path>,
+        place: (Device, Precision),
+    ) -> Result<Self, EncoderError> {
         match encoder {
             Encoder::Rgb => Ok(Self::Rgb),
             Encoder::SpaceToDepth => Ok(Self::SpaceToDepth),
             Encoder::StabilityVae => {
                 let path = vae.ok_or(EncoderError::NoVae)?;
-                Ok(Self::StabilityVae(Box::new(StabilityVae::load(path, device)?)))
+                Ok(Self::StabilityVae(Box::new(StabilityVae::load(path, place)?)))
             }
         }
     }
@@ -118,7 +124,7 @@ mod tests {
         assert!(Codec::Rgb.encode(&float).unwrap_err().to_string().contains("uint8"));
         let error = Codec::SpaceToDepth.decode(&Tensor::zeros([1, 3, 4, 4], (Kind::Float, Device::Cpu)));
         assert!(error.unwrap_err().to_string().contains("multiple of 4"));
-        let error = Codec::load(Encoder::StabilityVae, None, Device::Cpu).unwrap_err();
+        let error = Codec::load(Encoder::StabilityVae, None, (Device::Cpu, Precision::Fp32)).unwrap_err();
         assert!(error.to_string().contains("`vae`"), "{error}");
     }
 }

@@ -114,7 +114,8 @@ fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond
 /// The encoder that the recipe names, or else the net's file.
 fn load_codec(recipe: &Recipe, config: &NetConfig, device: Device) -> Result<Codec, GenerateError> {
     let encoder = recipe.encoder.or(config.encoder_or_pixels()).ok_or(GenerateError::NoEncoder)?;
-    let codec = Codec::load(encoder, recipe.vae.as_deref(), device)?.whitened(config.whitening.as_ref())?;
+    let codec = Codec::load(encoder, recipe.vae.as_deref(), (device, recipe.vae_precision))?
+        .whitened(config.whitening.as_ref())?;
     codec.check_channels(config.img_channels)?;
     Ok(codec)
 }

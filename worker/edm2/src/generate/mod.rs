@@ -37,6 +37,7 @@ pub struct Recipe {
     pub encoder: Option<Encoder>,
     /// Weights of the encoder [`Encoder::StabilityVae`].
     pub vae: Option<PathBuf>,
+    pub vae_precision: Precision,
     /// Images that go through the nets together; part of what decides the bits (D2).
     pub micro_batch: usize,
     pub latents: bool,

@@ -4,6 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::ops::normalize;
 use super::params::{Init, NetError, Params};
+use crate::layers::conv2d;
 use crate::weights::Shared;
 
 /// `normalize(weight)` over all but the first dimension: what forced weight normalization stores (EDM2, section 2.3).
@@ -55,10 +56,11 @@ impl MpConv {
             Weight::Stored { weight, gain } => (weight, gain),
         };
         let fan_in: i64 = weight.size()[1..].iter().product();
-        let weight = normalized(weight) / (fan_in as f64).sqrt();
+        let root = (fan_in as f64).sqrt();
         match gain {
-            Some(gain) => weight * &**gain,
-            None => weight,
+            // Rounded to the type in which the gain is stored before it meets the weight: float16 in published nets.
+            Some(gain) => normalized(weight) * (&**gain / root).to_kind(Kind::Float),
+            None => normalized(weight) * (1.0 / root),
         }
     }
 
@@ -69,7 +71,7 @@ impl MpConv {
             return x.matmul(&weight.tr());
         }
         let pad = weight.size()[3] / 2;
-        x.conv2d(&weight, None::<Tensor>, [1, 1], [pad, pad], [1, 1], 1)
+        conv2d(x, &weight, None, (1, [pad, pad]))
     }
 }
 

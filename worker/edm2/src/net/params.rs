@@ -57,6 +57,10 @@ impl Init {
         .to_device(device)
     }
 
+    fn keeps_kind(self) -> bool {
+        matches!(self, Self::Zero)
+    }
+
     fn is_trained(self) -> bool {
         matches!(self, Self::Randn | Self::Zero)
     }
@@ -84,7 +88,8 @@ impl std::fmt::Debug for Params<'_> {
 }
 
 impl<'a> Params<'a> {
-    /// Tensors of a state dict, in float32 on `device`.
+    /// Tensors of a state dict, in float32 on `device`; but gains in the type in which they are stored, which rounds
+    /// what is computed of them.
     pub fn stored(state: &'a StateDict, device: Device) -> Self {
         Self { source: Source::Stored(state), device, trained: StateDict::new(), all: StateDict::new() }
     }
@@ -116,7 +121,11 @@ impl<'a> Params<'a> {
 
     pub(super) fn tensor(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor, NetError> {
         let tensor = match self.source {
-            Source::Stored(state) => stored(state, name, shape)?.to_device(self.device).to_kind(Kind::Float),
+            Source::Stored(state) => {
+                let tensor = stored(state, name, shape)?;
+                let kind = if init.keeps_kind() { floating(tensor.kind()) } else { Kind::Float };
+                tensor.to_device(self.device).to_kind(kind)
+            }
             Source::Fresh => init.draw(shape, self.device).set_requires_grad(init.is_trained()),
             Source::Blank => blank(shape)?,
         };
@@ -153,6 +162,10 @@ pub fn num_params(config: &NetConfig) -> Result<u64, NetError> {
 fn blank(shape: &[i64]) -> Result<Tensor, NetError> {
     let one = Tensor::zeros([1; 0], (Kind::Float, Device::Cpu));
     one.f_expand(shape, false).map_err(|_| NetError::Torch(shape.to_vec()))
+}
+
+fn floating(kind: Kind) -> Kind {
+    if matches!(kind, Kind::Half | Kind::BFloat16 | Kind::Double) { kind } else { Kind::Float }
 }
 
 fn stored<'a>(state: &'a StateDict, name: &str, shape: &[i64]) -> Result<&'a Tensor, NetError> {

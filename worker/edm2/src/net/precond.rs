@@ -7,7 +7,7 @@ use super::mp_conv::{MpConv, MpFourier};
 use super::params::{NetError, Params, StateDict};
 use super::unet::UNet;
 
-/// Number type of the U-Net's activations and weights.
+/// Number type of a net's activations and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     Fp32,
@@ -16,7 +16,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Fp32 => Kind::Float,
             Self::Bf16 => Kind::BFloat16,

@@ -17,7 +17,7 @@ pub use mt19937::with_seed;
 pub enum Stream {
     /// torch's CPU generator (mt19937), seeded with `s mod 2³²`.
     Cpu,
-    /// torch's CUDA generator (Philox 4×32-10), seeded with all 64 bits. The normal values agree with published ones;
+    /// torch's CUDA generator (Philox 4×32-10), seeded with `s mod 2³²`. The normal values agree with published ones;
     /// that the class is drawn second (`x mod label_dim` of element 0, draw 1) and churn after it is known on paper
     /// only: no GPU was at hand.
     Cuda,

@@ -11,7 +11,7 @@ use super::recipe::Recipe;
 use crate::checkpoint::{Checkpoint, TensorFile, TensorFileError};
 use crate::data::ImageSet;
 use crate::encoder::{Codec, EncoderError};
-use crate::net::{NetError, Params, Precond, StateDict, normalized};
+use crate::net::{NetError, Params, Precision, Precond, StateDict, normalized};
 use crate::noise::with_seed;
 
 /// Separates the streams of the initial weights, of each step's noise and of each step's latents from that of the data
@@ -64,7 +64,7 @@ impl Trainer {
     /// Fresh weights, step 0.
     pub fn new(recipe: Recipe, images: ImageSet, device: Device) -> Result<Self, TrainError> {
         let encoder = recipe.net.encoder.expect("a checked recipe names its encoder");
-        let codec = Codec::load(encoder, recipe.vae.as_deref(), device)?;
+        let codec = Codec::load(encoder, recipe.vae.as_deref(), (device, Precision::Fp32))?;
         let codec = codec.whitened(recipe.net.whitening.as_ref())?;
         let images = ImageSet { images: codec.encode(&images.images)?, ..images };
         check_images(&recipe, &codec, &images)?;

@@ -14,19 +14,18 @@ use tch::{Device, Kind, Tensor};
 use super::EncoderError;
 use crate::checkpoint::TensorFile;
 use crate::layers::in_parts;
-use crate::net::StateDict;
+use crate::net::{Precision, StateDict};
 use crate::weights::{Weights, WeightsError};
 pub use config::VaeConfig;
 use halves::{Decoder, PixelEncoder};
 
-/// Images that a GPU takes at once; at 512×512 their activations need some 2 GB in float16.
-const GPU_BATCH: i64 = 8;
+/// Images that a GPU takes at once; at 512×512 their activations need some 2 GB in float32.
+const GPU_BATCH: i64 = 4;
 
 /// Key of the config, as JSON, in a safetensors file's metadata.
 const CONFIG_KEY: &str = "config";
 
-/// The autoencoder on one device: float32 on a CPU, where each image goes through alone, and float16 on a GPU. Clones
-/// share the weights.
+/// The autoencoder on one device; on a CPU each image goes through alone. Clones share the weights.
 #[derive(Clone, Debug)]
 pub struct StabilityVae {
     config: VaeConfig,
@@ -39,13 +38,12 @@ pub struct StabilityVae {
 
 impl StabilityVae {
     /// Reads a safetensors file under diffusers' names; where its metadata has no `config`, it has the published shape.
-    pub fn load(path: &Path, device: Device) -> Result<Self, EncoderError> {
+    pub fn load(path: &Path, (device, precision): (Device, Precision)) -> Result<Self, EncoderError> {
         let unfit = |problem: String| EncoderError::Weights { path: path.to_owned(), problem };
         let file = TensorFile::read(path)?;
         let config = file.metadata.get(CONFIG_KEY).map(|json| VaeConfig::parse(json));
         let config = config.transpose().map_err(unfit)?.unwrap_or_default();
-        let kind = if device == Device::Cpu { Kind::Float } else { Kind::Half };
-        Self::new(file.tensors, config, (device, kind)).map_err(|error| unfit(error.to_string()))
+        Self::new(file.tensors, config, (device, precision.kind())).map_err(|error| unfit(error.to_string()))
     }
 
     fn new(

@@ -1,0 +1,266 @@
+//! Chunks of two arithmetics are never mixed: what an earlier version left is reported as what it is, or made anew.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use fidelis::local::LocalStore;
+use fidelis_contract::{
+    arithmetic, exit,
+    ids::{ChunkIndex, Digest, RunId},
+    keys,
+    kind::Kind,
+    payload::ChunkObject,
+    receipt::{FIRST_ARITHMETIC, Receipt},
+    run::Run,
+    spec::{EngineKind, ResolvedSpec, RunSpec},
+};
+use fidelis_fleet::{
+    queue::{Queue, QueueSettings},
+    store::Store,
+};
+use fidelis_tests::{Fleet, Outcome, repository};
+
+const NUM_CHUNKS: ChunkIndex = 4;
+
+/// Four chunks of the demo's net.
+fn spec(fleet: &Fleet) -> Result<String> {
+    let demo = repository().join("demo").display().to_string();
+    let text = format!(
+        r#"
+name = "old"
+seeds = "0-15"
+micro_batch = 4
+chunk_size = 4
+net = "{demo}/models/fashion-net.safetensors"
+outputs = {{ latents = true }}
+[sampler]
+num_steps = 2
+[[detectors]]
+name = "fashion-cnn"
+weights = "{demo}/models/fashion-cnn.safetensors"
+reference = "{demo}/refs/fashion-train.npz"
+"#
+    );
+    Ok(fleet.spec("old", &text)?.display().to_string())
+}
+
+fn ended(outcome: &Outcome, code: u8) -> Result<()> {
+    ensure!(outcome.code == Some(i32::from(code)), "{outcome:#?}");
+    Ok(())
+}
+
+/// Makes a chunk look as a version of the first arithmetic left it: other bits, and a receipt that says nothing.
+async fn age(store: &Store, run: &RunId, chunk: ChunkIndex) -> Result<()> {
+    let key = keys::receipt(run, chunk);
+    let mut receipt = Receipt::from_json(&store.get(&key).await?.context("a receipt")?)?;
+    let kinds: Vec<Kind> = receipt.objects.keys().cloned().collect();
+    for kind in kinds {
+        let place = keys::chunk(run, &kind, chunk);
+        let mut object = ChunkObject::decode(&kind, &store.get(&place).await?.context("an object")?)?;
+        object.data.data[0] ^= 1;
+        let bytes = object.encode(&kind)?;
+        let stored = receipt.objects.get_mut(&kind).context("its own kind")?;
+        stored.sha256 = Digest::of(&bytes);
+        store.replace(&place, bytes.into(), "application/octet-stream").await?;
+    }
+    (receipt.arithmetic, receipt.maker) = (FIRST_ARITHMETIC, None);
+    let json = receipt.to_json()?;
+    ensure!(!String::from_utf8_lossy(&json).contains("arithmetic"), "as it was written then");
+    Ok(store.replace(&key, json.into(), "application/json").await?)
+}
+
+/// The run never came to its end.
+async fn unfinish(store: &Store, run: &RunId) -> Result<()> {
+    for key in [keys::success(run), keys::manifest(run), keys::result(run)] {
+        store.remove(&key).await?;
+    }
+    Ok(())
+}
+
+/// The command that a refusal names, as its words.
+fn named_command(outcome: &Outcome) -> Result<Vec<String>> {
+    let line = outcome.stderr.lines().last().unwrap_or_default();
+    ensure!(line.contains("arithmetic `1` where this build makes `2`"), "{line}");
+    let command = line.split('`').find(|part| part.starts_with("fidelis ")).context("no command is named")?;
+    Ok(command.split_whitespace().skip(1).map(str::to_owned).collect())
+}
+
+async fn fidelis(fleet: &Fleet, args: &[String]) -> Result<Outcome> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    fleet.fidelis(&args).await
+}
+
+fn objects(receipts: &[Receipt]) -> Vec<BTreeMap<Kind, Digest>> {
+    let digests =
+        |receipt: &Receipt| receipt.objects.iter().map(|(kind, o)| (kind.clone(), o.sha256)).collect();
+    receipts.iter().map(digests).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_run_of_the_old_arithmetic_is_refused_and_made_anew_by_the_command_named() -> Result<()>
+{
+    let fleet = Fleet::start().await?;
+    let spec = spec(&fleet)?;
+    let _worker = fleet.worker("one", 1)?;
+    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+    let run = fleet.run_id("old").await?;
+    let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
+    assert!(before.receipts.iter().all(|receipt| receipt.arithmetic == 2));
+    assert_eq!(before.result["provenance"]["arithmetic"], 2);
+
+    // All old; one of them lost its receipt, and nobody knows whose the objects are.
+    for chunk in 0..NUM_CHUNKS {
+        age(&store, &run, chunk).await?;
+    }
+    store.remove(&keys::receipt(&run, 3)).await?;
+    unfinish(&store, &run).await?;
+    for command in ["submit", "run", "watch", "reduce", "report", "retry"] {
+        let target = if matches!(command, "submit" | "run") { &spec } else { &id };
+        let outcome = fleet.fidelis(&[command, target]).await?;
+        ended(&outcome, exit::INTEGRITY).context(command)?;
+        assert_eq!(named_command(&outcome)?, ["verify", &id, "--repair"], "{command}");
+        outcome.error_line();
+    }
+    assert_eq!(fleet.num_receipts(&run).await?, 3, "nothing was added to it");
+
+    let found = fleet.fidelis(&["verify", &id]).await?;
+    ended(&found, exit::INTEGRITY)?;
+    assert!(found.stdout.contains("is of arithmetic `1` where this build makes `2`"), "{}", found.stdout);
+    let repaired = fidelis(&fleet, &["verify", &id, "--repair"].map(str::to_owned)).await?;
+    ended(&repaired, exit::INCOMPLETE)?;
+    assert_eq!(fleet.num_receipts(&run).await?, 0);
+    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+    let after = fleet.files(&run).await?;
+    assert_eq!(objects(&after.receipts), objects(&before.receipts), "the bits of a run that was never old");
+    assert_eq!(after.fd_bits(), before.fd_bits());
+    ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_of_two_arithmetics_are_never_mixed() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let spec = spec(&fleet)?;
+    let _worker = fleet.worker("one", 1)?;
+    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+    let run = fleet.run_id("old").await?;
+    let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
+    // Two workers of an earlier version had a hand in it, whatever `_SUCCESS` says.
+    for chunk in [1, 2] {
+        age(&store, &run, chunk).await?;
+    }
+    let refused = fleet.fidelis(&["report", &id]).await?;
+    ended(&refused, exit::INTEGRITY)?;
+    ended(&fidelis(&fleet, &named_command(&refused)?).await?, exit::INCOMPLETE)?;
+    assert_eq!(fleet.num_receipts(&run).await?, 2, "those that are good stay");
+    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+    assert_eq!(fleet.files(&run).await?.fd_bits(), before.fd_bits());
+    ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finished_run_of_the_old_arithmetic_says_which_its_figures_are_of() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let spec = spec(&fleet)?;
+    let _worker = fleet.worker("one", 1)?;
+    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+    let run = fleet.run_id("old").await?;
+    let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
+    for chunk in 0..NUM_CHUNKS {
+        age(&store, &run, chunk).await?;
+    }
+    for args in [["report", &id], ["run", &spec]] {
+        let outcome = fleet.fidelis(&args).await?;
+        ended(&outcome, exit::DONE)?;
+        let words = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("The images of old were made in arithmetic 1"), "{words}");
+    }
+    let files = fleet.files(&run).await?;
+    assert_eq!(files.result["provenance"]["arithmetic"], 1);
+    for key in [keys::report_html(&run), keys::report_md(&run)] {
+        let text = String::from_utf8(store.get(&key).await?.context("a report")?.to_vec())?;
+        assert!(text.contains("were made in arithmetic 1"), "{key}");
+    }
+    let verified = fleet.fidelis(&["verify", &id]).await?;
+    ended(&verified, exit::DONE)?;
+    assert!(verified.stdout.contains("the run is of arithmetic 1"), "{}", verified.stdout);
+
+    // A chunk of it is damaged: only the version that made it could mend that, so all are made anew.
+    let victim = keys::chunk(&run, &Kind::Latents, 2);
+    store.remove(&victim).await?;
+    ended(&fleet.fidelis(&["verify", &id, "--repair"]).await?, exit::INCOMPLETE)?;
+    let refused = fleet.fidelis(&["run", &spec]).await?;
+    ended(&refused, exit::INTEGRITY)?;
+    ended(&fidelis(&fleet, &named_command(&refused)?).await?, exit::INCOMPLETE)?;
+    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+    let after = fleet.files(&run).await?;
+    assert_eq!((after.fd_bits(), &after.result["provenance"]["arithmetic"]), (before.fd_bits(), &2.into()));
+    ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
+}
+
+/// As after an upgrade in the middle of a run: the queue is full, and nobody submits anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_a_run_of_the_old_arithmetic_alone() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let path = spec(&fleet)?;
+    let first = fleet.worker("first", 1)?;
+    ended(&fleet.fidelis(&["run", &path]).await?, exit::DONE)?;
+    drop(first);
+    let run = fleet.run_id("old").await?;
+    let store = fleet.store().await?;
+    age(&store, &run, 0).await?;
+    unfinish(&store, &run).await?;
+    let spec = String::from_utf8(store.get(&keys::spec(&run)).await?.context("a spec")?.to_vec())?;
+    let spec = RunSpec::from_json(&spec, "spec.json")?;
+    for chunk in 1..NUM_CHUNKS {
+        for key in
+            spec.kinds().iter().map(|kind| keys::chunk(&run, kind, chunk)).chain([keys::receipt(&run, chunk)])
+        {
+            store.remove(&key).await?;
+        }
+    }
+    fleet.flush_redis().await?;
+    let url = fleet.env().into_iter().find(|(key, _)| key == "FIDELIS_REDIS").context("a url")?.1;
+    let queue = Queue::connect(&url, QueueSettings::default()).await?;
+    queue.enqueue(&Run::new(ResolvedSpec::new(spec)?), &[1, 2, 3]).await?;
+    let _second = fleet.worker("second", 1)?;
+    let dead = async {
+        loop {
+            let dead = queue.dead_chunks(&run).await?;
+            if dead.len() == 3 {
+                return anyhow::Ok(dead);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let dead = tokio::time::timeout(std::time::Duration::from_secs(60), dead).await??;
+    assert!(dead.iter().all(|dead| dead.cause.contains("holds `1` chunks of arithmetic `1`")), "{dead:?}");
+    assert_eq!(fleet.num_receipts(&run).await?, 1, "it was not extended");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_run_names_the_command_with_its_folder() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let (spec, out) = (spec(&fleet)?, fleet.folder().join("out"));
+    let out_text = out.display().to_string();
+    let local = async || fleet.fidelis(&["local", &spec, "--out", &out_text]).await;
+    ended(&local().await?, exit::DONE)?;
+    let place = LocalStore::open(&out).await?;
+    let run = std::fs::read_dir(out.join("store/fidelis/runs"))?.next().context("a run")??.file_name();
+    let run: RunId = run.to_string_lossy().parse()?;
+    for chunk in 0..NUM_CHUNKS {
+        age(&place.store, &run, chunk).await?;
+    }
+    unfinish(&place.store, &run).await?;
+    drop(place);
+    let refused = local().await?;
+    ended(&refused, exit::INTEGRITY)?;
+    ended(&fidelis(&fleet, &named_command(&refused)?).await?, exit::INCOMPLETE)?;
+    ended(&local().await?, exit::DONE)
+}
+
+#[test]
+fn only_nets_arithmetic_moved_on() {
+    let of = [EngineKind::Edm2, EngineKind::Dataset, EngineKind::Synthetic].map(arithmetic::of);
+    assert_eq!(of, [2, 1, 1]);
+}
