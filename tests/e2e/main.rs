@@ -1,5 +1,6 @@
 //! End to end: real servers, real workers with the demo's nets, real signals.
 
+mod aws;
 mod bad_input;
 mod datasets;
 mod demo;

@@ -20,7 +20,8 @@ use fidelis_shared::{
 use super::{
     Failure,
     console::Console,
-    fleet::{files, prepare},
+    fleet::prepare,
+    place::{PlaceArgs, Running},
     runs::{self, Ended},
     session::{MachineArgs, Session},
     transfer::Transfers,
@@ -82,33 +83,6 @@ pub struct RefArgs {
     /// Leave out images that cannot be read; they are named
     #[arg(long)]
     allow_unreadable: bool,
-}
-
-/// The fleet that makes the run: a running one, or one of this machine's own.
-#[derive(Debug, Args)]
-pub struct PlaceArgs {
-    /// Redis server of a fleet; without it the run is made on this machine
-    #[arg(long, value_name = "URL", env = "FIDELIS_REDIS", hide_env_values = true, requires = "store")]
-    redis: Option<String>,
-    /// Store of that fleet, as s3://bucket/prefix
-    #[arg(long, value_name = "URL", env = "FIDELIS_STORE")]
-    store: Option<String>,
-    /// Another S3 server than AWS, as http://host:port
-    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
-    s3_endpoint: Option<String>,
-    /// Folder that keeps the store of a run on this machine, so that an interrupted call can go on [default: none, in
-    /// a temporary folder]
-    #[arg(long, value_name = "DIR", conflicts_with = "redis")]
-    work: Option<PathBuf>,
-    #[command(flatten)]
-    machine: MachineArgs,
-}
-
-impl PlaceArgs {
-    /// Where the run's files come from: `s3://` is the store's server.
-    fn files(&self) -> Files {
-        files(self.s3_endpoint.clone())
-    }
 }
 
 /// Scores and prints.
@@ -186,11 +160,10 @@ enum Folder {
 
 impl Place {
     fn of(args: PlaceArgs) -> Result<Self, Failure> {
-        let PlaceArgs { redis, store, s3_endpoint, work, machine } = args;
-        if let (Some(redis), Some(url)) = (redis, store) {
-            let store = StoreConfig { url, endpoint: s3_endpoint, ..StoreConfig::default() };
+        if let Some(Running { redis, store }) = args.running(|name| env::var(name).ok())? {
             return Ok(Self::Fleet { redis, store });
         }
+        let PlaceArgs { work, machine, .. } = args;
         let folder = match work {
             Some(folder) => Folder::Kept(folder),
             None => Folder::Temporary(tempfile::tempdir().context("cannot make a temporary folder")?),

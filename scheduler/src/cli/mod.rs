@@ -7,6 +7,7 @@ mod fleet;
 mod images;
 mod local;
 mod operate;
+mod place;
 mod presets;
 mod runs;
 mod session;

@@ -9,11 +9,13 @@ use std::{
 use fidelis_shared::{exit, failure, queue::QueueSettings};
 use tokio::{select, time::sleep};
 
-use super::{RedisServer, RedisServerError, S3Server, S3ServerError};
+use super::{RedisServer, RedisServerError, S3Server, S3ServerError, s3_server::REGION};
 use crate::fleet::{Fleet, FleetError};
 
 /// The one bucket of the embedded store.
 pub const BUCKET: &str = "fidelis";
+
+const NO_FILE: &str = "/dev/null";
 
 /// How often our own servers are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -144,6 +146,10 @@ impl LocalFleet {
             ("FIDELIS_S3_ENDPOINT", self.s3.endpoint()),
             ("AWS_ACCESS_KEY_ID", self.s3.access_key().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", self.s3.secret_key().to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            // A profile is meant for another server.
+            ("AWS_CONFIG_FILE", NO_FILE.to_owned()),
+            ("AWS_SHARED_CREDENTIALS_FILE", NO_FILE.to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

@@ -20,6 +20,8 @@ use super::s3_atomic::{AtomicS3, Disk};
 
 const LOCK_FILE: &str = ".fidelis.lock";
 const ACCESS_KEY: &str = "fidelis";
+/// Any would do.
+pub(super) const REGION: &str = "us-east-1";
 
 /// An S3 server over a folder, in this process, on a free TCP port of the loopback. Stops when dropped.
 ///
@@ -111,7 +113,7 @@ impl S3Server {
         StoreConfig {
             url: format!("s3://{}", self.bucket),
             endpoint: Some(self.endpoint()),
-            region: None,
+            region: Some(REGION.to_owned()),
             credentials: Some(self.credentials.clone()),
         }
     }

@@ -201,15 +201,18 @@ async fn keep_alive(command: WorkerCommand, slot: WorkerSlot, told: watch::Recei
 }
 
 fn spawn(command: &WorkerCommand, slot: &WorkerSlot) -> io::Result<Child> {
-    Command::new(&command.binary)
+    let mut process = Command::new(&command.binary);
+    // The user's own are meant for another server, or would go with other keys.
+    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {
+        process.env_remove(name);
+    }
+    process
         .arg("run")
         .args(&command.args)
         .args(["--name", &slot.name, "--device", &slot.device, "--stop-on-eof"])
         .arg("--grace-s")
         .arg(command.grace.as_secs().to_string())
         .envs(command.env.iter().map(|(name, value)| (name, value)))
-        // One of the user's own would go with other keys.
-        .env_remove("AWS_SESSION_TOKEN")
         // Its own group: Ctrl-C on the terminal is for us; we tell the workers by closing their stdin.
         .process_group(0)
         .stdin(Stdio::piped())

@@ -32,6 +32,18 @@ pub enum QueueError {
         /// What the parser said.
         problem: String,
     },
+    /// User or password end where they should not.
+    #[error(
+        "redis url `{url}` has a user or password that holds `{odd}`: write it percent-encoded, as `{code}`, and so every other of `/ ? # [ ] @ : %` in them"
+    )]
+    Password {
+        /// The url, secrets removed.
+        url: String,
+        /// What cuts it short.
+        odd: char,
+        /// How it is written.
+        code: String,
+    },
     /// No connection could be made.
     #[error("cannot reach redis at `{url}` ({source}): check that it runs and that the url is right")]
     Unreachable {
@@ -41,7 +53,7 @@ pub enum QueueError {
         source: RedisError,
     },
     /// The server wants other credentials.
-    #[error("redis at `{url}` refused the login ({source}): check user and password in the url")]
+    #[error("redis at `{url}` refused the login ({source}): check user and password in the url, where `/ ? # [ ] @ : %` are written percent-encoded, as `%23` for `#`")]
     Login {
         /// The url, secrets removed.
         url: String,
@@ -87,13 +99,13 @@ impl QueueError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Redis { source, .. } => is_passing(source),
-            Self::Url { .. } | Self::Login { .. } | Self::Eviction { .. } | Self::Record { .. } => false,
+            Self::Url { .. } | Self::Password { .. } | Self::Login { .. } | Self::Eviction { .. } | Self::Record { .. } => false,
         }
     }
 
     /// The exit code of a command that this error ends.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Url { .. }) { exit::USAGE } else { exit::INFRASTRUCTURE }
+        if matches!(self, Self::Url { .. } | Self::Password { .. }) { exit::USAGE } else { exit::INFRASTRUCTURE }
     }
 
     pub(super) fn connecting(url: &str, source: RedisError) -> Self {

@@ -7,11 +7,13 @@ use super::StoreError;
 pub struct StoreConfig {
     /// `s3://bucket` or `s3://bucket/prefix`; every key lies below the prefix.
     pub url: String,
-    /// Another server than AWS, as `http://host:port`; addressed by path (`endpoint/bucket/key`).
+    /// Another server than AWS, as `http://host:port`; addressed by path (`endpoint/bucket/key`). Without it: the
+    /// environment's (`AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) or profile's.
     pub endpoint: Option<String>,
     /// Without it: the environment's or profile's; with an endpoint and none of them, `us-east-1`.
     pub region: Option<String>,
-    /// Without them: the usual chain (environment, profile, web identity, container, instance).
+    /// Without them: the usual chain (environment, profile, web identity, container, instance). Where endpoint, region
+    /// and credentials are all given, nothing of the environment or a profile counts.
     pub credentials: Option<StoreCredentials>,
 }
 
