@@ -10,3 +10,4 @@ mod nets;
 mod operations;
 mod published;
 mod security;
+mod up;
