@@ -1,70 +1,15 @@
-//! What the control plane talks to: a queue that may be lost, and a store that may not.
+//! A run as the control plane finds it in a fleet.
 
 use std::collections::BTreeSet;
 
+pub use fidelis_shared::fleet::{Fleet, FleetError};
 use fidelis_shared::{
     ids::{ChunkIndex, RunId},
     keys,
     plan::Plan,
-    queue::{Queue, QueueError, QueueSettings},
     spec::RunSpec,
-    store::{Store, StoreConfig, StoreError},
+    store::{Store, StoreError},
 };
-
-/// A fleet as its scheduler sees it; workers come and go by themselves.
-#[derive(Debug, Clone)]
-pub struct Fleet {
-    /// What is still missing.
-    pub queue: Queue,
-    /// What exists.
-    pub store: Store,
-}
-
-/// Why a fleet cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// Redis.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// S3.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl FleetError {
-    /// True when the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Queue(error) => error.is_retryable(),
-            Self::Store(error) => error.is_retryable(),
-        }
-    }
-
-    /// The exit code of a command that this error ends.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Queue(error) => error.exit_code(),
-            Self::Store(error) => error.exit_code(),
-        }
-    }
-}
-
-impl Fleet {
-    /// Connects to both, and checks what a run relies on.
-    ///
-    /// # Errors
-    /// Either cannot be reached or used.
-    pub async fn connect(
-        redis_url: &str,
-        settings: QueueSettings,
-        store: StoreConfig,
-    ) -> Result<Self, FleetError> {
-        let queue = Queue::connect(redis_url, settings).await?;
-        let store = Store::connect(store).await?;
-        store.probe().await?;
-        Ok(Self { queue, store })
-    }
-}
 
 /// A run that the store knows, with its plan.
 #[derive(Debug, Clone)]

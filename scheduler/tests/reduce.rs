@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fidelis::evaluate::load;
-use fidelis::local::S3Server;
+use fidelis_embedded::S3Server;
 use fidelis::metrics::{Gaussian, Moments};
 use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce};
 use fidelis::report::RunResult;

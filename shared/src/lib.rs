@@ -9,6 +9,7 @@ pub mod exit;
 pub mod failpoint;
 pub mod failure;
 pub mod files;
+pub mod fleet;
 pub mod folder;
 pub mod ids;
 pub mod keys;

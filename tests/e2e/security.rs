@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use fidelis::local::S3Server;
+use fidelis_embedded::S3Server;
 use fidelis_shared::exit;
 use fidelis_shared::store::StoreCredentials;
 use fidelis_tests::secure_redis::{SecureRedis, authority};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use fidelis::local::LocalStore;
+use fidelis_embedded::LocalStore;
 use fidelis_shared::exit;
 use fidelis_tests::lab::{Baseline, Facts, Lab, LabSpec, check_stored};
 use fidelis_tests::mount::{self, Tmpfs};

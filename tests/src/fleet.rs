@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fidelis::local::{RedisServer, S3Server};
+use fidelis_embedded::{RedisServer, S3Server};
 use fidelis_shared::ids::RunId;
 use fidelis_shared::keys;
 use fidelis_shared::manifest::Manifest;

@@ -2,12 +2,12 @@
 
 use std::{error::Error, fmt};
 
+use fidelis_embedded::{LocalError, RedisServerError, S3ServerError, WorkersError};
 use fidelis_shared::{exit, failure};
 
 use crate::{
     comparison::CompareError,
     fleet::FleetError,
-    local::{LocalError, RedisServerError, S3ServerError, WorkersError},
     reduce::ReduceError,
     submit::SubmitError,
     verify::VerifyError,

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 use clap::Args;
+use fidelis_embedded::LocalFleet;
 use fidelis_shared::{exit, files::Files, keys, seeds::Seeds, spec::RunSpec};
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     runs::Ended,
     session::{MachineArgs, Session},
 };
-use crate::{comparison, local::LocalFleet, reduce::Reduced, report::terminal};
+use crate::{comparison, reduce::Reduced, report::terminal};
 
 /// Names that mean something else in the summary.
 const RESERVED: [&str; 3] = ["floor", "sheet", "report"];

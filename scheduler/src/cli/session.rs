@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
+use fidelis_embedded::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker};
 use fidelis_shared::{events::Event, files::Files, spec::RunSpec};
 use tokio::select;
 
@@ -21,7 +22,6 @@ use super::{
 };
 use crate::{
     fleet::StoredRun,
-    local::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker},
     reduce::Reduced,
     submit::submit,
     watch::{Watch, Watched},

@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
+use fidelis_embedded::LocalFleet;
 use fidelis_shared::queue::QueueSettings;
 use tokio::select;
 
 use super::{Failure, signals::Signals};
-use crate::local::LocalFleet;
 
 /// What other terminals read, in the folder.
 const ENV_FILE: &str = "fleet.env";

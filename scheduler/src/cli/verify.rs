@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use fidelis_embedded::LocalStore;
 use fidelis_shared::{exit, ids::RunId, store::Store};
 use serde_json::json;
 
@@ -11,7 +12,6 @@ use super::{
     fleet::{StoreArgs, files, run_of},
 };
 use crate::{
-    local::LocalStore,
     submit,
     verify::{Repaired, Verification, repair, verify as verify_run},
 };

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fidelis::local::S3Server;
+use fidelis_embedded::S3Server;
 use fidelis_shared::ids::{ChunkIndex, PoolId, RunId};
 use fidelis_shared::keys;
 use fidelis_shared::queue::{Queue, QueueSettings};

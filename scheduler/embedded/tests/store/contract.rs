@@ -7,7 +7,7 @@ use std::env;
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
-use fidelis::local::S3Server;
+use fidelis_embedded::S3Server;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::keys;
 use fidelis_shared::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use fidelis_shared::store::Store;
+use fidelis_shared::{fleet::FleetError, store::Store};
 
 use super::{BUCKET, LocalError, S3Server};
-use crate::fleet::FleetError;
 
 /// A store in a folder, without a queue or workers.
 #[derive(Debug)]

@@ -6,11 +6,14 @@ use std::{
     time::Duration,
 };
 
-use fidelis_shared::{exit, failure, queue::QueueSettings};
+use fidelis_shared::{
+    exit, failure,
+    fleet::{Fleet, FleetError},
+    queue::QueueSettings,
+};
 use tokio::{select, time::sleep};
 
 use super::{RedisServer, RedisServerError, S3Server, S3ServerError, s3_server::REGION};
-use crate::fleet::{Fleet, FleetError};
 
 /// The one bucket of the embedded store.
 pub const BUCKET: &str = "fidelis";

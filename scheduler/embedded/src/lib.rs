@@ -1,6 +1,7 @@
-//! The whole fleet on one machine: a real `redis-server` child, an S3 server in this process, worker processes.
+//! A fleet without machines of its own: a real `redis-server` child, an S3 server in this process, worker processes.
 //!
-//! All speak the same protocols as a fleet's, so nothing else in the house knows that they are local.
+//! All speak the same protocols as a fleet's, so nothing else in the house knows that they are local. `fidelis local` and
+//! `fidelis up` use them, and so do the tests.
 
 mod fleet;
 mod redis_server;

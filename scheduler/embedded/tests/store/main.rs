@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use bytes::Bytes;
-use fidelis::local::{S3Server, S3ServerError};
+use fidelis_embedded::{S3Server, S3ServerError};
 use fidelis_shared::exit;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
