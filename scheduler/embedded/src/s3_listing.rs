@@ -1,5 +1,5 @@
-//! Listings of the embedded S3 server. `s3s-fs` looks at every object of the bucket for each page, so that the listing
-//! of a long run takes minutes; here a page costs the names of its folder and a look at its own objects.
+//! Listings of the embedded S3 server. A page costs the names of its folder and a look at its own objects, so that
+//! the listing of a long run does not take minutes.
 
 use std::fs;
 use std::io;

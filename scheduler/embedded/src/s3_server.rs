@@ -12,20 +12,21 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, s3_error};
-use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::s3_atomic::{AtomicS3, Disk};
+use crate::folder::HIDDEN;
+use crate::s3_folder::{Disk, FolderS3};
 
-const LOCK_FILE: &str = ".fidelis.lock";
+const LOCK_FILE: &str = "lock";
 const ACCESS_KEY: &str = "fidelis";
 /// Any would do.
 pub(super) const REGION: &str = "us-east-1";
 
 /// An S3 server over a folder, in this process, on a free TCP port of the loopback. Stops when dropped.
 ///
-/// Signatures (SigV4) are checked; create-only puts are atomic. Objects lie as plain files under `root/bucket/`.
+/// Signatures (SigV4) are checked; create-only puts are atomic. Objects lie as plain files under `root/bucket/`,
+/// and nothing else does.
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
@@ -35,7 +36,7 @@ pub struct S3Server {
     disk: Disk,
     acceptor: JoinHandle<()>,
     /// Held for as long as the server runs: its locks are in memory, so a second server would break them.
-    _folder: File,
+    _lock: File,
 }
 
 impl S3Server {
@@ -54,25 +55,27 @@ impl S3Server {
             return Err(S3ServerError::Bucket { bucket: bucket.to_owned() });
         }
         let refused = |cause| S3ServerError::Folder { root: root.to_owned(), cause };
+        let hidden = root.join(HIDDEN);
         std::fs::create_dir_all(root.join(bucket)).map_err(refused)?;
-        let folder = File::create(root.join(LOCK_FILE)).map_err(refused)?;
-        match folder.try_lock() {
+        std::fs::create_dir_all(&hidden).map_err(refused)?;
+        let lock = File::create(hidden.join(LOCK_FILE)).map_err(refused)?;
+        match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(S3ServerError::InUse { root: root.to_owned() }),
             Err(TryLockError::Error(cause)) => return Err(refused(cause)),
         }
-        let files = FileSystem::new(root).map_err(|error| refused(io::Error::other(format!("{error:?}"))))?;
+        let s3 = FolderS3::open(root).map_err(refused)?;
         let credentials = credentials.map_or_else(fresh_credentials, Ok).map_err(S3ServerError::Secret)?;
 
-        let disk = Disk::default();
-        let mut service = S3ServiceBuilder::new(AtomicS3::new(root, files, disk.clone()));
+        let disk = s3.disk();
+        let mut service = S3ServiceBuilder::new(s3);
         let keys = Keys(Arc::new(RwLock::new(credentials.clone())));
         service.set_auth(keys.clone());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(S3ServerError::Port)?;
         let address = listener.local_addr().map_err(S3ServerError::Port)?;
         let acceptor = tokio::spawn(serve(listener, service.build()));
         let bucket = bucket.to_owned();
-        Ok(S3Server { address, bucket, credentials, keys, disk, acceptor, _folder: folder })
+        Ok(S3Server { address, bucket, credentials, keys, disk, acceptor, _lock: lock })
     }
 
     /// From now on takes this key and no other, as a service does whose credentials expire.

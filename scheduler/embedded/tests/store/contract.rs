@@ -24,7 +24,6 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        // Short: the embedded server's file names hold the whole key.
         let prefix = format!("{:08x}", RandomState::new().hash_one(0_u8) as u32);
         if let Ok(endpoint) = env::var("FIDELIS_TEST_S3") {
             let bucket = env::var("FIDELIS_TEST_S3_BUCKET").unwrap_or_else(|_| "fidelis-tests".to_owned());

@@ -1,7 +1,9 @@
 //! The store's [`contract`] with any server, and what only a server of our own shows, over TCP.
 
 mod contract;
+mod folder;
 mod servers;
+mod uploads;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fidelis_embedded::FolderS3;
 use fidelis_shared::store::{StoreConfig, StoreCredentials};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -9,13 +10,12 @@ use s3s::auth::SimpleAuth;
 use s3s::dto::*;
 use s3s::service::S3ServiceBuilder;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
-use s3s_fs::FileSystem;
 
 /// Ignores `If-None-Match`, as some do.
-struct Forgetful(FileSystem);
+struct Forgetful(FolderS3);
 
 /// Lets its key read, and nothing else.
-struct ReadOnly(FileSystem);
+struct ReadOnly(FolderS3);
 
 #[async_trait::async_trait]
 impl S3 for Forgetful {
@@ -76,12 +76,12 @@ impl S3 for ReadOnly {
 /// Serves an empty bucket under `root` that forgets conditions.
 pub async fn forgetful(root: &Path) -> StoreConfig {
     std::fs::create_dir(root.join("test-bucket")).unwrap();
-    serve(Forgetful(FileSystem::new(root).unwrap())).await
+    serve(Forgetful(FolderS3::open(root).unwrap())).await
 }
 
 /// Serves the buckets under `root`, beside whoever serves them too, to a key that may only read.
 pub async fn read_only(root: &Path) -> StoreConfig {
-    serve(ReadOnly(FileSystem::new(root).unwrap())).await
+    serve(ReadOnly(FolderS3::open(root).unwrap())).await
 }
 
 /// Until the test's runtime ends.
