@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use fidelis::evaluate::load;
-use fidelis_embedded::S3Server;
 use fidelis::metrics::{Gaussian, Moments};
 use fidelis::reduce::{ReduceError, contact_sheet, publish, reduce};
 use fidelis::report::RunResult;
+use fidelis_embedded::S3Server;
 use fidelis_formats::stats::npz;
 use fidelis_shared::ids::Digest;
 use fidelis_shared::kind::Kind;

@@ -107,7 +107,10 @@ fn an_endpoint_of_environment_or_profile_is_addressed_by_path() -> Result<()> {
     let profile = home.folder.path().join("with-endpoint");
     let services = home.folder.path().join("with-services");
     fs::write(&profile, format!("[default]\nendpoint_url = {url}\n"))?;
-    fs::write(&services, format!("[default]\nservices = desk\n[services desk]\ns3 =\n  endpoint_url = {url}\n"))?;
+    fs::write(
+        &services,
+        format!("[default]\nservices = desk\n[services desk]\ns3 =\n  endpoint_url = {url}\n"),
+    )?;
     let (profile, services) = (profile.display().to_string(), services.display().to_string());
     let settings: [&[(&str, &str)]; 6] = [
         &[("AWS_ENDPOINT_URL", &url)],
@@ -157,14 +160,26 @@ fn credentials_come_from_wherever_aws_keeps_them() -> Result<()> {
                 );
                 (200, keys)
             }
+            path if path.starts_with("/federation/credentials?") => {
+                let keys = r#"{"accessKeyId":"SSOKEY","secretAccessKey":"s","sessionToken":"t","expiration":4070908800000}"#;
+                (200, format!(r#"{{"roleCredentials":{keys}}}"#))
+            }
             _ => (403, "no".to_owned()),
         }
     })?;
     let home = Home::new(
         "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = file\nregion = eu-1\n\
-         [profile program]\ncredential_process = sh keys.sh\n",
+         [profile desk]\nsso_start_url = https://ada.example.com/start\nsso_region = eu-1\n\
+         sso_account_id = 123456789012\nsso_role_name = r\nregion = eu-1\n",
         "[default]\naws_access_key_id = DEFKEY\naws_secret_access_key = s\n\
          [file]\naws_access_key_id = FILEKEY\naws_secret_access_key = s\n",
+    )?;
+    // As `aws sso login` leaves it, under the address's sha1.
+    let session = home.folder.path().join(".aws/sso/cache");
+    fs::create_dir_all(&session)?;
+    fs::write(
+        session.join("8cb0c169074afe2d82c67432970fb70169f17ac4.json"),
+        r#"{"accessToken":"t","expiresAt":"2099-01-01T00:00:00Z"}"#,
     )?;
     let (token, program) = (home.folder.path().join("token"), home.folder.path().join("keys.sh"));
     fs::write(&token, "jwt")?;
@@ -184,11 +199,12 @@ fn credentials_come_from_wherever_aws_keeps_them() -> Result<()> {
         ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
         ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r"),
     ];
-    let cases: [(&str, &[(&str, &str)]); 6] = [
+    let cases: [(&str, &[(&str, &str)]); 7] = [
         ("ENVKEY", &KEYS),
         ("DEFKEY", &[]),
         ("FILEKEY", &[("AWS_PROFILE", "file")]),
         ("ROLEKEY", &[("AWS_PROFILE", "role"), ("AWS_ENDPOINT_URL_STS", &sts)]),
+        ("SSOKEY", &[("AWS_PROFILE", "desk"), ("AWS_ENDPOINT_URL_SSO", &sts)]),
         ("PROGKEY", &[("AWS_PROFILE", "program"), ("AWS_CONFIG_FILE", &config)]),
         ("TASKKEY", &[nothing, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &task)]),
     ];
@@ -210,6 +226,8 @@ fn what_gives_no_credentials_is_told_in_one_line() -> Result<()> {
     let home = Home::new(
         "[profile role]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = file\nregion = eu-1\n\
          [profile login]\nlogin_session = arn:aws:iam::123456789012:user/ada\nregion = eu-1\n\
+         [profile desk]\nsso_start_url = https://ada.example.com/start\nsso_region = eu-1\n\
+         sso_account_id = 1\nsso_role_name = r\nregion = eu-1\n\
          [profile loop]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = lost\n\
          [profile program]\ncredential_process = echo broken 1>&2; exit 3\n",
         "[file]\naws_access_key_id = FILEKEY\naws_secret_access_key = s\n",
@@ -218,15 +236,19 @@ fn what_gives_no_credentials_is_told_in_one_line() -> Result<()> {
     fs::write(&broken, "[default\nregion = x\n")?;
     let (sts, broken) = (denied.url(), broken.display().to_string());
     let token = home.folder.path().join("lost-token").display().to_string();
-    let cases: [(&[(&str, &str)], &str); 8] = [
-        (&[], "set AWS_ACCESS_KEY_ID"),
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (&[], "container and instance have none"),
         (&[("AWS_PROFILE", "typo")], "AWS_PROFILE names `typo`"),
         (&[("AWS_PROFILE", "role"), ("AWS_ENDPOINT_URL_STS", &sts)], "not for you (`AccessDenied`)"),
         (&[("AWS_PROFILE", "login")], "`credentials-login`"),
-        (&[("AWS_PROFILE", "loop")], "`lost`"),
+        (&[("AWS_PROFILE", "desk")], "run `aws sso login --profile desk`"),
+        (&[("AWS_PROFILE", "loop")], "(profile `lost` was not defined"),
         (&[("AWS_PROFILE", "program")], "broken"),
-        (&[("AWS_CONFIG_FILE", &broken)], "profile"),
-        (&[("AWS_WEB_IDENTITY_TOKEN_FILE", &token), ("AWS_ROLE_ARN", "r"), ("AWS_REGION", "x")], "No such file"),
+        (&[("AWS_CONFIG_FILE", &broken)], "cannot be read: error parsing"),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", &token), ("AWS_ROLE_ARN", "r"), ("AWS_REGION", "x")],
+            "No such file",
+        ),
     ];
     for (env, words) in cases {
         let line = home.refusal(env)?;
@@ -242,7 +264,7 @@ fn what_gives_no_credentials_is_told_in_one_line() -> Result<()> {
 fn a_fleet_of_this_machine_ignores_the_users_aws() -> Result<()> {
     let home = Home::new("[default\n", "[default]\naws_access_key_id = THEIRS\naws_secret_access_key = s\n")?;
     let spec = home.folder.path().join("small.toml");
-    let weights = repository().join("demo/models/fashion-cnn.safetensors");
+    let weights = repository().join("infra/demo/models/fashion-cnn.safetensors");
     let text = format!(
         "name = \"small\"\nengine = \"synthetic\"\nseeds = \"0-2047\"\nchunk_size = 1024\nmicro_batch = 256\n\
          [[detectors]]\nname = \"fashion-cnn\"\nweights = \"{}\"\n",
@@ -271,7 +293,7 @@ fn a_fleet_of_this_machine_ignores_the_users_aws() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_url_that_asks_for_the_third_protocol_works() -> Result<()> {
     let fleet = Fleet::start().await?;
-    let env: Vec<_> = fleet.env().into_iter().map(|(name, value)| match name.as_str() {
+    let env = fleet.env().into_iter().map(|(name, value)| match name.as_str() {
         "FIDELIS_REDIS" => (name, format!("{value}?protocol=resp3")),
         _ => (name, value),
     });

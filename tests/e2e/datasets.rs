@@ -26,7 +26,7 @@ fn text(path: &Path) -> String {
 
 /// A command line with the demo's detector at its end.
 fn with_detector(args: &[&str]) -> Vec<String> {
-    let weights = text(&repository().join("demo/models/fashion-cnn.safetensors"));
+    let weights = text(&repository().join("infra/demo/models/fashion-cnn.safetensors"));
     let detector = ["--detector", "fashion-cnn", "--weights", &weights];
     args.iter().chain(&detector).map(ToString::to_string).collect()
 }
@@ -99,7 +99,7 @@ async fn a_zip_in_a_bucket_gives_the_bits_of_the_folder() -> Result<()> {
 fn scores_are_those_of_the_statistics() -> Result<()> {
     let root = tempfile::tempdir()?;
     let (images, stats) = (folder_of_images(root.path())?, root.path().join("stats.npz"));
-    let reference = repository().join("demo/refs/fashion-train.npz");
+    let reference = repository().join("infra/demo/refs/fashion-train.npz");
     let score = ["calc", "--images", &text(&images), "--ref", &text(&reference), "--json"];
     let outcome = run("fidelis", &with_detector(&score))?;
     let result: Value = serde_json::from_str(outcome.stdout.lines().last().context("nothing on stdout")?)?;

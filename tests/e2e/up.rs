@@ -50,8 +50,11 @@ impl Desk {
         command.env("AWS_SESSION_TOKEN", "theirs").env("AWS_PROFILE", "theirs");
         let output = command.stdin(Stdio::null()).output()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let outcome =
-            Outcome { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) };
+        let outcome = Outcome {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        };
         ensure!(outcome.code == Some(0), "{args:?}: {outcome:#?}");
         Ok(outcome)
     }

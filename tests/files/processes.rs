@@ -13,7 +13,7 @@ use fidelis_tests::{HttpServer, Outcome, Process, Served, binary, repository};
 const DETECTOR: &str = "fashion-cnn.safetensors";
 
 fn model(name: &str) -> Result<Served> {
-    let bytes = std::fs::read(repository().join("demo/models").join(name))?;
+    let bytes = std::fs::read(repository().join("infra/demo/models").join(name))?;
     Ok(Served { bytes: Arc::new(bytes), etag: Some("\"1\"".into()), ..Served::default() })
 }
 
@@ -57,7 +57,7 @@ async fn eight_processes_download_once() -> Result<()> {
     assert_eq!(codes.await??, [Some(0); 8]);
     let counts = server.counts(DETECTOR);
     assert_eq!((counts.downloads, counts.num_bytes), (1, slow.bytes.len()), "{counts:?}");
-    let local = repository().join("demo/models").join(DETECTOR).display().to_string();
+    let local = repository().join("infra/demo/models").join(DETECTOR).display().to_string();
     let direct = worker(features(folder.path(), &local, "direct.safetensors")?, vec![]).await?;
     ensure!(direct.code == Some(0), "{direct:#?}");
     let read = |name: &str| std::fs::read(folder.path().join(name));
@@ -114,7 +114,7 @@ async fn what_cannot_be_fetched_is_one_line() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_takes_addresses() -> Result<()> {
     let (server, folder) = (HttpServer::start().await?, tempfile::tempdir()?);
-    let refs = repository().join("demo/refs");
+    let refs = repository().join("infra/demo/refs");
     let put = |name: &str| -> Result<String> {
         let bytes = Arc::new(std::fs::read(refs.join(name))?);
         Ok(server.put(name, Served { bytes, ..Served::default() }))

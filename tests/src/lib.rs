@@ -15,5 +15,5 @@ pub mod secure_redis;
 
 pub use fleet::{Fleet, RunFiles};
 pub use http_server::{Counts, HttpServer, Served};
-pub use recorder::{Asked, Recorder};
 pub use process::{Outcome, Process, binary, repository};
+pub use recorder::{Asked, Recorder};

@@ -78,10 +78,9 @@ impl Folder {
     pub(crate) fn place(&self, bucket: &str, key: &str) -> Option<Place> {
         let is_plain = |part: &str| !["", ".", ".."].contains(&part) && !part.contains('\0');
         let notes = self.root.join(HIDDEN).join("notes");
-        key.split('/').all(is_plain).then(|| Place {
-            object: self.bucket(bucket).join(key),
-            note: notes.join(bucket).join(key),
-        })
+        key.split('/')
+            .all(is_plain)
+            .then(|| Place { object: self.bucket(bucket).join(key), note: notes.join(bucket).join(key) })
     }
 
     /// Where the parts of uploads lie until they are an object.

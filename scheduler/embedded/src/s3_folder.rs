@@ -98,7 +98,7 @@ impl FolderS3 {
         })
     }
 
-    async fn open(&self, bucket: &str, key: &str) -> S3Result<(File, Found)> {
+    async fn opened(&self, bucket: &str, key: &str) -> S3Result<(File, Found)> {
         let place = self.place(bucket, key)?;
         let guard = self.reading(key).await;
         let opened = self.blocking(move || {
@@ -201,7 +201,7 @@ impl S3 for FolderS3 {
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let (mut file, found) = self.open(&req.input.bucket, &req.input.key).await?;
+        let (mut file, found) = self.opened(&req.input.bucket, &req.input.key).await?;
         if req.input.if_match.is_some_and(|condition| !is_met(&condition, &found.mark)) {
             return Err(s3_error!(PreconditionFailed, "it is another version"));
         }
@@ -219,7 +219,8 @@ impl S3 for FolderS3 {
         Ok(S3Response::new(GetObjectOutput {
             body: Some(StreamingBlob::wrap(pieces)),
             content_length: i64::try_from(len).ok(),
-            content_range: range.map(|part| format!("bytes {}-{}/{}", part.start, part.end - 1, found.num_bytes)),
+            content_range: range
+                .map(|part| format!("bytes {}-{}/{}", part.start, part.end - 1, found.num_bytes)),
             content_type: found.note.content_type,
             metadata: found.note.user_metadata,
             last_modified: Some(found.modified.into()),
@@ -229,7 +230,7 @@ impl S3 for FolderS3 {
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let (_, found) = self.open(&req.input.bucket, &req.input.key).await?;
+        let (_, found) = self.opened(&req.input.bucket, &req.input.key).await?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: i64::try_from(found.num_bytes).ok(),
             content_type: found.note.content_type,
@@ -259,10 +260,7 @@ impl S3 for FolderS3 {
         Ok(S3Response::new(HeadBucketOutput::default()))
     }
 
-    async fn list_buckets(
-        &self,
-        _: S3Request<ListBucketsInput>,
-    ) -> S3Result<S3Response<ListBucketsOutput>> {
+    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
         let folder = self.folder.clone();
         let names = self.blocking(move || folder.buckets().map_err(failed)).await?;
         let buckets = names.into_iter().map(|name| Bucket { name: Some(name), ..Bucket::default() });

@@ -6,10 +6,7 @@ use fidelis_embedded::{LocalError, RedisServerError, S3ServerError, WorkersError
 use fidelis_shared::{exit, failure};
 
 use crate::{
-    comparison::CompareError,
-    fleet::FleetError,
-    reduce::ReduceError,
-    submit::SubmitError,
+    comparison::CompareError, fleet::FleetError, reduce::ReduceError, submit::SubmitError,
     verify::VerifyError,
 };
 

@@ -62,7 +62,9 @@ impl PlaceArgs {
             _ if self.redis.is_some() => ("--redis", "--store"),
             _ if self.store.is_some() => ("--store", "--redis"),
             (Some(_), None) => {
-                tracing::warn!("FIDELIS_REDIS is set and FIDELIS_STORE is not: the run is made on this machine");
+                tracing::warn!(
+                    "FIDELIS_REDIS is set and FIDELIS_STORE is not: the run is made on this machine"
+                );
                 return Ok(None);
             }
             _ => return Ok(None),
@@ -90,9 +92,8 @@ mod tests {
     fn place(typed: &str, exported: &[(&str, &str)]) -> String {
         let line = Line::try_parse_from(["x"].into_iter().chain(typed.split_whitespace()));
         let Ok(Line { place }) = line else { return "refused".to_owned() };
-        let get = |name: &str| {
-            exported.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        };
+        let get =
+            |name: &str| exported.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         match place.running(get) {
             Ok(Some(fleet)) => format!("{} {}", fleet.redis, fleet.store.url),
             Ok(None) => "here".to_owned(),

@@ -40,7 +40,10 @@ pub async fn up(args: UpArgs) -> Result<u8, Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(block.as_bytes()).and_then(|()| stdout.flush()).ok();
     drop(stdout);
-    eprintln!("redis and an S3 server are up, on this machine alone; the store is `{}`", args.out.join("store").display());
+    eprintln!(
+        "redis and an S3 server are up, on this machine alone; the store is `{}`",
+        args.out.join("store").display()
+    );
     eprintln!("a terminal that is to use them: . {}", quoted(&file.0.display().to_string()));
     let disk_failed = fleet.disk_failed();
     select! {

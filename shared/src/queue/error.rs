@@ -53,7 +53,9 @@ pub enum QueueError {
         source: RedisError,
     },
     /// The server wants other credentials.
-    #[error("redis at `{url}` refused the login ({source}): check user and password in the url, where `/ ? # [ ] @ : %` are written percent-encoded, as `%23` for `#`")]
+    #[error(
+        "redis at `{url}` refused the login ({source}): check user and password in the url, where `/ ? # [ ] @ : %` are written percent-encoded, as `%23` for `#`"
+    )]
     Login {
         /// The url, secrets removed.
         url: String,
@@ -99,13 +101,21 @@ impl QueueError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Redis { source, .. } => is_passing(source),
-            Self::Url { .. } | Self::Password { .. } | Self::Login { .. } | Self::Eviction { .. } | Self::Record { .. } => false,
+            Self::Url { .. }
+            | Self::Password { .. }
+            | Self::Login { .. }
+            | Self::Eviction { .. }
+            | Self::Record { .. } => false,
         }
     }
 
     /// The exit code of a command that this error ends.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Url { .. } | Self::Password { .. }) { exit::USAGE } else { exit::INFRASTRUCTURE }
+        if matches!(self, Self::Url { .. } | Self::Password { .. }) {
+            exit::USAGE
+        } else {
+            exit::INFRASTRUCTURE
+        }
     }
 
     pub(super) fn connecting(url: &str, source: RedisError) -> Self {

@@ -26,8 +26,8 @@ impl Link {
         if let Some(odd) = unquoted(url) {
             return Err(QueueError::Password { url: shown, odd, code: format!("%{:02X}", odd as u32) });
         }
-        let client =
-            open(url).map_err(|error| QueueError::Url { url: shown.clone(), problem: error.category().to_owned() })?;
+        let client = open(url)
+            .map_err(|error| QueueError::Url { url: shown.clone(), problem: error.category().to_owned() })?;
         Ok(Self { client, url: shown, current: Mutex::new(None) })
     }
 
@@ -156,14 +156,21 @@ mod tests {
             assert!(error.contains(&format!("`{odd}`")) && error.contains(&code), "{error}");
             assert!(!error.contains("s3cret") && error.contains("://host"), "{error}");
         }
-        for url in ["redis://me:12%233@host", "redis://:p@ss:w@host", "unix:///r.sock?pass=a@b", "redis://host/1"] {
+        for url in
+            ["redis://me:12%233@host", "redis://:p@ss:w@host", "unix:///r.sock?pass=a@b", "redis://host/1"]
+        {
             Link::new(url).unwrap();
         }
     }
 
     #[test]
     fn one_version_of_the_protocol_is_spoken() {
-        for url in ["redis://host?protocol=resp3", "redis://host/2?protocol=3", "unix:///r.sock?protocol=resp3", "redis://h"] {
+        for url in [
+            "redis://host?protocol=resp3",
+            "redis://host/2?protocol=3",
+            "unix:///r.sock?protocol=resp3",
+            "redis://h",
+        ] {
             let link = Link::new(url).unwrap();
             let settings = link.client.get_connection_info().redis_settings().clone();
             assert!(matches!(settings.protocol(), ProtocolVersion::RESP2), "{url}");

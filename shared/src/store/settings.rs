@@ -1,7 +1,6 @@
 //! What the SDK is told: as every AWS tool finds it in environment and profile, but for what would break another
 //! server than AWS.
 
-use std::env;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +37,10 @@ const AWS: &str = "AWS";
 pub(super) async fn of(config: &StoreConfig) -> Result<(aws_sdk_s3::Config, Arc<str>), StoreError> {
     let (builder, endpoint) = match config {
         StoreConfig {
-            endpoint: Some(endpoint), region: Some(region), credentials: Some(credentials), ..
+            endpoint: Some(endpoint),
+            region: Some(region),
+            credentials: Some(credentials),
+            ..
         } => {
             check_endpoint(endpoint)?;
             (given(region, credentials), Some(endpoint.clone()))
@@ -153,32 +155,37 @@ fn http_client() -> SharedHttpClient {
 
 /// Why there are no credentials, in words for whoever has to find some.
 async fn cause_of(error: &(dyn Error + 'static)) -> String {
-    if let Some(cause) = missing_profile().await {
-        return cause;
-    }
     let cause = root_cause(error);
-    // The SDK's words are for whoever builds it.
+    let env = Env::real();
+    let profiles: ProfileSet =
+        match aws_config::profile::load(&Fs::real(), &env, &Default::default(), None).await {
+            Ok(profiles) => profiles,
+            Err(error) => return format!("the AWS configuration cannot be read: {}", root_cause(&error)),
+        };
+    let (name, is_named) =
+        (profiles.selected_profile(), env.get("AWS_PROFILE").is_ok_and(|name| !name.is_empty()));
+    // The SDK passes over a profile that is not there, and asks everywhere else.
+    if is_named && profiles.get_profile(name).is_none() {
+        return format!("AWS_PROFILE names `{name}`, which the configuration does not define");
+    }
+    if ["sso_session", "sso_start_url"].iter().any(|key| profiles.get(key).is_some()) {
+        return format!(
+            "profile `{name}` has no valid session: run `aws sso login --profile {name}`; {cause}"
+        );
+    }
+    if let Some((_, tried)) = cause.split_once("Profile: the credential provider was not enabled") {
+        let (why, _) = tried.split_once(" WebIdentityToken: ").unwrap_or((tried, ""));
+        return match why.trim_start_matches(": ") {
+            "" => "environment, profile, web identity, container and instance have none".to_owned(),
+            why => why.to_owned(),
+        };
+    }
+    // Its words for what it cannot do are for those who build it.
     match cause.split_once("cargo feature(s) enabled: ") {
-        Some((_, rest)) => {
-            let feature = rest.split(['.', ' ']).next().unwrap_or_default();
-            format!(
-                "the profile asks for `{feature}`, which fidelis does not speak: add `credential_process = aws configure export-credentials --profile NAME` to another profile and name that one in AWS_PROFILE"
-            )
-        }
+        Some((_, rest)) => format!(
+            "profile `{name}` asks for `{}`, which fidelis does not speak: name one in AWS_PROFILE that has `credential_process = aws configure export-credentials --profile {name}`",
+            rest.split(['.', ' ']).next().unwrap_or_default()
+        ),
         None => cause,
     }
-}
-
-/// The SDK passes over a profile that is not there and asks everywhere else.
-async fn missing_profile() -> Option<String> {
-    let name = env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty())?;
-    let profiles: ProfileSet =
-        match aws_config::profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await {
-            Ok(profiles) => profiles,
-            Err(error) => return Some(root_cause(&error)),
-        };
-    profiles
-        .get_profile(&name)
-        .is_none()
-        .then(|| format!("AWS_PROFILE names `{name}`, which the configuration does not define"))
 }

@@ -42,7 +42,12 @@ async fn parts_become_one_object_in_their_order() {
     let end = |numbers: &[i32]| {
         let parts = numbers.iter().map(|number| CompletedPart::builder().part_number(*number).build());
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
-        client.complete_multipart_upload().bucket(BUCKET).key("a/net.pkl").upload_id(&id).multipart_upload(parts)
+        client
+            .complete_multipart_upload()
+            .bucket(BUCKET)
+            .key("a/net.pkl")
+            .upload_id(&id)
+            .multipart_upload(parts)
     };
     assert!(end(&[1, 3]).send().await.is_err(), "a part that was never uploaded");
     assert!(end(&[2, 1]).send().await.is_err(), "out of order");
@@ -66,7 +71,8 @@ async fn a_body_that_is_not_its_checksum_is_not_kept() {
     let fixture = Fixture::new().await;
     let put = client(&fixture).put_object().bucket(BUCKET).key("x").body(b"one".to_vec().into());
     // Of other bytes.
-    let refused = put.checksum_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").send().await.unwrap_err();
+    let refused =
+        put.checksum_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").send().await.unwrap_err();
     assert_eq!(refused.raw_response().unwrap().status().as_u16(), 400, "{refused:?}");
     assert!(!fixture.folder.path().join(BUCKET).join("x").exists());
     let buckets = client(&fixture).list_buckets().send().await.unwrap();

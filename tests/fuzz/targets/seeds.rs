@@ -1,6 +1,6 @@
 //! Writes the seeds: small files of every kind that is read, as their own houses write them.
 
-#[path = "../../tests/src/published/mod.rs"]
+#[path = "../../src/published/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod published;
 
@@ -132,7 +132,7 @@ fn png(color: png::ColorType) -> Vec<u8> {
 }
 
 fn jpeg() -> Vec<u8> {
-    let digits = include_str!("../../shared/formats/src/images/red.jpg.hex");
+    let digits = include_str!("../../../shared/formats/src/images/red.jpg.hex");
     let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks_exact(2).map(byte).collect()

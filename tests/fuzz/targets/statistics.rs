@@ -2,7 +2,7 @@
 #![no_main]
 
 mod check;
-#[path = "../../tests/src/published/mod.rs"]
+#[path = "../../src/published/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod published;
 

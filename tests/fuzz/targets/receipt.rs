@@ -2,25 +2,25 @@
 #![no_main]
 
 mod check;
-#[path = "../../shared/src/exit.rs"]
+#[path = "../../../shared/src/exit.rs"]
 #[allow(dead_code)]
 mod exit;
-#[path = "../../shared/src/ids.rs"]
+#[path = "../../../shared/src/ids.rs"]
 #[allow(dead_code)]
 mod ids;
-#[path = "../../shared/src/kind.rs"]
+#[path = "../../../shared/src/kind.rs"]
 #[allow(dead_code)]
 mod kind;
-#[path = "../../shared/src/payload/mod.rs"]
+#[path = "../../../shared/src/payload/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod payload;
-#[path = "../../shared/src/receipt.rs"]
+#[path = "../../../shared/src/receipt.rs"]
 #[allow(dead_code)]
 mod receipt;
-#[path = "../../shared/src/seeds.rs"]
+#[path = "../../../shared/src/seeds.rs"]
 #[allow(dead_code)]
 mod seeds;
-#[path = "../../shared/src/text.rs"]
+#[path = "../../../shared/src/text.rs"]
 #[allow(dead_code, unused)]
 mod text;
 

@@ -2,13 +2,13 @@
 #![no_main]
 
 mod check;
-#[path = "../../shared/src/ids.rs"]
+#[path = "../../../shared/src/ids.rs"]
 #[allow(dead_code)]
 mod ids;
-#[path = "../../shared/src/text.rs"]
+#[path = "../../../shared/src/text.rs"]
 #[allow(dead_code, unused)]
 mod text;
-#[path = "../../shared/src/wire.rs"]
+#[path = "../../../shared/src/wire.rs"]
 mod wire;
 
 use libfuzzer_sys::fuzz_target;
