@@ -21,46 +21,56 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build demo demo-train test parity fuzz chaos faults planted garage lint fmt
+.PHONY: help setup build programs demo demo-train test parity fuzz chaos faults planted garage lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install what is missing: compiler, redis-server, Fashion-MNIST, libtorch
-	@infra/setup/system.sh
+	@infra/setup/system.sh compiler redis images faketime
 	@infra/setup/libtorch.sh
 
-build: setup ## leave target/release/fidelis and target/release/fidelis-worker
+build: ## leave target/release/fidelis and target/release/fidelis-worker
+	@infra/setup/system.sh compiler
+	@infra/setup/libtorch.sh
+	@cargo build --release --workspace --bin fidelis --bin fidelis-worker
+
+# And what the tests drive. The same features as `build`: nothing is compiled twice.
+programs: setup
 	@cargo build --release --workspace --bins
 
 demo: build ## generate and score images with two kinds of guidance (N=2000 of each; N=50000 is full size)
+	@infra/setup/system.sh redis
 	@infra/demo/demo.sh $(N)
 
 demo-train: build ## train the demo's nets and detector again, as their model card says
+	@infra/setup/system.sh images
 	@infra/demo/train.sh
 
-test: build ## run every test
+test: programs ## run every test
 	@infra/check/test.sh
 
-parity: build ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3.11 or later, 5 GB of disk)
+parity: programs ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3.11 or later, 5 GB of disk)
 	@infra/parity/parity.sh
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)
 	@infra/check/fuzz.sh $(SECONDS)
 
-chaos: build ## soak runs in random faults, seed after seed (SEED=1 MINUTES=0: that seed alone)
+chaos: programs ## soak runs in random faults, seed after seed (SEED=1 MINUTES=0: that seed alone)
 	@$${CARGO_TARGET_DIR:-target}/release/fidelis-chaos --seed $(SEED) --minutes $(MINUTES)
 
-faults: build ## run the tests of faults TIMES=5 times, each time with another seed, and print what each came to
+faults: programs ## run the tests of faults TIMES=5 times, each time with another seed, and print what each came to
 	@infra/check/faults.sh $(TIMES)
 
-planted: build ## plant five mistakes and show which tests find each
+planted: programs ## plant five mistakes and show which tests find each
 	@infra/check/planted.sh
 
-garage: build ## run the store's tests against Garage, a second S3 server (not part of `make test`)
+garage: programs ## run the store's tests against Garage, a second S3 server (not part of `make test`)
 	@infra/check/garage.sh
 
-lint: setup ## check formatting, lints, file sizes, scripts and dependencies
+lint: ## check formatting, lints, file sizes, scripts and dependencies
+	@infra/setup/system.sh compiler
+	@infra/setup/libtorch.sh
 	@infra/check/lint.sh
 
 fmt: ## format the Rust sources

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes everything that reads what others wrote, each target for the same share of the time: fuzz.sh SECONDS
-# What is found lands in fuzz/artifacts; new inputs are kept in fuzz/corpus, beside the seeds of the repository.
+# What is found lands in tests/fuzz/artifacts; new inputs are kept in tests/fuzz/corpus, beside the seeds of the repository.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../../fuzz"
+cd "$(dirname "${BASH_SOURCE[0]}")/../../tests/fuzz"
 
 seconds=${1:?how many seconds in all}
 targets=(pickle net state_dict statistics images message receipt)

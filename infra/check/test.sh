@@ -21,7 +21,7 @@ if has_doc_examples; then
   cargo test --release --workspace --doc
 fi
 # Tests run this example, as they run the programs that `make build` left.
-cargo build --release --workspace --examples
+cargo build --release --workspace --bins --examples
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --release --workspace
 else

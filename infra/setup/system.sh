@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# What the build, the tests and the demo need from the system: a C++ compiler, redis-server, the
-# Fashion-MNIST images and, for tests of wrong clocks alone, libfaketime. Installs what is missing from Debian; does nothing when all is there.
+# What is needed from the system, of: compiler (C++), redis, images (Fashion-MNIST), faketime (for tests of wrong clocks).
+# Installs what is missing from Debian; does nothing when all is there.
+# usage: system.sh NEED…
 #   FIDELIS_REDIS_SERVER   a redis-server binary to use instead of Debian's
 #   FIDELIS_FASHION_MNIST  a folder with the four *-ubyte.gz files instead of Debian's
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=infra/setup/lib.sh
 source infra/setup/lib.sh
+
+needs=" $* "
+needs() { [[ $needs == *" $1 "* ]]; }
 
 images=${FIDELIS_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
@@ -24,18 +28,19 @@ has_images() {
   done
 }
 
-if [[ -n ${FIDELIS_REDIS_SERVER:-} ]] && ! has_redis; then
+if needs redis && [[ -n ${FIDELIS_REDIS_SERVER:-} ]] && ! has_redis; then
   die "FIDELIS_REDIS_SERVER is \`$FIDELIS_REDIS_SERVER\`, which is not a program; correct it or unset it"
 fi
-if [[ -n ${FIDELIS_FASHION_MNIST:-} ]] && ! has_images; then
+if needs images && [[ -n ${FIDELIS_FASHION_MNIST:-} ]] && ! has_images; then
   die "FIDELIS_FASHION_MNIST is \`$images\`, which lacks the four *-ubyte.gz files; correct it or unset it"
 fi
 
 packages=()
-has_compiler || packages+=(gcc g++ libc6-dev)
-has_redis || packages+=(redis-server)
-has_images || packages+=(dataset-fashion-mnist)
-has_faketime || packages+=(faketime)
+lacks() { needs "$1" && ! "has_$1"; }
+lacks compiler && packages+=(gcc g++ libc6-dev)
+lacks redis && packages+=(redis-server)
+lacks images && packages+=(dataset-fashion-mnist)
+lacks faketime && packages+=(faketime)
 if [[ ${#packages[@]} -gt 0 ]]; then
   apt_install "${packages[@]}" || say "looking whether what is needed is there all the same"
 fi
@@ -45,11 +50,11 @@ lacking() {
   say "$*"
   missing=1
 }
-has_compiler || lacking "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found"
-has_redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
-has_images ||
+! lacks compiler || lacking "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found"
+! lacks redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
+! lacks images ||
   lacking "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it"
-has_faketime || say "no libfaketime: the tests of wrong clocks will fail; install faketime"
+! lacks faketime || say "no libfaketime: the tests of wrong clocks will fail; install faketime"
 [[ $missing -eq 0 ]] || die "set-up is incomplete: see above, then run it again"
 
 command -v cargo >/dev/null ||

@@ -1,6 +1,6 @@
 //! The control plane: turns a spec, or a [`dataset`], whose files [`fit`] into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
 //! ([`reduce`]) into statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the
-//! result ([`report`], [`comparison`]); [`verify`] tells whether a stored run is what it says. It knows no tensor library; [`local`] is a whole fleet on one machine.
+//! result ([`report`], [`comparison`]); [`verify`] tells whether a stored run is what it says. It knows no tensor library. A fleet of this machine's own is [`fidelis_embedded`].
 
 pub mod arithmetic;
 pub mod cli;
@@ -9,9 +9,7 @@ pub mod dataset;
 pub mod destination;
 pub mod evaluate;
 pub mod fit;
-pub mod fleet;
 pub mod formats;
-pub mod local;
 pub mod metrics;
 pub mod namesake;
 pub mod reduce;

@@ -14,6 +14,7 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{
     failpoint::{Point, reach},
+    fleet::Fleet,
     queue::QueueError,
     store::{Store, StoreError},
     stored,
@@ -21,7 +22,6 @@ use fidelis_fleet::{
 
 use crate::{
     arithmetic::{self, ArithmeticError},
-    fleet::Fleet,
     namesake::{self, Namesake},
 };
 

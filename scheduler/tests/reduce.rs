@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use fidelis::evaluate::load;
-use fidelis::local::S3Server;
 use fidelis::metrics::{Gaussian, Moments};
 use fidelis::reduce::{ReduceError, Reduced, contact_sheet, publish, reduce, reduce_made};
 use fidelis::report::{Making, RunResult};
@@ -19,6 +18,7 @@ use fidelis_contract::{
     run::Run,
     spec::RunSpec,
 };
+use fidelis_embedded::S3Server;
 use fidelis_fleet::{
     files::{Depth, FileSettings, Files},
     store::Store,

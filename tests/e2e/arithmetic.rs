@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use fidelis::local::LocalStore;
 use fidelis_contract::{
     arithmetic, exit,
     ids::{ChunkIndex, Digest, RunId},
@@ -14,6 +13,7 @@ use fidelis_contract::{
     run::Run,
     spec::{EngineKind, ResolvedSpec, RunSpec},
 };
+use fidelis_embedded::LocalStore;
 use fidelis_fleet::{
     queue::{Queue, QueueSettings},
     store::Store,

@@ -7,7 +7,7 @@ use fidelis_contract::exit;
 use fidelis_tests::{Fleet, Outcome, repository};
 
 fn models() -> String {
-    repository().join("demo/models").display().to_string()
+    repository().join("infra/demo/models").display().to_string()
 }
 
 fn spec(more: &str) -> String {

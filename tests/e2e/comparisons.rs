@@ -182,7 +182,7 @@ fn the_floor_is_at_the_runs_own_number_of_images() -> Result<()> {
         assert!(found["floor"].as_f64().is_some_and(|floor| floor > 0.0), "{found}");
     }
     // Statistics have the number that they have, and it stands beside the floor.
-    let demo = repository().join("demo/unguided.toml").display().to_string();
+    let demo = repository().join("infra/demo/unguided.toml").display().to_string();
     let outcome = Outcome::of("fidelis", &["local", &demo, "--seeds", "0-63", "--out", &text("demo")], &[])?;
     ensure!(outcome.code == Some(0), "{outcome:#?}");
     assert!(outcome.stdout.contains("0.50 (10,000)"), "{}", outcome.stdout);

@@ -26,7 +26,7 @@ fn text(path: &Path) -> String {
 
 /// A command line with the demo's detector at its end.
 fn with_detector(args: &[&str]) -> Vec<String> {
-    let weights = text(&repository().join("demo/models/fashion-cnn.safetensors"));
+    let weights = text(&repository().join("infra/demo/models/fashion-cnn.safetensors"));
     let detector = ["--detector", "fashion-cnn", "--weights", &weights];
     args.iter().chain(&detector).map(ToString::to_string).collect()
 }
@@ -100,7 +100,7 @@ async fn a_zip_in_a_bucket_gives_the_bits_of_the_folder() -> Result<()> {
 fn scores_are_those_of_the_statistics() -> Result<()> {
     let root = tempfile::tempdir()?;
     let (images, stats) = (folder_of_images(root.path())?, root.path().join("stats.npz"));
-    let reference = repository().join("demo/refs/fashion-train.npz");
+    let reference = repository().join("infra/demo/refs/fashion-train.npz");
     let score = ["calc", "--images", &text(&images), "--ref", &text(&reference), "--json"];
     let outcome = run("fidelis", &with_detector(&score))?;
     let result: Value = serde_json::from_str(outcome.stdout.lines().last().context("nothing on stdout")?)?;
@@ -149,9 +149,9 @@ fn several_detectors_score_a_subset_against_any_reference() -> Result<()> {
     let root = tempfile::tempdir()?;
     let images = folder_of_images(root.path())?;
     let (first, second) = (text(&images.join("a")), text(&images.join("b")));
-    let cnn = text(&repository().join("demo/models/fashion-cnn.safetensors"));
+    let cnn = text(&repository().join("infra/demo/models/fashion-cnn.safetensors"));
     let blocks = text(&repository().join("tests/fixtures/block-means.pt"));
-    let train = text(&repository().join("demo/refs/fashion-train.npz"));
+    let train = text(&repository().join("infra/demo/refs/fashion-train.npz"));
     let detectors =
         ["--detector", "fashion-cnn", "--weights", &cnn, "--detector", "blocks", "--weights", &blocks];
     let references = ["--ref", &train, "--ref", &first];
@@ -212,7 +212,7 @@ fn several_detectors_score_a_subset_against_any_reference() -> Result<()> {
 fn what_does_not_go_together_is_refused_before_the_first_image() -> Result<()> {
     let root = tempfile::tempdir()?;
     let images = text(&folder_of_images(root.path())?);
-    let train = text(&repository().join("demo/refs/fashion-train.npz"));
+    let train = text(&repository().join("infra/demo/refs/fashion-train.npz"));
     let calc = ["calc", "--images", &images, "--ref", &train];
     let dest = |name: &str| text(&root.path().join(name));
     for (args, words) in [
@@ -238,7 +238,7 @@ fn a_dataset_of_which_nothing_can_be_read_is_said_to_be_that() -> Result<()> {
     for name in ["1.png", "2.png", "3.png"] {
         std::fs::write(images.join(name), "version https://git-lfs.github.com/spec/v1\n")?;
     }
-    let train = text(&repository().join("demo/refs/fashion-train.npz"));
+    let train = text(&repository().join("infra/demo/refs/fashion-train.npz"));
     let args = with_detector(&["calc", "--images", &text(&images), "--ref", &train, "--allow-unreadable"]);
     let outcome = Outcome::of("fidelis", &args, &[])?;
     assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");

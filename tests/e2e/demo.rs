@@ -17,7 +17,7 @@ fn text(path: &Path) -> String {
 }
 
 fn demo(file: &str) -> PathBuf {
-    repository().join("demo").join(file)
+    repository().join("infra/demo").join(file)
 }
 
 /// The summary that scripts read: the last line on stdout.

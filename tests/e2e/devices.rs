@@ -12,7 +12,7 @@ use serde_json::Value;
 const ABSENT: &str = "cuda:99";
 
 fn spec(name: &str) -> String {
-    let models = repository().join("demo/models").display().to_string();
+    let models = repository().join("infra/demo/models").display().to_string();
     format!(
         "name = \"{name}\"\nseeds = \"0-7\"\nmicro_batch = 4\nchunk_size = 4\nnet = \"{models}/fashion-net.safetensors\"\n\
          outputs = {{ latents = true }}\n[sampler]\nnum_steps = 2\n"

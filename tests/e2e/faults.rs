@@ -10,7 +10,7 @@ const CHUNK_SIZE: u64 = 16;
 
 /// The demo's pair with few steps: small chunks, so that there is always one to disturb.
 fn spec() -> String {
-    let demo = repository().join("demo").display().to_string();
+    let demo = repository().join("infra/demo").display().to_string();
     format!(
         r#"
 name = "faults"

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_macros, reason = "the words of a test")]
 
 mod arithmetic;
+mod aws;
 mod bad_input;
 mod comparisons;
 mod datasets;
@@ -17,3 +18,4 @@ mod output;
 mod published;
 mod security;
 mod targets;
+mod up;

@@ -11,7 +11,7 @@ use fidelis_formats::tensors;
 use fidelis_tests::{Fleet, Outcome, repository};
 
 fn net() -> String {
-    repository().join("demo/models/fashion-net.safetensors").display().to_string()
+    repository().join("infra/demo/models/fashion-net.safetensors").display().to_string()
 }
 
 fn spec(more: &str) -> String {
@@ -122,7 +122,7 @@ async fn a_precision_on_the_command_line_counts_or_is_refused() -> Result<()> {
     let stored = fleet.store().await?.get(&keys::spec(&run)).await?.unwrap_or_default();
     let stored = RunSpec::from_json(std::str::from_utf8(&stored)?, "spec.json")?;
     assert_eq!(stored.precision, Precision::Bf16);
-    let synthetic = repository().join("demo/synthetic.toml").display().to_string();
+    let synthetic = repository().join("infra/demo/synthetic.toml").display().to_string();
     let out = fleet.folder().join("out").display().to_string();
     let refused = fleet.fidelis(&["local", &synthetic, "--precision", "bf16", "--out", &out]).await?;
     assert_eq!(refused.code, Some(i32::from(exit::USAGE)), "{refused:#?}");

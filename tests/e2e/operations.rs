@@ -304,7 +304,7 @@ async fn a_name_is_one_spec() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_cannot_make_a_run_leaves_it_to_one_that_can() -> Result<()> {
     let fleet = Fleet::start().await?;
-    let demo = fidelis_tests::repository().join("demo/models").display().to_string();
+    let demo = fidelis_tests::repository().join("infra/demo/models").display().to_string();
     let text = format!(
         "name = \"mixed\"\nseeds = \"0-31\"\nnet = \"{demo}/fashion-net.safetensors\"\nchunk_size = 4\n\
          micro_batch = 4\n[sampler]\nnum_steps = 2\n[[detectors]]\nname = \"fashion-cnn\"\n\

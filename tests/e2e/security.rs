@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use fidelis::local::S3Server;
 use fidelis_contract::exit;
+use fidelis_embedded::S3Server;
 use fidelis_fleet::store::StoreCredentials;
 use fidelis_tests::secure_redis::{SecureRedis, authority};
 use fidelis_tests::{Outcome, Process};

@@ -25,7 +25,7 @@ fn spec(models: String) -> LabSpec {
 fn serve(server: &HttpServer) -> Result<String> {
     let mut address = String::new();
     for name in [NET, WEIGHTS] {
-        let bytes = Arc::new(std::fs::read(repository().join("demo/models").join(name))?);
+        let bytes = Arc::new(std::fs::read(repository().join("infra/demo/models").join(name))?);
         let served = Served { bytes, etag: Some("\"1\"".into()), ..Served::default() };
         address = server.put(name, served).replace(&format!("/{name}"), "");
     }
@@ -91,7 +91,7 @@ async fn a_worker_that_lacks_the_files() -> Result<()> {
     let models = lab.folder().join("models");
     std::fs::create_dir(&models)?;
     for name in [NET, WEIGHTS] {
-        std::fs::copy(repository().join("demo/models").join(name), models.join(name))?;
+        std::fs::copy(repository().join("infra/demo/models").join(name), models.join(name))?;
     }
     let tmpfs = Tmpfs { folder: &models, options: "size=64k" };
     let words = ["left to others", NET, "No such file"];
@@ -104,7 +104,7 @@ async fn outputs_on_a_full_disk() -> Result<()> {
     if !mount::is_permitted()? {
         return Ok(());
     }
-    let net = repository().join("demo/models").join(NET).display().to_string();
+    let net = repository().join("infra/demo/models").join(NET).display().to_string();
     for args in [&["convert", &net][..], &["sample", "--net", &net, "--seeds=0-31", "--steps=1", "--out"]] {
         let folder = tempfile::tempdir()?;
         let [out, said] = ["out", "said"].map(|name| folder.path().join(name));

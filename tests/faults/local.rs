@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use fidelis::local::LocalStore;
 use fidelis_contract::exit;
+use fidelis_embedded::LocalStore;
 use fidelis_tests::lab::{Baseline, Facts, Lab, LabSpec, check_stored};
 use fidelis_tests::mount::{self, Tmpfs};
 use fidelis_tests::{Process, binary};

@@ -15,7 +15,7 @@ use fidelis_tests::{HttpServer, Outcome, Process, Served, binary, repository};
 const DETECTOR: &str = "fashion-cnn.safetensors";
 
 fn model(name: &str) -> Result<Served> {
-    let bytes = std::fs::read(repository().join("demo/models").join(name))?;
+    let bytes = std::fs::read(repository().join("infra/demo/models").join(name))?;
     Ok(Served { bytes: Arc::new(bytes), etag: Some("\"1\"".into()), ..Served::default() })
 }
 
@@ -59,7 +59,7 @@ async fn eight_processes_download_once() -> Result<()> {
     assert_eq!(codes.await??, [Some(0); 8]);
     let counts = server.counts(DETECTOR);
     assert_eq!((counts.downloads, counts.num_bytes), (1, slow.bytes.len()), "{counts:?}");
-    let local = repository().join("demo/models").join(DETECTOR).display().to_string();
+    let local = repository().join("infra/demo/models").join(DETECTOR).display().to_string();
     let direct = worker(features(folder.path(), &local, "direct.safetensors")?, vec![]).await?;
     ensure!(direct.code == Some(0), "{direct:#?}");
     let read = |name: &str| std::fs::read(folder.path().join(name));
@@ -116,7 +116,7 @@ async fn what_cannot_be_fetched_is_one_line() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_takes_addresses() -> Result<()> {
     let (server, folder) = (HttpServer::start().await?, tempfile::tempdir()?);
-    let refs = repository().join("demo/refs");
+    let refs = repository().join("infra/demo/refs");
     let put = |name: &str| -> Result<String> {
         let bytes = Arc::new(std::fs::read(refs.join(name))?);
         Ok(server.put(name, Served { bytes, ..Served::default() }))
@@ -146,7 +146,7 @@ async fn wrong_files_are_named_with_their_address() -> Result<()> {
     let pointer = put("pointer.pkl", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
     let gzip = put("net.pkl", b"\x1f\x8b\x08\0\0\0\0\0\0\0\0\0\0\0");
     let out = folder.path().join("out.safetensors").display().to_string();
-    let path = repository().join("demo/refs/fashion-test.npz").display().to_string();
+    let path = repository().join("infra/demo/refs/fashion-test.npz").display().to_string();
     for (name, args, address, words) in [
         ("fidelis-worker", vec!["info", &page], &page, "is an HTML page"),
         ("fidelis-worker", vec!["convert", &pointer, &out], &pointer, "is a Git LFS pointer"),
@@ -173,7 +173,7 @@ async fn wrong_files_are_named_with_their_address() -> Result<()> {
 async fn info_and_convert_take_addresses() -> Result<()> {
     let (server, folder) = (HttpServer::start().await?, tempfile::tempdir()?);
     let url = server.put("net.safetensors", model("fashion-net.safetensors")?);
-    let local = repository().join("demo/models/fashion-net.safetensors");
+    let local = repository().join("infra/demo/models/fashion-net.safetensors");
     let told = worker(["info", &url].map(str::to_owned).to_vec(), cache(folder.path())).await?;
     ensure!(told.code == Some(0), "{told:#?}");
     assert!(told.stdout.contains(&url) && told.stdout.contains("kind            net"), "{}", told.stdout);

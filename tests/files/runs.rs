@@ -8,7 +8,7 @@ use fidelis_tests::{Fleet, HttpServer, Outcome, Process, Served, repository};
 
 /// The demo's pair, with `{}` where its files are.
 fn spec(net: &str, gnet: &str, more: &str) -> String {
-    let demo = repository().join("demo").display().to_string();
+    let demo = repository().join("infra/demo").display().to_string();
     format!(
         r#"
 name = "elsewhere"
@@ -29,7 +29,7 @@ weights = "{demo}/models/fashion-cnn.safetensors"
 }
 
 fn model(name: &str) -> Result<Vec<u8>> {
-    Ok(std::fs::read(repository().join("demo").join(name))?)
+    Ok(std::fs::read(repository().join("infra/demo").join(name))?)
 }
 
 fn with_cache(fleet: &Fleet, name: &str) -> Vec<(String, String)> {
@@ -69,7 +69,7 @@ async fn a_worker_on_another_machine_fetches_what_it_needs() -> Result<()> {
     assert_eq!(found.result["provenance"]["net_sha256"], sha256);
     assert!(fleet.folder().join("there/sha256").join(&sha256).exists(), "the worker has a copy of its own");
     // Addresses and paths are one run: the digests name it.
-    let demo = repository().join("demo");
+    let demo = repository().join("infra/demo");
     let local = |name: &str| format!("\"{}\"", demo.join(name).display());
     let reference = format!("reference = {}", local("refs/fashion-train.npz"));
     let text =
@@ -87,7 +87,7 @@ async fn a_wrong_pin_is_refused_before_anything_is_queued() -> Result<()> {
     let found = Digest::of(&bytes);
     let url = server.put("net.safetensors", Served { bytes, ..Served::default() });
     let wrong = Digest([7; 32]);
-    let gnet = format!("\"{}\"", repository().join("demo/models/fashion-gnet.safetensors").display());
+    let gnet = format!("\"{}\"", repository().join("infra/demo/models/fashion-gnet.safetensors").display());
     let text = spec(&format!("{{ path = \"{url}\", sha256 = \"{wrong}\" }}"), &gnet, "");
     let path = fleet.spec("wrong", &text)?.display().to_string();
     for command in ["submit", "run"] {
@@ -144,7 +144,7 @@ async fn secrets_in_addresses_go_nowhere() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_that_cannot_be_read_are_one_line() -> Result<()> {
     let fleet = Fleet::start().await?;
-    let gnet = format!("\"{}\"", repository().join("demo/models/fashion-gnet.safetensors").display());
+    let gnet = format!("\"{}\"", repository().join("infra/demo/models/fashion-gnet.safetensors").display());
     for (net, code, words) in [
         ("s3://tests/models/absent.pkl", exit::USAGE, "there is no such object"),
         ("s3://nowhere/net.pkl", exit::INFRASTRUCTURE, "bucket `nowhere` does not exist"),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fidelis::local::{RedisServer, S3Server};
 use fidelis_contract::{ids::RunId, keys, manifest::Manifest, receipt::Receipt};
+use fidelis_embedded::{RedisServer, S3Server};
 use fidelis_fleet::store::Store;
 use tempfile::TempDir;
 

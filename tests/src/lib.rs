@@ -12,8 +12,10 @@ pub mod lab;
 pub mod mount;
 mod process;
 pub mod published;
+mod recorder;
 pub mod secure_redis;
 
 pub use fleet::{Fleet, RunFiles};
 pub use http_server::{Counts, HttpServer, Served};
 pub use process::{Outcome, Process, binary, repository};
+pub use recorder::{Asked, Recorder};

@@ -11,8 +11,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Lines kept.
 const TAIL_LEN: usize = 20;
-/// What is logged unless `FIDELIS_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "warn,fidelis_worker=info";
+/// What is logged unless `FIDELIS_LOG` says otherwise; what the AWS SDK dumps, our own errors tell in a line.
+const DEFAULT_FILTER: &str = "warn,fidelis_worker=info,aws_=off";
 
 static TAIL: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 

@@ -131,8 +131,8 @@ impl Drop for Console {
     }
 }
 
-/// Warnings; what the embedded S3 server could not do, its clients tell in better words.
-const DEFAULT_FILTER: &str = "warn,s3s=off";
+/// Warnings; what the embedded S3 server or the AWS SDK could not do, whoever asked tells in better words.
+const DEFAULT_FILTER: &str = "warn,s3s=off,aws_=off";
 
 /// Starts logging to stderr, as `FIDELIS_LOG` says. The first call counts.
 pub fn init_logs() {

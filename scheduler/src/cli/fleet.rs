@@ -12,12 +12,13 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{
     files::{Depth, FileSettings, Files},
+    fleet::Fleet,
     queue::QueueSettings,
     store::{Store, StoreConfig},
 };
 
 use super::{Failure, transfer::Transfers};
-use crate::{fit, fleet::Fleet};
+use crate::fit;
 
 /// Where results lie.
 #[derive(Debug, Clone, Args)]

@@ -13,9 +13,9 @@ use fidelis_contract::{
     outcome::Outcome,
     spec::{FileRef, ResolvedSpec},
 };
-use fidelis_fleet::{files::Files, out, queue::QueueSettings, store::StoreConfig};
+use fidelis_fleet::{files::Files, fleet::Fleet, out, queue::QueueSettings, store::StoreConfig};
 use fidelis_formats::{
-    atomic::{self, Unwritable},
+    atomic,
     stats::{Statistics, npz},
 };
 
@@ -24,7 +24,8 @@ use super::{
     console::Console,
     detectors::{DetectorArgs, SubsetArgs},
     evaluate::local,
-    fleet::{files, prepare},
+    fleet::prepare,
+    place::{PlaceArgs, Running},
     runs::{self, Ended},
     session::{MachineArgs, Session},
     transfer::Transfers,
@@ -32,12 +33,11 @@ use super::{
 use crate::{
     dataset::{self, DatasetDetector, DatasetRequest},
     destination::{Destination, statistics_of},
-    fleet::Fleet,
-    local::WorkersError,
     metrics::Gaussian,
     reduce::Reduced,
     subset,
 };
+use fidelis_embedded::WorkersError;
 
 /// What to score.
 #[derive(Debug, Args)]
@@ -87,51 +87,14 @@ pub struct RefArgs {
     allow_unreadable: bool,
 }
 
-/// The fleet that makes the run: a running one, or one of this machine's own.
-#[derive(Debug, Args)]
-pub struct PlaceArgs {
-    /// Redis server of a fleet; without it the run is made on this machine
-    #[arg(long, value_name = "URL", env = "FIDELIS_REDIS", hide_env_values = true, requires = "store")]
-    redis: Option<String>,
-    /// Store of that fleet, as s3://bucket/prefix
-    #[arg(long, value_name = "URL", env = "FIDELIS_STORE")]
-    store: Option<String>,
-    /// Another S3 server than AWS, as http://host:port
-    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
-    s3_endpoint: Option<String>,
-    /// Folder that keeps the store of a run on this machine, so that an interrupted call can go on [default: none, in
-    /// a temporary folder]
-    #[arg(long, value_name = "DIR", conflicts_with = "redis")]
-    work: Option<PathBuf>,
-    #[command(flatten)]
-    machine: MachineArgs,
-}
-
-impl PlaceArgs {
-    /// Whether the run can be made there: asked before anything is read.
-    fn check(&self) -> Result<(), Unwritable> {
-        self.work.as_deref().map_or(Ok(()), atomic::check_folder)
-    }
-
-    /// Whether the store goes with the command.
-    fn is_passing(&self) -> bool {
-        self.work.is_none() && self.redis.is_none()
-    }
-
-    /// Where the run's files come from: `s3://` is the store's server.
-    fn files(&self) -> Files {
-        files(self.s3_endpoint.clone())
-    }
-}
-
 /// Scores and prints.
 pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
     let CalcArgs { images, reference, detectors, subset, place, allow_unreadable, json } = args;
     let detectors = detectors.paired(&reference)?;
     place.check()?;
-    let is_passing = place.is_passing();
     let mut request = DatasetRequest { name: "calc", data: images, detectors, allow_unreadable };
     let (files, mut place) = (place.files(), Place::of(place)?);
+    let is_passing = place.is_passing();
     let mut maker = None;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     for real in of_images(&request).await? {
@@ -295,16 +258,20 @@ enum Folder {
 
 impl Place {
     fn of(args: PlaceArgs) -> Result<Self, Failure> {
-        let PlaceArgs { redis, store, s3_endpoint, work, machine } = args;
-        if let (Some(redis), Some(url)) = (redis, store) {
-            let store = StoreConfig { url, endpoint: s3_endpoint, ..StoreConfig::default() };
+        if let Some(Running { redis, store }) = args.running(|name| env::var(name).ok())? {
             return Ok(Self::Fleet { redis, store });
         }
+        let PlaceArgs { work, machine, .. } = args;
         let folder = match work {
             Some(folder) => Folder::Kept(folder),
             None => Folder::Temporary(tempfile::tempdir().context("cannot make a temporary folder")?),
         };
         Ok(Self::Here { folder, machine })
+    }
+
+    /// Whether the store goes with the command.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Here { folder: Folder::Temporary(_), .. })
     }
 
     /// A temporary folder stays where an error names a worker's log in it.

@@ -13,6 +13,7 @@ use fidelis_contract::{
     seeds::Seeds,
     spec::{ResolvedSpec, RunSpec},
 };
+use fidelis_embedded::LocalFleet;
 use fidelis_fleet::{files::Files, out};
 use fidelis_formats::atomic;
 
@@ -24,7 +25,7 @@ use super::{
     runs::Ended,
     session::{MachineArgs, Session},
 };
-use crate::{comparison, local::LocalFleet, reduce::Reduced, report::terminal};
+use crate::{comparison, reduce::Reduced, report::terminal};
 
 /// Names that mean something else in the summary.
 const RESERVED: [&str; 4] = ["floor", "sheet", "report", "runs"];

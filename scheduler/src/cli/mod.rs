@@ -7,12 +7,14 @@ mod fleet;
 mod images;
 mod local;
 mod operate;
+mod place;
 mod presets;
 mod runs;
 mod session;
 mod status;
 mod target;
 mod transfer;
+mod up;
 mod verify;
 
 use std::process::ExitCode;
@@ -39,6 +41,8 @@ Exit codes: 0 done · 2 usage or spec · 5 incomplete: dead chunks, which are li
 enum Command {
     /// Run specs on this machine: starts redis, an S3 server and workers, and leaves the results in a folder
     Local(local::LocalArgs),
+    /// Start redis and an S3 server for this machine and print how to use them, until stopped
+    Up(up::UpArgs),
     /// Store a spec and queue what the store lacks of its run
     Submit(runs::SubmitArgs),
     /// Follow a run to its end; queues again what redis lost
@@ -75,6 +79,7 @@ impl Cli {
     pub async fn run(self) -> Result<u8, Failure> {
         match self.command {
             Command::Local(args) => local::local(args).await,
+            Command::Up(args) => up::up(args).await,
             Command::Submit(args) => runs::submit(args).await,
             Command::Watch(args) => runs::watch(args).await,
             Command::Run(args) => runs::run(args).await,

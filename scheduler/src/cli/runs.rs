@@ -19,6 +19,7 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{
     files::{Files, ResolveError},
+    fleet::Fleet,
     out,
     signals::Signals,
     store::Store,
@@ -34,13 +35,12 @@ use super::{
     transfer::Transfers,
 };
 use crate::{
-    fleet::Fleet,
-    local::LocalFleet,
     reduce::{self, Reduced},
     report::{Making, terminal},
     submit::{self, Submitted},
     watch::{Watch, Watched},
 };
+use fidelis_embedded::LocalFleet;
 
 /// How often a fleet's run is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use fidelis_contract::{events::Event, run::Run, spec::ResolvedSpec};
+use fidelis_embedded::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker};
 use fidelis_fleet::{files::Files, signals::Signals};
 use tokio::select;
 
@@ -20,7 +21,6 @@ use super::{
     runs::{AGAIN, Ended, Place, cancelled, conclude, incomplete, making},
 };
 use crate::{
-    local::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker},
     reduce::Reduced,
     submit::submit,
     watch::{Watch, Watched},

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fidelis_contract::exit;
+use fidelis_embedded::LocalStore;
 use fidelis_fleet::{out, store::Store};
 use serde_json::json;
 
@@ -12,10 +13,7 @@ use super::{
     fleet::{StoreArgs, files},
     target::{Target, TargetArgs},
 };
-use crate::{
-    local::LocalStore,
-    verify::{Repaired, Verification, repair, verify as verify_run},
-};
+use crate::verify::{Repaired, Verification, repair, verify as verify_run};
 
 /// Faults and chunks listed by name; `--json` names all.
 const NAMED: usize = 20;

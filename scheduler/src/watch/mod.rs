@@ -8,10 +8,14 @@ use std::{
 };
 
 use fidelis_contract::{dead::DeadChunk, events::Event, ids::ChunkIndex, outcome::Outcome, run::Run};
-use fidelis_fleet::{queue::Progress, retry::Backoff, stored};
+use fidelis_fleet::{
+    fleet::{Fleet, FleetError},
+    queue::Progress,
+    retry::Backoff,
+    stored,
+};
 use tokio::time::{Instant, sleep};
 
-use crate::fleet::{Fleet, FleetError};
 use rate::Rate;
 
 /// How often the store is listed although Redis reports nothing new.

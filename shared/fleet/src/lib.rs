@@ -4,6 +4,7 @@
 
 pub mod failpoint;
 pub mod files;
+pub mod fleet;
 pub mod folder;
 pub mod out;
 pub mod queue;

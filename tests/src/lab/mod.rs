@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fidelis::local::S3Server;
 use fidelis_contract::{
     ids::{ChunkIndex, PoolId, RunId},
     keys,
 };
+use fidelis_embedded::S3Server;
 use fidelis_fleet::{
     queue::{Queue, QueueSettings},
     store::{Store, StoreConfig},

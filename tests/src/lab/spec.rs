@@ -122,7 +122,7 @@ reference = "{folder}/reference.npz"
 
     /// Pinned, as addresses have to be for a run to be known without fetching anything.
     fn real(&self, models: &str) -> Result<String> {
-        let demo = repository().join("demo");
+        let demo = repository().join("infra/demo");
         let pinned = |name: &str| -> Result<String> {
             let sha256 = Digest::of_file(&demo.join("models").join(name))?;
             Ok(format!("{{ path = \"{models}/{name}\", sha256 = \"{sha256}\" }}"))

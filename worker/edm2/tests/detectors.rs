@@ -85,7 +85,8 @@ fn inception_takes_every_tensor_but_counters() {
 fn torch_files_hold_the_same_weights_as_safetensors() {
     let _guard = quiet();
     let folder = tempfile::tempdir().unwrap();
-    let safetensors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/models/fashion-cnn.safetensors");
+    let safetensors =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/demo/models/fashion-cnn.safetensors");
     let state = fidelis_formats::state_dict::read(&safetensors).unwrap();
     let x = images([2, 1, 28, 28]);
     let features = |path: &Path| Detector::load("fashion-cnn", path, CPU).unwrap().features(&x).unwrap();
@@ -122,7 +123,7 @@ fn lanes_change_no_bit_of_features() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("images.safetensors");
     file_of(&data, vec![("images", images([7, 1, 28, 28]))]);
-    let cnn = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/models/fashion-cnn.safetensors");
+    let cnn = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/demo/models/fashion-cnn.safetensors");
     let detectors =
         [("fashion-cnn".to_owned(), cnn), ("block-means".to_owned(), fixture("block-means.pt"))].into();
     let dataset = Dataset::open(&data).unwrap();

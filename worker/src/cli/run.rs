@@ -67,7 +67,9 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
     let stop = Stop::on_signals(args.stop_on_eof).context("cannot watch for signals")?;
     // Before anything else: a fleet is not to hear of a worker that cannot work.
     let name = args.device.clone();
-    let maker = tokio::task::spawn_blocking(move || maker::of_device(&name)).await.context("looking at the device")??;
+    let maker = tokio::task::spawn_blocking(move || maker::of_device(&name))
+        .await
+        .context("looking at the device")??;
     let lease = Duration::from_millis(args.lease_ms);
     let queue =
         Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;

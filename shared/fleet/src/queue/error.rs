@@ -31,6 +31,18 @@ pub enum QueueError {
         /// What the parser said.
         problem: String,
     },
+    /// User or password end where they should not.
+    #[error(
+        "redis url `{url}` has a user or password that holds `{odd}`: write it percent-encoded, as `{code}`, and so every other of `/ ? # [ ] @ : %` in them"
+    )]
+    Password {
+        /// The url, secrets removed.
+        url: String,
+        /// What cuts it short.
+        odd: char,
+        /// How it is written.
+        code: String,
+    },
     /// No connection could be made.
     #[error("cannot reach redis at `{url}` ({source}): check that it runs and that the url is right")]
     Unreachable {
@@ -40,7 +52,9 @@ pub enum QueueError {
         source: RedisError,
     },
     /// The server wants other credentials.
-    #[error("redis at `{url}` refused the login ({source}): check user and password in the url")]
+    #[error(
+        "redis at `{url}` refused the login ({source}): check user and password in the url, where `/ ? # [ ] @ : %` are written percent-encoded, as `%23` for `#`"
+    )]
     Login {
         /// The url, secrets removed.
         url: String,
@@ -83,7 +97,7 @@ pub enum QueueError {
 impl Outcome for QueueError {
     fn class(&self) -> Class {
         match self {
-            Self::Url { .. } => Class::Usage,
+            Self::Url { .. } | Self::Password { .. } => Class::Usage,
             Self::Unreachable { .. } => Class::Passing,
             Self::Redis { source, .. } if is_passing(source) => Class::Passing,
             Self::Redis { .. } | Self::Login { .. } | Self::Eviction { .. } | Self::Record { .. } => {

@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, ScriptInvocation, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisResult,
+    ScriptInvocation, aio::MultiplexedConnection,
 };
 use tokio::sync::Mutex;
 
@@ -22,7 +23,10 @@ impl Link {
     /// Parses the url; connects on first use.
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
         let shown = redact(url);
-        let client = Client::open(url)
+        if let Some(odd) = unquoted(url) {
+            return Err(QueueError::Password { url: shown, odd, code: format!("%{:02X}", odd as u32) });
+        }
+        let client = open(url)
             .map_err(|error| QueueError::Url { url: shown.clone(), problem: error.category().to_owned() })?;
         Ok(Self { client, url: shown, current: Mutex::new(None) })
     }
@@ -94,6 +98,25 @@ impl fmt::Debug for Link {
     }
 }
 
+/// Whatever the url asks for, the second version of the protocol is spoken: the replies that scripts and streams give
+/// in the third have another shape, and nothing here needs it.
+fn open(url: &str) -> RedisResult<Client> {
+    let info = url.into_connection_info()?;
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+    Client::open(info.set_redis_settings(settings))
+}
+
+/// A character of user or password that ends them for whoever takes the url apart.
+fn unquoted(url: &str) -> Option<char> {
+    let (scheme, rest) = url.split_once("://")?;
+    // Those of a socket stand in the query.
+    if scheme.ends_with("unix") {
+        return None;
+    }
+    let (login, _) = rest.rsplit_once('@')?;
+    login.chars().find(|c| "/?#[]".contains(*c))
+}
+
 /// A url fit for logs: without user, password and query. When in doubt, too little is shown.
 pub(super) fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("redis", url), |(scheme, rest)| (scheme, rest));
@@ -104,7 +127,7 @@ pub(super) fn redact(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::*;
 
     #[test]
     fn secrets_are_not_shown() {
@@ -118,5 +141,40 @@ mod tests {
         ] {
             assert_eq!(redact(url), shown);
         }
+    }
+
+    #[test]
+    fn a_password_that_cuts_its_url_short_is_told_how_to_be_written() {
+        for (url, odd) in [
+            ("redis://me:12#3@host", "#"),
+            ("rediss://:a/b@host:6380/1", "/"),
+            ("redis://:s3cret?@host", "?"),
+            ("redis://me:x]@host", "]"),
+        ] {
+            let error = Link::new(url).unwrap_err().to_string();
+            let code = format!("%{:02X}", odd.as_bytes()[0]);
+            assert!(error.contains(&format!("`{odd}`")) && error.contains(&code), "{error}");
+            assert!(!error.contains("s3cret") && error.contains("://host"), "{error}");
+        }
+        for url in
+            ["redis://me:12%233@host", "redis://:p@ss:w@host", "unix:///r.sock?pass=a@b", "redis://host/1"]
+        {
+            Link::new(url).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_version_of_the_protocol_is_spoken() {
+        for url in [
+            "redis://host?protocol=resp3",
+            "redis://host/2?protocol=3",
+            "unix:///r.sock?protocol=resp3",
+            "redis://h",
+        ] {
+            let link = Link::new(url).unwrap();
+            let settings = link.client.get_connection_info().redis_settings().clone();
+            assert!(matches!(settings.protocol(), ProtocolVersion::RESP2), "{url}");
+        }
+        assert!(Link::new("redis://host?protocol=resp4").is_err());
     }
 }

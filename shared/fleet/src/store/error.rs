@@ -1,13 +1,14 @@
 use std::error::Error;
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
 use super::Store;
 use fidelis_contract::{
     address::AddressError,
     ids::Digest,
     outcome::{Class, Outcome},
+    text,
 };
 
 /// Why the store did not do what it was asked, classed by what the caller does next.
@@ -16,7 +17,7 @@ pub enum StoreError {
     #[error("store url `{url}` cannot be used: {reason}; write it as `s3://bucket/prefix`")]
     Url { url: String, reason: String },
     #[error(
-        "store endpoint `{endpoint}` is no url of a server: write it as `http://host:port` or `https://host`, without credentials"
+        "store endpoint `{endpoint}` (--s3-endpoint, FIDELIS_S3_ENDPOINT, AWS_ENDPOINT_URL or the profile's endpoint_url) is no url of a server: write it as `http://host:port` or `https://host`, without credentials"
     )]
     Endpoint { endpoint: String },
     #[error("no AWS region is configured: set AWS_REGION, or name an endpoint for another S3 server")]
@@ -27,6 +28,8 @@ pub enum StoreError {
     NoCredentials { endpoint: String, cause: String },
     #[error("bucket `{bucket}` does not exist at `{endpoint}`: create it or correct the store's url")]
     NoSuchBucket { bucket: String, endpoint: String },
+    #[error("bucket `{bucket}` lies in the region `{region}`: set AWS_REGION to that")]
+    Region { bucket: String, region: String },
     #[error(
         "the store at `{endpoint}` does not let us {action} `{url}` (`{code}`): check the credentials, their rights and this machine's clock"
     )]
@@ -117,6 +120,10 @@ impl Request<'_> {
             }
             other => return StoreError::Unreachable { endpoint, cause: root_cause(other) },
         };
+        let region = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region"));
+        if let (301 | 307, Some(region)) = (status, region) {
+            return StoreError::Region { bucket, region: region.to_owned() };
+        }
         let (action, key) = (self.action, self.key.to_owned());
         let code = error.code().unwrap_or_default().to_owned();
         match (status, code.as_str()) {
@@ -138,16 +145,32 @@ impl Request<'_> {
     }
 
     /// A body that broke off while it was read.
-    pub fn broke_off(self, error: &dyn Error) -> StoreError {
+    pub fn broke_off(self, error: &(dyn Error + 'static)) -> StoreError {
         StoreError::Unreachable { endpoint: self.store.endpoint().to_owned(), cause: root_cause(error) }
     }
 }
 
+/// Of what a server or a program says about itself.
+const MAX_CAUSE: usize = 300;
+
 /// The innermost message of a chain, in one line.
-pub(super) fn root_cause(error: &dyn Error) -> String {
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string().replace('\n', " ")
+    let words = match cause.downcast_ref::<ErrorMetadata>() {
+        // It shows itself as a dump of its fields.
+        Some(answer) => match (answer.message(), answer.code()) {
+            (Some(message), Some(code)) => format!("{message} (`{code}`)"),
+            (Some(words), None) | (None, Some(words)) => words.to_owned(),
+            (None, None) => "an answer without a reason".to_owned(),
+        },
+        None => cause.to_string(),
+    };
+    let line = text::line(&words);
+    match line.char_indices().nth(MAX_CAUSE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }

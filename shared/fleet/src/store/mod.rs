@@ -22,6 +22,7 @@ mod config;
 mod error;
 mod objects;
 mod probe;
+mod settings;
 mod stream;
 
 pub use config::{StoreConfig, StoreCredentials};
@@ -31,24 +32,9 @@ pub use stream::{Fetch, ObjectBody, Opened};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-use aws_config::default_provider::region::DefaultRegionChain;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
-use aws_sdk_s3::config::{
-    Credentials, ProvideCredentials, RequestChecksumCalculation, ResponseChecksumValidation,
-};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::retry::Backoff;
-use fidelis_contract::address::{Location, without_user};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of one try, body included: a chunk of 256 images of 512×512 is 200 MB.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(300);
-const REGION_OF_OTHERS: &str = "us-east-1";
+use fidelis_contract::address::Location;
 
 /// A handle on one bucket and prefix; clones share the connections.
 #[derive(Debug, Clone)]
@@ -68,28 +54,7 @@ impl Store {
     /// A url or endpoint of the wrong form, no region, no credentials.
     pub async fn connect(config: StoreConfig) -> Result<Self, StoreError> {
         let location = Location::parse(&config.url)?;
-        if let Some(endpoint) = &config.endpoint {
-            let host = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
-            let odd = |c: char| c.is_whitespace() || c == '@' || c == '?';
-            if host.is_none_or(|host| host.is_empty() || host.contains(odd)) {
-                return Err(StoreError::Endpoint { endpoint: without_user(endpoint) });
-            }
-        }
-        let loaded = loader(&config).await?.load().await;
-        let endpoint: Arc<str> = config.endpoint.as_deref().unwrap_or("AWS").into();
-        if let Some(provider) = loaded.credentials_provider()
-            && let Err(error) = provider.provide_credentials().await
-        {
-            let cause = error::root_cause(&error);
-            return Err(StoreError::NoCredentials { endpoint: endpoint.to_string(), cause });
-        }
-        // Checksum headers that S3 does not ask for break older servers; bodies are covered by the signature,
-        // and readers compare sha256 themselves.
-        let s3_config = aws_sdk_s3::config::Builder::from(&loaded)
-            .force_path_style(config.endpoint.is_some())
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .build();
+        let (s3_config, endpoint) = settings::of(&config).await?;
         Ok(Store {
             client: aws_sdk_s3::Client::from_conf(s3_config),
             location: Arc::new(location),
@@ -122,36 +87,6 @@ impl Store {
     fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.location.prefix)
     }
-}
-
-/// The SDK's settings: our own retries instead of its, timeouts, TLS on ring.
-async fn loader(config: &StoreConfig) -> Result<ConfigLoader, StoreError> {
-    let region = match (&config.region, &config.endpoint) {
-        (Some(region), _) => Region::new(region.clone()),
-        (None, None) => DefaultRegionChain::builder().build().region().await.ok_or(StoreError::NoRegion)?,
-        // Only AWS's own machines know a region without being told, and asking them takes seconds elsewhere.
-        (None, Some(_)) => region_from_environment().unwrap_or(Region::from_static(REGION_OF_OTHERS)),
-    };
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .region(region)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts.build());
-    if let Some(endpoint) = &config.endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    if let Some(StoreCredentials { access_key, secret_key }) = &config.credentials {
-        loader = loader.credentials_provider(Credentials::new(access_key, secret_key, None, None, "fidelis"));
-    }
-    Ok(loader)
-}
-
-fn region_from_environment() -> Option<Region> {
-    ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok()).map(Region::new)
 }
 
 /// Workers use a store from tasks that move between threads.
