@@ -1,5 +1,6 @@
 //! `fidelis metrics` and `fidelis ref`: the same arithmetic as a run's, on files.
 
+use fidelis_contract::detectors::Metric;
 use fidelis_contract::outcome::{Class, Outcome};
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use fidelis_formats::stats::{self, Kind, Statistics};
 use serde_json::{Map, Value, json};
 
 use crate::formats::{FeatureFile, FormatError};
-use crate::metrics::{Fold, Frechet, Gaussian, METRICS, MetricError, detector_of, metric_of};
+use crate::metrics::{Fold, Frechet, Gaussian, MetricError};
 
 /// Rows per chunk, as a run's default: the same features give the same bits here and there.
 const CHUNK_ROWS: u64 = 256;
@@ -45,7 +46,7 @@ pub enum EvaluateError {
         source: MetricError,
     },
     /// Not among the metrics there are.
-    #[error("unknown metric `{0}`: there are `{known}`", known = METRICS.join("`, `"))]
+    #[error("unknown metric `{0}`: there are `{known}`", known = Metric::ALL.map(Metric::id).join("`, `"))]
     UnknownMetric(String),
     /// Two sides of different detectors.
     #[error("`{path}` holds features of `{found}`, not of `{expected}`: both sides need the same detector")]
@@ -96,7 +97,7 @@ impl EvaluateError {
 /// The metrics asked for, by name, as `--json` prints them: `{"fid": 12.3}`, or `{"fid": {"value": 12.3, …}}` where
 /// there is something to say about the number.
 pub fn metrics(request: &MetricsRequest) -> Result<Map<String, Value>, EvaluateError> {
-    if let Some(unknown) = request.metrics.iter().find(|name| !METRICS.contains(&name.as_str())) {
+    if let Some(unknown) = request.metrics.iter().find(|name| Metric::find(name).is_none()) {
         return Err(EvaluateError::UnknownMetric(unknown.clone()));
     }
     let mut asked: Vec<Option<&str>> = request.metrics.iter().map(|name| Some(name.as_str())).collect();
@@ -121,7 +122,7 @@ pub fn metrics(request: &MetricsRequest) -> Result<Map<String, Value>, EvaluateE
 fn sides(request: &MetricsRequest, metric: Option<&str>) -> Result<(Statistics, Statistics), EvaluateError> {
     let MetricsRequest { features, reference, detector, .. } = request;
     let asked = detector.as_deref();
-    let implied = metric.and_then(detector_of);
+    let implied = metric.and_then(Metric::find).and_then(Metric::detector).map(|detector| detector.name);
     if stats::kind_of(features).map_err(EvaluateError::file(features))? == Kind::Pickle {
         let theirs = load(reference, asked.or(implied))?;
         let ours = load(features, asked.or(theirs.detector.as_deref()).or(implied))?;
@@ -153,7 +154,7 @@ fn detector<'a>(
 /// What the distance is called.
 fn name<'a>(detector: Option<&str>, asked: Option<&'a str>) -> Result<&'a str, EvaluateError> {
     let Some(detector) = detector else { return Ok(asked.unwrap_or("fd")) };
-    let its = metric_of(detector);
+    let its = Metric::of(detector).id();
     match asked {
         Some(asked) if asked != its => {
             let (detector, asked) = (detector.to_owned(), asked.to_owned());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fidelis_contract::detectors;
 use fidelis_contract::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, LocalSpec};
 use fidelis_formats::{
     FileError,
@@ -132,7 +133,8 @@ fn check_statistics(detector: &DetectorSpec, field: String, path: &Path) -> Resu
         Ok(statistics) => statistics,
         Err(source) => return Err(FitError::Statistics { field, source }),
     };
-    if let (Some(expected), found) = (num_features(&detector.name), statistics.dim())
+    if let (Some(expected), found) =
+        (detectors::find(&detector.name).map(|known| known.num_features), statistics.dim())
         && expected != found
     {
         let (path, detector) = (path.to_owned(), detector.name.clone());
@@ -140,16 +142,6 @@ fn check_statistics(detector: &DetectorSpec, field: String, path: &Path) -> Resu
     }
     let checked = evaluate::check(path, &statistics, Some(&detector.name));
     checked.map(drop).map_err(|source| FitError::Statistics { field, source })
-}
-
-/// D of the detectors that are known by name.
-fn num_features(detector: &str) -> Option<usize> {
-    match detector {
-        "inception" | "pytorch-fid" => Some(2048),
-        "dinov2" => Some(1024),
-        "fashion-cnn" => Some(128),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn reaches_torch(tree: &str) -> Option<&str> {
 
 #[test]
 fn the_control_plane_is_free_of_libtorch() -> Result<()> {
-    for package in ["fidelis", "fidelis-embedded", "fidelis-shared", "fidelis-formats"] {
+    for package in ["fidelis", "fidelis-embedded", "fidelis-contract", "fidelis-fleet", "fidelis-formats"] {
         assert_eq!(reaches_torch(&tree(package)?), None, "{package}");
     }
     // Guards the guard: the worker does reach it.
@@ -30,11 +30,36 @@ fn the_control_plane_is_free_of_libtorch() -> Result<()> {
 }
 
 #[test]
-fn only_its_own_crate_names_tch() -> Result<()> {
-    let edm2 = tree("fidelis-edm2")?;
-    assert!(
-        !edm2.lines().any(|l| l.starts_with("redis v") || l.starts_with("aws-sdk-s3 v")),
-        "edm2 knows no queue or store"
-    );
+fn words_formats_and_nets_know_no_queue_and_no_store() -> Result<()> {
+    let reaches = |package: &str| -> Result<bool> {
+        let services = ["redis v", "aws-sdk-s3 v", "tokio v", "fidelis-fleet v"];
+        Ok(tree(package)?.lines().any(|line| services.iter().any(|name| line.starts_with(name))))
+    };
+    for package in ["fidelis-contract", "fidelis-formats", "fidelis-edm2"] {
+        assert!(!reaches(package)?, "{package}");
+    }
+    // Guards the guard.
+    assert!(reaches("fidelis-fleet")?);
+    Ok(())
+}
+
+/// A new detector is a row of the table; code that spells a name would not know of it.
+#[test]
+fn detectors_are_named_in_their_table_alone() -> Result<()> {
+    let listed = Command::new("git").args(["ls-files", "*/src/*.rs"]).current_dir(repository()).output()?;
+    let mut spelled = Vec::new();
+    for file in String::from_utf8(listed.stdout)?.lines().filter(|file| !file.starts_with("tests/")) {
+        if file.ends_with("contract/src/detectors.rs") || file.contains("tests") {
+            continue;
+        }
+        let text = std::fs::read_to_string(repository().join(file))?;
+        // Tests stand at the end of their file.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let names = fidelis_contract::detectors::DETECTORS.map(|detector| format!("\"{}\"", detector.name));
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let spells = |line: &&str| names.iter().any(|name| line.contains(name));
+        spelled.extend(lines.filter(spells).map(|line| format!("{file}: {}", line.trim())));
+    }
+    assert_eq!(spelled, Vec::<String>::new());
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::{
     exit,
-    presets::{self, Metric, PRESETS, Preset, Sites},
+    presets::{self, PRESETS, Preset, Sites},
     spec::{EngineKind, Precision, RunSpec},
 };
 use fidelis_fleet::out;
@@ -139,7 +139,7 @@ fn object(preset: &Preset, sites: &Sites) -> Value {
         "net": preset.net_url(sites),
         "gnet": preset.gnet_url(sites),
         "guidance": preset.guidance,
-        "metric": preset.metric.name(),
+        "metric": preset.metric.id(),
         "published": preset.published,
         "detector": detector.name,
         "detector_weights": detector.weights.path,
@@ -152,7 +152,7 @@ fn object(preset: &Preset, sites: &Sites) -> Value {
 fn table() -> String {
     let header = ["preset", "net", "gnet", "guidance", "metric", "published"].map(str::to_owned);
     let row = |preset: &Preset| {
-        let metric = if preset.metric == Metric::Fid { "FID" } else { "FD-DINOv2" };
+        let metric = preset.metric.label();
         [
             preset.name.to_owned(),
             preset.net.to_owned(),

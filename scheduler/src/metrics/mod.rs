@@ -15,27 +15,6 @@ pub use moments::Moments;
 /// Blocks of seeds behind every error bar.
 pub const JACKKNIFE_BLOCKS: u64 = 10;
 
-/// The name of the Fréchet distance of a detector's features: only Inception's is FID.
-pub fn metric_of(detector: &str) -> &'static str {
-    match detector {
-        "inception" | "pytorch-fid" => "fid",
-        "dinov2" => "fd_dinov2",
-        _ => "fd",
-    }
-}
-
-/// The metrics of files; the last is any other detector's.
-pub const METRICS: [&str; 3] = ["fid", "fd_dinov2", "fd"];
-
-/// The detector that a metric's name stands for; `fd` stands for none.
-pub fn detector_of(metric: &str) -> Option<&'static str> {
-    match metric {
-        "fid" => Some("inception"),
-        "fd_dinov2" => Some("dinov2"),
-        _ => None,
-    }
-}
-
 /// Why features have no metric. Nothing here changes by trying again.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MetricError {

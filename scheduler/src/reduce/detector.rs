@@ -1,5 +1,6 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
+use fidelis_contract::detectors::Metric;
 use fidelis_contract::{
     kind::Kind,
     manifest::Manifest,
@@ -16,7 +17,7 @@ use fidelis_formats::stats::{self, Statistics};
 use super::{ReduceError, held_out};
 use crate::evaluate::{self, EvaluateError};
 use crate::metrics::{
-    FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife, metric_of,
+    FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife,
 };
 use crate::report::DetectorResult;
 
@@ -52,7 +53,7 @@ pub(super) async fn measure(
         Some(file) if is_features(file) => Some(held_out::fold(detector, file, num_images).await?),
         file => statistics(detector, "held_out", file.as_ref())?,
     };
-    let (metric, published) = (metric_of(&detector.name).to_owned(), detector.published);
+    let (metric, published) = (Metric::of(&detector.name).id().to_owned(), detector.published);
     let name = detector.name.clone();
     let measured = move || {
         let statistics = Statistics { detector: Some(name), ..folded.total.statistics()? };

@@ -1,5 +1,7 @@
 //! Numbers and names as people read them.
 
+use fidelis_contract::detectors::Metric;
+
 /// `2,000`.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -73,10 +75,7 @@ pub(super) fn duration(seconds: f64) -> String {
 
 /// `fd` as `FD`, `fd_dinov2` as `FD-DINOv2`.
 pub(super) fn metric_label(metric: &str) -> String {
-    match metric {
-        "fd_dinov2" => "FD-DINOv2".to_owned(),
-        other => other.to_uppercase(),
-    }
+    Metric::find(metric).map_or_else(|| metric.to_uppercase(), |metric| metric.label().to_owned())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The words that all sides share, and nothing else: what a run is ([`spec`], [`run`]), how it is cut ([`plan`]), which published
-//! figures there are ([`presets`]), where things lie ([`address`], [`keys`]) and how they are named ([`ids`], [`kind`]),
+//! figures there are ([`presets`]), by which detectors ([`detectors`]), where things lie ([`address`], [`keys`]) and how they are named ([`ids`], [`kind`]),
 //! what travels ([`wire`]) and what is stored ([`payload`], [`receipt`], [`manifest`]), what is told ([`events`]) and how
 //! commands end ([`outcome`], [`exit`]). Pure: no network, no runtime, no tensors; it opens the spec's own file at most.
 
@@ -7,6 +7,7 @@ pub mod address;
 pub mod addresses;
 pub mod arithmetic;
 pub mod dead;
+pub mod detectors;
 pub mod events;
 pub mod exit;
 pub mod ids;

@@ -2,17 +2,9 @@
 #![no_main]
 
 mod check;
-#[path = "../../../shared/src/ids.rs"]
-#[allow(dead_code)]
-mod ids;
-#[path = "../../../shared/src/text.rs"]
-#[allow(dead_code, unused)]
-mod text;
-#[path = "../../../shared/src/wire.rs"]
-mod wire;
 
+use fidelis_contract::wire::{ChunkTask, MAX_NUM_BYTES, WireError};
 use libfuzzer_sys::fuzz_target;
-use wire::{ChunkTask, MAX_NUM_BYTES, WireError};
 
 fuzz_target!(|data: &[u8]| {
     match ChunkTask::decode(data) {

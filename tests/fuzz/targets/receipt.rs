@@ -2,30 +2,9 @@
 #![no_main]
 
 mod check;
-#[path = "../../../shared/src/exit.rs"]
-#[allow(dead_code)]
-mod exit;
-#[path = "../../../shared/src/ids.rs"]
-#[allow(dead_code)]
-mod ids;
-#[path = "../../../shared/src/kind.rs"]
-#[allow(dead_code)]
-mod kind;
-#[path = "../../../shared/src/payload/mod.rs"]
-#[allow(dead_code, unused_imports)]
-mod payload;
-#[path = "../../../shared/src/receipt.rs"]
-#[allow(dead_code)]
-mod receipt;
-#[path = "../../../shared/src/seeds.rs"]
-#[allow(dead_code)]
-mod seeds;
-#[path = "../../../shared/src/text.rs"]
-#[allow(dead_code, unused)]
-mod text;
 
+use fidelis_contract::receipt::Receipt;
 use libfuzzer_sys::fuzz_target;
-use receipt::Receipt;
 
 fuzz_target!(|data: &[u8]| {
     match Receipt::from_json(data) {

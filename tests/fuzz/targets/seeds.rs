@@ -23,14 +23,14 @@ fn main() {
     write("state_dict", "zip", &published::zip_state_dict(&state()));
     write("state_dict", "entries", &entries());
     let by_python = [
-        ("protocol-2", &include_bytes!("../../tests/fixtures/pickles/stats-np1-p2.pkl")[..]),
-        ("protocol-5", include_bytes!("../../tests/fixtures/pickles/stats-np2-p5.pkl")),
+        ("protocol-2", &include_bytes!("../../fixtures/pickles/stats-np1-p2.pkl")[..]),
+        ("protocol-5", include_bytes!("../../fixtures/pickles/stats-np2-p5.pkl")),
     ];
     for (name, bytes) in by_python {
         write("statistics", name, bytes);
         write("pickle", name, bytes);
     }
-    write("net", "protocol-2", include_bytes!("../../tests/fixtures/pickles/net-p2.pkl"));
+    write("net", "protocol-2", include_bytes!("../../fixtures/pickles/net-p2.pkl"));
     for (name, module) in [("numpy-1", "numpy.core.multiarray"), ("numpy-2", "numpy._core.multiarray")] {
         let statistics = pickle(&statistics(module), 4);
         write("statistics", name, &statistics);

@@ -57,11 +57,3 @@ pub fn encoder(encoder: EncoderKind) -> Encoder {
         EncoderKind::StabilityVae => Encoder::StabilityVae,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn specs_and_the_device_know_the_same_detectors() {
-        assert_eq!(fidelis_contract::spec::DETECTORS, fidelis_edm2::detector::NAMES);
-    }
-}

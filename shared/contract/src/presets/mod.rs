@@ -3,6 +3,7 @@
 mod table;
 
 use crate::{
+    detectors::{self, Metric},
     ids::MAX_NAME_LEN,
     seeds::Seeds,
     spec::{
@@ -22,33 +23,6 @@ pub const DINOV2: &str = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/di
 /// Stability's autoencoder, in diffusers' names.
 pub const VAE: &str =
     "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors";
-
-/// Which distance a figure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// Fréchet distance of Inception features.
-    Fid,
-    /// Fréchet distance of DINOv2 features.
-    FdDinov2,
-}
-
-impl Metric {
-    /// The detector behind it.
-    pub fn detector(self) -> &'static str {
-        match self {
-            Self::Fid => "inception",
-            Self::FdDinov2 => "dinov2",
-        }
-    }
-
-    /// As results name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fid => "fid",
-            Self::FdDinov2 => "fd_dinov2",
-        }
-    }
-}
 
 /// One published figure.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +78,11 @@ pub struct PresetError(String);
 crate::usage_errors!(PresetError);
 
 impl Preset {
+    /// The name of the detector behind the figure.
+    pub fn detector(&self) -> &'static str {
+        self.metric.detector().map_or(detectors::INCEPTION, |detector| detector.name)
+    }
+
     /// Images are 64×64 RGB; else 512×512, through the autoencoder.
     pub fn is_img64(&self) -> bool {
         self.net.starts_with("edm2-img64-")
@@ -128,7 +107,7 @@ impl Preset {
     fn weights_url<'a>(&self, sites: &'a Sites) -> &'a str {
         match self.metric {
             Metric::Fid => &sites.inception,
-            Metric::FdDinov2 => &sites.dinov2,
+            _ => &sites.dinov2,
         }
     }
 
@@ -154,7 +133,7 @@ impl Preset {
             vae_precision: None,
             outputs: Outputs::default(),
             detectors: vec![DetectorSpec {
-                name: self.metric.detector().to_owned(),
+                name: self.detector().to_owned(),
                 weights: FileRef::new(self.weights_url(sites)),
                 reference: Some(FileRef::new(self.reference_url(sites))),
                 held_out: None,
@@ -181,7 +160,7 @@ impl Preset {
              name = {name}\nseeds = \"{seeds}\"\n{net}{gnet}guidance = {guidance:?}\nnoise = \"{noise}\"\n\
              precision = \"{precision}\"\nencoder = \"{encoder}\"\n{vae}chunk_size = {chunk}\nmicro_batch = {micro}\n\n\
              [[detectors]]\nname = \"{detector}\"\nweights = {weights}\nreference = {reference}\npublished = {published:?}\n",
-            what = if self.metric == Metric::Fid { "FID" } else { "FD-DINOv2" },
+            what = self.metric.label(),
             published = self.published,
             name = text(self.name),
             seeds = spec.seeds,
@@ -193,7 +172,7 @@ impl Preset {
             vae = optional("vae", &spec.vae),
             chunk = spec.chunk_size,
             micro = spec.micro_batch,
-            detector = self.metric.detector(),
+            detector = self.detector(),
             weights = text(self.weights_url(sites)),
             reference = text(&self.reference_url(sites)),
         )

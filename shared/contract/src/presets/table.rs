@@ -1,10 +1,8 @@
 //! The rows: EDM2 (arXiv 2312.02696), without guidance and with a classifier-free guide, and autoguidance
 //! (arXiv 2406.02507). File names as on the authors' download site: `{size}-{kimg}-{length of the EMA}`.
 
-use super::{
-    Metric::{self, FdDinov2, Fid},
-    Preset,
-};
+use super::Preset;
+use crate::detectors::Metric::{self, FdDinov2, Fid};
 
 /// Every preset, in the papers' order.
 #[rustfmt::skip]

@@ -24,9 +24,6 @@ pub use sampling::Sampling;
 
 use crate::seeds::Seeds;
 
-/// Detectors this build knows by name; `inception` and `pytorch-fid` are one net behind two resizings.
-pub const DETECTORS: &[&str] = &["inception", "pytorch-fid", "dinov2", "fashion-cnn"];
-
 /// A run as it was written down: [`load`](Self::load)ed, [`validate`](Self::validate)d, its files hashed. What comes of
 /// it then is a [`ResolvedSpec`], whose id is a function of its content alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

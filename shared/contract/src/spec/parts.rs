@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, file_ref::FileRef, float};
+use crate::detectors;
 use crate::text::text_enum;
 
 text_enum! {
@@ -119,7 +120,7 @@ pub struct Outputs {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorSpec {
-    /// One of [`DETECTORS`](super::DETECTORS), or any name for weights that are a TorchScript file (`.pt`).
+    /// One of [`DETECTORS`](detectors::DETECTORS), or any name for weights that are a TorchScript file (`.pt`).
     pub name: String,
     /// Its weights.
     pub weights: FileRef,
@@ -138,8 +139,7 @@ pub struct DetectorSpec {
 impl DetectorSpec {
     /// True when its weights are a net of the user's own, in TorchScript.
     pub fn is_torchscript(&self) -> bool {
-        !super::DETECTORS.contains(&self.name.as_str())
-            && self.weights.path.to_ascii_lowercase().ends_with(".pt")
+        detectors::find(&self.name).is_none() && self.weights.path.to_ascii_lowercase().ends_with(".pt")
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every rule a spec must keep, each with the field's name in its message.
 
 use super::sampling::Sampling;
-use super::{DETECTORS, EncoderKind, EngineKind, Labels, RunSpec, SpecError};
-use crate::{address::Address, ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
+use super::{EncoderKind, EngineKind, Labels, RunSpec, SpecError};
+use crate::{address::Address, detectors, ids::MAX_NAME_LEN, kind::MAX_DETECTOR_LEN, text::is_name};
 
 /// More would not fit a reducer's memory.
 const MAX_FEATURE_DIM: u32 = 16_384;
@@ -129,9 +129,9 @@ impl RunSpec {
             let (name, at) = (&detector.name, format!("detectors[{i}].name"));
             // The synthetic engine makes features for any name.
             let own = self.engine == EngineKind::Synthetic || detector.is_torchscript();
-            let known = DETECTORS.contains(&name.as_str()) || (own && is_name(name, MAX_DETECTOR_LEN));
+            let known = detectors::find(name).is_some() || (own && is_name(name, MAX_DETECTOR_LEN));
             require(known, &at, || {
-                let known = DETECTORS.join("`, `");
+                let known = detectors::known();
                 format!(
                     "unknown detector `{name}`: use one of `{known}`, or a TorchScript file (`.pt`) as weights"
                 )

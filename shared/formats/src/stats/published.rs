@@ -1,21 +1,19 @@
 //! EDM2's reference statistics: a pickled dict of `num_images`, `fid` and `fd_dinov2`.
 
 use bytes::Bytes;
+use fidelis_contract::detectors::Metric;
 
 use super::{MAX_DIM, Statistics, checked, damaged};
 use crate::FormatError;
 use crate::pickle::{NdArray, Pickle, Value, Writer};
 
-/// Sections, and whose statistics they are.
-const SECTIONS: [(&str, &str); 2] = [("fid", "inception"), ("fd_dinov2", "dinov2")];
+/// Distances that the format has a section for, of the same name.
+const SECTIONS: [Metric; 2] = [Metric::Fid, Metric::FdDinov2];
 
 /// The section of a detector; `None` where the format has none.
 pub fn section_of(detector: &str) -> Option<&'static str> {
-    match detector {
-        "inception" | "pytorch-fid" => Some("fid"),
-        "dinov2" => Some("fd_dinov2"),
-        _ => None,
-    }
+    let metric = Metric::of(detector);
+    SECTIONS.contains(&metric).then(|| metric.id())
 }
 
 /// A file of the statistics of one detector or two, as the authors' tools read it.
@@ -66,7 +64,11 @@ pub(super) fn decode(bytes: &Bytes, detector: Option<&str>) -> Result<Statistics
             Some(section) => (section, detector),
             None => return Err(FormatError::OtherDetector(detector.to_owned())),
         },
-        None => SECTIONS.into_iter().find(|(section, _)| root.get(section).is_some()).unwrap_or(SECTIONS[0]),
+        None => {
+            let metric = SECTIONS.into_iter().find(|metric| root.get(metric.id()).is_some());
+            let metric = metric.unwrap_or(Metric::Fid);
+            (metric.id(), metric.detector().map_or("", |detector| detector.name))
+        }
     };
     let hint = "EDM2's reference statistics have `fid` and `fd_dinov2`";
     let found = root.get(section).ok_or(FormatError::Missing { name: section, hint })?;

@@ -36,7 +36,6 @@ pub struct DinoV2 {
 }
 
 impl DinoV2 {
-    pub const NAME: &'static str = "dinov2";
     pub const NUM_FEATURES: i64 = WIDTH;
 
     /// Takes the weights from a state dict under the names of `dinov2_vitl14_pretrain.pth`.

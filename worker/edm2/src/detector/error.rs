@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use fidelis_formats::FileError;
 
-use super::NAMES;
+use fidelis_contract::detectors::known;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DetectorError {
     #[error(
         "`{0}` is no detector that is known here: expected `{known}`, or a TorchScript file (.pt) as the weights",
-        known = NAMES.join("`, `")
+        known = known()
     )]
     Unknown(String),
     #[error(transparent)]

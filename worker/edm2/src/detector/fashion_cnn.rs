@@ -3,6 +3,7 @@
 //! Its features are the 128 inputs of the last layer, before the rectifier. Distances between them are called FD,
 //! never FID.
 
+use fidelis_contract::detectors::FASHION_CNN;
 use tch::{Device, Kind, Tensor};
 
 use super::DetectorError;
@@ -25,7 +26,6 @@ const LAYERS: [(&str, &[i64]); 6] = [
 pub struct FashionCnn(Vec<(Shared, Shared)>);
 
 impl FashionCnn {
-    pub const NAME: &'static str = "fashion-cnn";
     pub const NUM_FEATURES: i64 = 128;
 
     /// Takes its weights from `state`, in float32 on `device`.
@@ -60,7 +60,7 @@ impl FashionCnn {
         match images.size()[..] {
             [_, 1, 28, 28] if images.kind() == Kind::Uint8 => Ok(self.embed(images)),
             _ => Err(DetectorError::Images {
-                detector: Self::NAME,
+                detector: FASHION_CNN,
                 expected: "uint8 [N, 1, 28, 28]",
                 found: images.size(),
             }),

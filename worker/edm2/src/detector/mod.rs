@@ -9,6 +9,7 @@ mod torch_script;
 
 use std::path::Path;
 
+use fidelis_contract::detectors::{DINOV2, FASHION_CNN, INCEPTION, PYTORCH_FID};
 use tch::{Device, Tensor};
 
 use crate::layers::in_parts;
@@ -18,12 +19,6 @@ pub use error::DetectorError;
 pub use fashion_cnn::FashionCnn;
 pub use inception::{Inception, Preprocessing};
 pub use torch_script::TorchScript;
-
-/// Detectors that are known by name.
-pub const NAMES: [&str; 4] = [INCEPTION, PYTORCH_FID, DinoV2::NAME, FashionCnn::NAME];
-
-const INCEPTION: &str = "inception";
-const PYTORCH_FID: &str = "pytorch-fid";
 
 /// Images that a GPU takes at once.
 const GPU_BATCH: i64 = 32;
@@ -41,7 +36,7 @@ pub enum Detector {
 }
 
 impl Detector {
-    /// Loads the detector `name` with the weights in `path`. A name that is not one of [`NAMES`] asks for the
+    /// Loads the detector `name` with the weights in `path`. A name that is not in [the table](fidelis_contract::detectors) asks for the
     /// TorchScript file `path` (`.pt`), whose code torch's interpreter then runs.
     pub fn load(name: &str, path: &Path, device: Device) -> Result<Self, DetectorError> {
         let unfit = |problem: String| DetectorError::Weights {
@@ -50,14 +45,14 @@ impl Detector {
             problem,
         };
         match name {
-            FashionCnn::NAME => {
+            FASHION_CNN => {
                 FashionCnn::load(&state::read(path, name)?, device).map(Self::FashionCnn).map_err(unfit)
             }
             INCEPTION => inception(state::read(path, name)?, device, Preprocessing::Tf1).map_err(unfit),
             PYTORCH_FID => {
                 inception(state::read(path, name)?, device, Preprocessing::PytorchFid).map_err(unfit)
             }
-            DinoV2::NAME => DinoV2::new(state::read(path, name)?, device)
+            DINOV2 => DinoV2::new(state::read(path, name)?, device)
                 .map(|net| Self::DinoV2(Box::new(net)))
                 .map_err(|error| unfit(error.to_string())),
             _ if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pt")) => {
@@ -75,11 +70,11 @@ impl Detector {
             Self::FashionCnn(cnn) => cnn.features(images),
             Self::Inception(net, preprocessing) => in_parts(images, net.device(), GPU_BATCH, |x| {
                 let x = inception::three_channels(x, net.device());
-                let x = x.ok_or_else(|| not_images("inception", images))?;
+                let x = x.ok_or_else(|| not_images(INCEPTION, images))?;
                 Ok(net.forward(&preprocessing.apply(&x)))
             }),
             Self::DinoV2(net) => in_parts(images, net.device(), GPU_BATCH, |x| {
-                let x = net.preprocess(x).ok_or_else(|| not_images(DinoV2::NAME, images))?;
+                let x = net.preprocess(x).ok_or_else(|| not_images(DINOV2, images))?;
                 Ok(net.forward(&x))
             }),
             Self::TorchScript(script) => in_parts(images, script.device(), GPU_BATCH, |x| script.features(x)),
