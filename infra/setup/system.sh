@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the build, the tests and the demo need from the system: a C++ compiler, redis-server, the
+# What the build, the tests and the demo need from the system: a C++ compiler, nasm, redis-server, the
 # Fashion-MNIST images and, for tests of wrong clocks alone, libfaketime. Installs what is missing from Debian; does nothing when all is there.
 #   FIDELIS_REDIS_SERVER   a redis-server binary to use instead of Debian's
 #   FIDELIS_FASHION_MNIST  a folder with the four *-ubyte.gz files instead of Debian's
@@ -11,6 +11,9 @@ source infra/setup/lib.sh
 images=${FIDELIS_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 has_compiler() { command -v cc >/dev/null && command -v c++ >/dev/null; }
+
+# libjpeg-turbo's fast paths on x86 are written for it; without them JPEGs decode slower, and damaged ones to other bits.
+has_nasm() { [[ $(uname -m) != x86_64 ]] || command -v nasm >/dev/null; }
 
 # The fleet starts its own redis-server: whether Debian's service runs does not matter, its binary does.
 has_redis() { command -v "${FIDELIS_REDIS_SERVER:-redis-server}" >/dev/null; }
@@ -33,6 +36,7 @@ fi
 
 packages=()
 has_compiler || packages+=(gcc g++ libc6-dev)
+has_nasm || packages+=(nasm)
 has_redis || packages+=(redis-server)
 has_images || packages+=(dataset-fashion-mnist)
 has_faketime || packages+=(faketime)
@@ -46,6 +50,7 @@ lacking() {
   missing=1
 }
 has_compiler || lacking "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found"
+has_nasm || lacking "no nasm: install it, so that JPEGs are decoded as fast as elsewhere, and damaged ones to the same bits"
 has_redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
 has_images ||
   lacking "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it"

@@ -5,6 +5,7 @@ mod datasets;
 mod demo;
 mod faults;
 mod house;
+mod images;
 mod nets;
 mod operations;
 mod published;

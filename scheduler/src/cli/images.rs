@@ -35,7 +35,7 @@ use crate::{
 /// What to score.
 #[derive(Debug, Args)]
 pub struct CalcArgs {
-    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
+    /// Images: a .zip or folder of PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
     /// https://…
     #[arg(long, value_name = "DATA")]
     images: String,
@@ -61,7 +61,7 @@ pub struct CalcArgs {
 /// What to make statistics of.
 #[derive(Debug, Args)]
 pub struct RefArgs {
-    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
+    /// Images: a .zip or folder of PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
     /// https://…
     #[arg(long, value_name = "DATA", required_unless_present = "features", requires_all = ["detector", "weights"])]
     data: Option<String>,

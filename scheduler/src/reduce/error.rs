@@ -102,6 +102,18 @@ pub enum ReduceError {
     /// No contact sheet of these pictures.
     #[error("contact sheet: {0}")]
     Sheet(#[from] SheetError),
+    /// Images that may be left out, and nothing else.
+    #[error("none of the {num_images} images of `{data}` can be read: the first, `{name}`, {cause}")]
+    NothingReadable {
+        /// How many there are.
+        num_images: usize,
+        /// The dataset.
+        data: String,
+        /// The first.
+        name: String,
+        /// Why that one is not read.
+        cause: String,
+    },
     /// A failure of our own.
     #[error("reducing stopped: {0}; run it again")]
     Internal(String),
@@ -125,9 +137,11 @@ impl ReduceError {
             Self::Store(error) => error.exit_code(),
             Self::Manifest(error) => error.exit_code(),
             Self::Internal(_) => exit::INFRASTRUCTURE,
-            Self::Metric { .. } | Self::Statistics { .. } | Self::OtherStatistics { .. } | Self::Sheet(_) => {
-                exit::USAGE
-            }
+            Self::Metric { .. }
+            | Self::NothingReadable { .. }
+            | Self::Statistics { .. }
+            | Self::OtherStatistics { .. }
+            | Self::Sheet(_) => exit::USAGE,
             _ => exit::INTEGRITY,
         }
     }

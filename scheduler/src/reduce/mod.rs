@@ -44,6 +44,12 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
     expectation::check(&expected.run, &first, &manifest.chunks)?;
     receipts.check_sizes(&expected.run)?;
     let receipts = receipts.stored;
+    let unreadable = unreadable(&receipts);
+    if let (0, Some(first)) = (manifest.num_images, unreadable.first()) {
+        let data = spec.data.as_ref().map(|data| data.shown()).unwrap_or_default();
+        let (name, cause) = (first.name.clone(), first.cause.clone());
+        return Err(ReduceError::NothingReadable { num_images: unreadable.len(), data, name, cause });
+    }
     let mut detectors = BTreeMap::new();
     for detector in &spec.detectors {
         let folded = detector::fold(store, &manifest, &detector.name).await?;
@@ -60,7 +66,7 @@ pub async fn reduce(store: &Store, spec: &RunSpec) -> Result<Reduced, ReduceErro
         name: spec.name.clone(),
         guidance: spec.guidance,
         num_images: manifest.num_images,
-        unreadable: unreadable(&receipts),
+        unreadable,
         other_micro_batch: OtherMicroBatch::among(spec, receipts.iter().map(|stored| &stored.receipt)),
         detectors,
         timing: Timing::of(receipts.iter().map(|stored| &stored.receipt)),

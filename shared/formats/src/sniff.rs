@@ -23,7 +23,9 @@ pub fn what(head: &[u8]) -> Option<&'static str> {
             "an HTML page, as a server sends in the place of a file: get the file again"
         }
         _ if says(&["<svg"]) || (says(&["<?xml"]) && text.contains("<svg")) => "an SVG drawing",
-        _ if says(&["<?xml"]) => "an XML document, as a server sends in the place of a file: get the file again",
+        _ if says(&["<?xml"]) => {
+            "an XML document, as a server sends in the place of a file: get the file again"
+        }
         _ if begins(&[b"\x1f\x8b"]) => "gzip data: unpack it with `gunzip`",
         _ if begins(&[b"\x28\xb5\x2f\xfd"]) => "zstd data: unpack it",
         _ if begins(&[b"\xfd7zXZ\0"]) => "xz data: unpack it",

@@ -93,7 +93,8 @@ fn is_image(zip: &mut ZipArchive<View>, name: &str, place: usize) -> bool {
             let read = |entry: zip::read::ZipFile<'_, View>| {
                 entry.take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)
             };
-            zip.by_index(place).map_err(io::Error::from).and_then(read).is_err() || names::begins_as_image(&head)
+            zip.by_index(place).map_err(io::Error::from).and_then(read).is_err()
+                || names::begins_as_image(&head)
         }
     }
 }

@@ -61,7 +61,13 @@ impl Header {
             (read(small(at + 4))?, read(small(at + 6))? as i32, read(small(at + 10))?, 0, 0)
         } else {
             let (width, height) = (read(u32_at(at + 4))?, read(u32_at(at + 8))? as i32);
-            (width, height, read(u16_at(at + 14).map(u32::from))?, read(u32_at(at + 16))?, read(u32_at(at + 32))?)
+            (
+                width,
+                height,
+                read(u16_at(at + 14).map(u32::from))?,
+                read(u32_at(at + 16))?,
+                read(u32_at(at + 32))?,
+            )
         };
         let has_masks = compression == 3 && bits == 32;
         if has_masks && (0..3).any(|i| u32_at(at + 40 + 4 * i) != Some(USUAL_MASKS[i])) {

@@ -13,7 +13,9 @@ pub enum DatasetError {
     Damaged { path: PathBuf, detail: String },
     #[error("`{path}`: {source}")]
     Tree { path: PathBuf, source: TreeError },
-    #[error("`{0}` holds no images: expected PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM files, or an array of them")]
+    #[error(
+        "`{0}` holds no images: expected PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM files, or an array of them"
+    )]
     Empty(PathBuf),
     #[error("`{path}` holds {num_labels} classes for {num_images} images")]
     Labels { path: PathBuf, num_labels: usize, num_images: usize },

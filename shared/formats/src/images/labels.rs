@@ -22,8 +22,9 @@ struct Table {
 /// The classes of the images called `names`, in their order, where they are known; empty when the file knows none.
 pub fn parse<S: AsRef<str>>(json: &[u8], names: &[S]) -> Result<Vec<Option<i64>>, String> {
     let json = json.strip_prefix(BOM).unwrap_or(json);
-    let table: Table = serde_json::from_slice(json)
-        .map_err(|error| format!("`{FILE}`: {error}; correct it, or move it away where no classes are needed"))?;
+    let table: Table = serde_json::from_slice(json).map_err(|error| {
+        format!("`{FILE}`: {error}; correct it, or move it away where no classes are needed")
+    })?;
     let Some(labels) = table.labels else { return Ok(Vec::new()) };
     let Some(classes) = classes(labels) else { return Ok(Vec::new()) };
     Ok(names.iter().map(|name| classes.get(name.as_ref()).copied()).collect())
@@ -56,7 +57,8 @@ fn one_hot(vector: &[Value]) -> Option<i64> {
     }
     let values: Vec<i64> = vector.iter().map(whole).collect::<Option<_>>()?;
     let place = values.iter().position(|&value| value == 1)?;
-    let is_one_hot = values.iter().enumerate().all(|(i, &value)| (i == place) == (value == 1) && value & !1 == 0);
+    let is_one_hot =
+        values.iter().enumerate().all(|(i, &value)| (i == place) == (value == 1) && value & !1 == 0);
     is_one_hot.then_some(place as i64)
 }
 

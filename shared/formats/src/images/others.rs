@@ -35,7 +35,9 @@ pub fn webp(bytes: &[u8]) -> Result<Image, ImageError> {
 pub fn gif(bytes: &[u8]) -> Result<Image, ImageError> {
     let mut options = gif::DecodeOptions::new();
     options.set_color_output(gif::ColorOutput::Indexed);
-    options.set_memory_limit(gif::MemoryLimit::Bytes((MAX_BYTES as u64).try_into().map_err(ImageError::damaged)?));
+    options.set_memory_limit(gif::MemoryLimit::Bytes(
+        (MAX_BYTES as u64).try_into().map_err(ImageError::damaged)?,
+    ));
     let mut decoder = options.read_info(Cursor::new(bytes)).map_err(ImageError::damaged)?;
     let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
     check_side(width, height)?;

@@ -22,7 +22,8 @@ pub fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
     check_side(width, height)?;
     // One white space, then the samples.
     let samples = rest.get(1..1 + width * height * channels);
-    let samples = samples.ok_or_else(|| ImageError::Damaged("it has fewer pixels than its header says".into()))?;
+    let samples =
+        samples.ok_or_else(|| ImageError::Damaged("it has fewer pixels than its header says".into()))?;
     Ok(planar(samples, channels, [channels, height, width]))
 }
 
