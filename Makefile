@@ -50,7 +50,8 @@ demo-train: build ## train the demo's nets and detector again, as their model ca
 test: programs ## run every test
 	@infra/check/test.sh
 
-parity: programs ## compare with pytorch-fid and torch-fidelity from PyPI (Python 3.11 or later, 5 GB of disk)
+parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyPI (Python 3.11 or later, 5 GB of disk)
+	@cargo build --release --package fidelis-formats --example pixels
 	@infra/parity/parity.sh
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)

@@ -1,13 +1,13 @@
 """A corpus of JPEGs, one folder of files named `group--case.jpg`: what encoders write, and what becomes of it.
 
-Needs `cjpeg` and `jpegtran` (Debian's libjpeg-turbo-progs) and Pillow. The same files every time.
+Needs `cjpeg` (Debian's libjpeg-turbo-progs) and Pillow. The same files every time.
 """
 
 import io
 import itertools
-import pathlib
 import random
 import subprocess
+import tempfile
 
 import numpy as np
 from PIL import Image
@@ -48,9 +48,10 @@ def cjpeg(image, *options, scans=None):
     image.save(ppm, "PPM")
     options = [str(option) for option in options]
     if scans is not None:
-        path = pathlib.Path("/tmp/fidelis-scans.txt")
-        path.write_text(scans)
-        options += ["-scans", str(path)]
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(scans)
+            file.flush()
+            return cjpeg(image, *options, "-scans", file.name)
     done = subprocess.run(["cjpeg", *options], input=ppm.getvalue(), capture_output=True)
     return done.stdout if done.returncode == 0 else None
 

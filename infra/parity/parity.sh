@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compares fidelis with pytorch-fid and torch-fidelity on the same images and weights (parity.py says how). They live
+# Compares fidelis with pytorch-fid and torch-fidelity on the same images and weights (parity.py says how), and with
+# Pillow on a corpus of images in every format (images.py). They live
 # in an environment of their own, .deps/parity (5 GB, 2.3 GB to fetch), which is made once; needs Python 3.11 or later.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -57,3 +58,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 TQDM_DISABLE=1 "$target/bin/python" -W ignore::DeprecationWarning \
   infra/parity/parity.py --images "$images" --bin target/release --work "$work"
+# The images last: the corpus of JPEGs wants cjpeg.
+command -v cjpeg >/dev/null || apt_install libjpeg-turbo-progs || true
+command -v cjpeg >/dev/null || die "no cjpeg: install libjpeg-turbo-progs"
+"$target/bin/python" infra/parity/images.py --pixels target/release/examples/pixels --work "$work"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is needed from the system, of: compiler (C++), redis, images (Fashion-MNIST), faketime (for tests of wrong clocks).
+# What is needed from the system, of: compiler (C++ and nasm), redis, images (Fashion-MNIST), faketime (for tests of wrong clocks).
 # Installs what is missing from Debian; does nothing when all is there.
 # usage: system.sh NEED…
 #   FIDELIS_REDIS_SERVER   a redis-server binary to use instead of Debian's
@@ -15,6 +15,9 @@ needs() { [[ $needs == *" $1 "* ]]; }
 images=${FIDELIS_FASHION_MNIST:-/usr/share/datasets/fashion-mnist}
 
 has_compiler() { command -v cc >/dev/null && command -v c++ >/dev/null; }
+
+# libjpeg-turbo's fast paths on x86 are written for it; without them JPEGs decode slower, and damaged ones to other bits.
+has_nasm() { [[ $(uname -m) != x86_64 ]] || command -v nasm >/dev/null; }
 
 # The fleet starts its own redis-server: whether Debian's service runs does not matter, its binary does.
 has_redis() { command -v "${FIDELIS_REDIS_SERVER:-redis-server}" >/dev/null; }
@@ -38,6 +41,7 @@ fi
 packages=()
 lacks() { needs "$1" && ! "has_$1"; }
 lacks compiler && packages+=(gcc g++ libc6-dev)
+needs compiler && ! has_nasm && packages+=(nasm)
 lacks redis && packages+=(redis-server)
 lacks images && packages+=(dataset-fashion-mnist)
 lacks faketime && packages+=(faketime)
@@ -51,6 +55,7 @@ lacking() {
   missing=1
 }
 ! lacks compiler || lacking "no C++ compiler: install gcc and g++, so that \`cc\` and \`c++\` are found"
+! needs compiler || has_nasm || lacking "no nasm: install it, so that JPEGs are decoded as fast as elsewhere, and damaged ones to the same bits"
 ! lacks redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
 ! lacks images ||
   lacking "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it"

@@ -1,7 +1,9 @@
 //! `fidelis metrics` and `fidelis ref`: the same arithmetic as a run's, on files.
 
-use fidelis_contract::detectors::Metric;
-use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_contract::{
+    detectors::Metric,
+    outcome::{Class, Outcome},
+};
 use std::path::{Path, PathBuf};
 
 use fidelis_formats::stats::{self, Kind, Statistics};

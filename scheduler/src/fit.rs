@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fidelis_contract::detectors;
-use fidelis_contract::spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, LocalSpec};
+use fidelis_contract::{
+    detectors,
+    spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, LocalSpec},
+};
 use fidelis_formats::{
     FileError,
     net::{self, Encoder, Mismatch, NetConfig, check_pair},

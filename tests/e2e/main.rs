@@ -11,6 +11,7 @@ mod demo;
 mod devices;
 mod faults;
 mod house;
+mod images;
 mod nets;
 mod numbers;
 mod operations;

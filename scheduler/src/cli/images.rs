@@ -42,7 +42,7 @@ use fidelis_embedded::WorkersError;
 /// What to score.
 #[derive(Debug, Args)]
 pub struct CalcArgs {
-    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
+    /// Images: a .zip or folder of PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
     /// https://…
     #[arg(long, value_name = "DATA")]
     images: String,
@@ -66,7 +66,7 @@ pub struct CalcArgs {
 /// What to make statistics of.
 #[derive(Debug, Args)]
 pub struct RefArgs {
-    /// Images: a .zip or folder of PNG and JPEG, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
+    /// Images: a .zip or folder of PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM, an .npz, an idx file, `images` of a .safetensors; a path, s3://… or
     /// https://…
     #[arg(long, value_name = "DATA", required_unless_present = "features")]
     data: Option<String>,

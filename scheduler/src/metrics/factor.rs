@@ -99,10 +99,11 @@ fn is_whole(lower: &Mat<f64>, sigma: MatRef<'_, f64>) -> bool {
         let to = left.as_mut();
         triangular::matmul(to, TriangularLower, Accum::Add, l, Rectangular, r, Rectangular, -1.0, Par::Seq);
     }
-    let column =
-        |j: usize| (j..dim).map(|i| if i == j { 1.0 } else { 2.0 } * left[(i, j)].powi(2)).sum::<f64>();
+    let below = || (0..dim).flat_map(|j| (j..dim).map(move |i| (i, j)));
+    let most = below().fold(0.0_f64, |most, at| most.max(left[at].abs()));
+    let share = |(i, j): (usize, usize)| if i == j { 1.0 } else { 2.0 } * (left[(i, j)] / most).powi(2);
     let largest = (0..dim).fold(0.0_f64, |most, i| most.max(sigma[(i, i)]));
-    (0..dim).map(column).sum::<f64>().sqrt() <= ROUNDING * largest
+    most == 0.0 || most * below().map(share).sum::<f64>().sqrt() <= ROUNDING * largest
 }
 
 /// L V, with V the eigenvectors of LᵀL for the λ above the noise: the rest, 1e-15 of rounding, would be 1e-7 under the

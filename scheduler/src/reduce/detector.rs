@@ -1,7 +1,7 @@
 //! One detector's features: folded, and measured against the spec's statistics.
 
-use fidelis_contract::detectors::Metric;
 use fidelis_contract::{
+    detectors::Metric,
     kind::Kind,
     manifest::Manifest,
     spec::{DetectorSpec, FileRef},

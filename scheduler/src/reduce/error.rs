@@ -27,16 +27,16 @@ pub enum ReduceError {
     /// Chunks of another arithmetic than this build's.
     #[error(transparent)]
     Arithmetic(#[from] OtherArithmetic),
-    /// A dataset of which nothing is left.
-    #[error(
-        "none of the `{count}` images can be read, the first of them, `{name}`, {cause}: give other images, or mend these"
-    )]
+    /// Images that may be left out, and nothing else.
+    #[error("none of the {count} images of `{data}` can be read: the first, `{name}`, {cause}")]
     NothingReadable {
         /// How many there are.
         count: usize,
-        /// Of the first.
+        /// The dataset.
+        data: String,
+        /// The first.
         name: String,
-        /// Why it cannot be read.
+        /// Why that one is not read.
         cause: String,
     },
     /// Features without a metric.
@@ -99,11 +99,11 @@ impl Outcome for ReduceError {
 
 impl ReduceError {
     /// Every image of a dataset was left out.
-    pub(super) fn nothing_readable(unreadable: Vec<Unreadable>) -> Self {
+    pub(super) fn nothing_readable(data: String, unreadable: Vec<Unreadable>) -> Self {
         let count = unreadable.len();
         let (name, cause) =
             unreadable.into_iter().next().map_or_else(Default::default, |first| (first.name, first.cause));
-        Self::NothingReadable { count, name, cause }
+        Self::NothingReadable { count, data, name, cause }
     }
 }
 

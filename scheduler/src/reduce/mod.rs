@@ -65,7 +65,8 @@ pub async fn reduce_made(
     let receipts = receipts.stored;
     let unreadable = unreadable(&receipts);
     if manifest.num_images == 0 {
-        return Err(ReduceError::nothing_readable(unreadable));
+        let data = run.spec.data.as_ref().map(|data| data.shown()).unwrap_or_default();
+        return Err(ReduceError::nothing_readable(data, unreadable));
     }
     let making = match making {
         Some(making) => Some(making),

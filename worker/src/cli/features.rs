@@ -18,7 +18,7 @@ const MICRO_BATCH: usize = 64;
 
 #[derive(Debug, Args)]
 pub struct FeaturesArgs {
-    /// Images: a .zip or folder of PNG and JPEG, …-images-idx3-ubyte[.gz], or the uint8 tensor `images` [N, C, H, W] of
+    /// Images: a .zip or folder of PNG, JPEG, WebP, BMP, GIF, TIFF, PGM or PPM, …-images-idx3-ubyte[.gz], or the uint8 tensor `images` [N, C, H, W] of
     /// a .safetensors
     #[arg(long)]
     images: PathBuf,
@@ -64,6 +64,9 @@ pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
     let indices: Vec<u64> = (0..dataset.len()).collect();
     let source = Source { dataset: &dataset, indices: &indices };
     let mut extracted = extractor.extract(&source, MICRO_BATCH, &|| false)?;
+    if extracted.unreadable.len() as u64 == dataset.len() {
+        return Err(dataset::none_readable(&args.images, &extracted.unreadable).into());
+    }
     if !extracted.unreadable.is_empty() {
         return Err(dataset::refusal(&args.images, &extracted.unreadable).into());
     }

@@ -67,7 +67,7 @@ pub struct SampleArgs {
     /// Micro-batches side by side on a CPU [default: one for each core]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     lanes: Option<u32>,
-    /// Where the tensors go: latents, noise, labels, seeds (.safetensors)
+    /// Where the tensors go: latents, noise, labels, seeds, and images where pixels can be made (.safetensors)
     #[arg(long)]
     out: PathBuf,
     /// A sheet of the images
@@ -149,14 +149,16 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     check(args)?;
     let device = device::open(&args.device)?;
     let lanes = args.lanes.map_or_else(edm2::default_lanes, |lanes| lanes as usize);
-    let mut generator = Generator::load(&recipe(args)?, device, lanes)?;
+    let recipe = recipe(args)?;
+    let mut generator = Generator::load(&recipe, device, lanes)?;
+    generator.add_free_images(&recipe);
     let generated = match generator.generate(&seeds, &|| interrupt.signal().is_some()) {
         Ok(generated) => generated,
         Err(error) => return interrupt.signal().map_or_else(|| Err(error.into()), Ok),
     };
     let latents = generated.latents.context("the sampler left no latents")?;
     let seeds: Vec<i64> = seeds.iter().map(|&seed| seed as i64).collect();
-    let tensors = [
+    let mut tensors = vec![
         Tensor::from_f32("latents", &latents.shape, &latents.data),
         Tensor::from_f32("noise", &generated.noise.shape, &generated.noise.data),
         Tensor::from_i64("labels", &[generated.labels.len()], &generated.labels),
@@ -164,6 +166,10 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     ];
     if let (Some(path), Some(images)) = (&args.png, &generated.images) {
         output::write_whole(path, &sheet(images)?)?;
+    }
+    // What `fidelis-worker features --images` reads.
+    if let Some(images) = generated.images.filter(|images| matches!(images.shape[..], [_, 1 | 3, _, _])) {
+        tensors.push(Tensor::from_u8("images", &images.shape, images.data));
     }
     output::write_tensors(&args.out, &tensors)?;
     Ok(exit::DONE)
@@ -215,7 +221,7 @@ fn recipe(args: &SampleArgs) -> Result<Recipe, Failure> {
         vae_precision: terms::precision(args.vae_precision),
         micro_batch: args.micro_batch as usize,
         latents: true,
-        images: args.png.is_some(),
+        images: args.png.is_some() || args.vae.is_some(),
         detectors: Default::default(),
     })
 }

@@ -79,15 +79,32 @@ impl Engine for DatasetEngine {
     }
 }
 
-/// Images that cannot be read where that is not allowed: all of them by name, and why the first.
+/// How many images that cannot be read are named in one line.
+const NAMED: usize = 20;
+
+/// Images that cannot be read where that is not allowed: by name, and why the first.
 pub fn refusal(data: &Path, unreadable: &[Unreadable]) -> anyhow::Error {
-    let names: Vec<_> = unreadable.iter().map(|image| format!("`{}`", image.name)).collect();
+    let names: Vec<_> = unreadable.iter().take(NAMED).map(|image| format!("`{}`", image.name)).collect();
+    let more = match unreadable.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     let first = unreadable.first().map_or("", |image| &image.cause);
     anyhow!(
-        "{} of the images of `{}` cannot be read: {} (the first {first}); repair or remove them",
+        "{} of the images of `{}` cannot be read: {}{more} (the first {first}); repair or remove them",
         unreadable.len(),
         data.display(),
         names.join(", ")
+    )
+}
+
+/// There is not a single one that can be read.
+pub fn none_readable(data: &Path, unreadable: &[Unreadable]) -> anyhow::Error {
+    let (name, first) = unreadable.first().map_or(("", ""), |image| (&image.name, &image.cause));
+    anyhow!(
+        "none of the {} images of `{}` can be read: the first, `{name}`, {first}",
+        unreadable.len(),
+        data.display()
     )
 }
 

@@ -137,7 +137,8 @@ fn array_of(zip: &ZipArchive<File>) -> Result<String, FormatError> {
         [one] => Ok(one.clone()),
         [] => Err(damaged("a ZIP without an array in it")),
         many => {
-            let names: Vec<String> = many.iter().take(8).map(|name| text::name(name)).collect();
+            let names: Vec<String> =
+                many.iter().take(8).map(|name| text::name(name.trim_end_matches(".npy"))).collect();
             Err(damaged(format!(
                 "`{}` in it: keep one array, or call the one with the features `features`",
                 names.join("`, `")

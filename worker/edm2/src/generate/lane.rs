@@ -10,7 +10,7 @@ use super::{Buffer, GenerateError, Recipe};
 use crate::checkpoint::Checkpoint;
 use crate::detector::Detector;
 use crate::device;
-use crate::encoder::Codec;
+use crate::encoder::{Codec, Encoder};
 use crate::guidance::GuidedNet;
 use crate::net::{NetConfig, Precision, Precond};
 use crate::noise::{Draws, Noise};
@@ -71,6 +71,18 @@ impl Lane {
             latents: recipe.latents,
             images: recipe.images,
         })
+    }
+
+    /// Makes images too, where the net's encoder does it without weights of its own.
+    pub fn add_free_images(&mut self, recipe: &Recipe) {
+        let net = self.nets.net();
+        let encoder = recipe.encoder.or(net.config().encoder_or_pixels());
+        if let Some(Encoder::Rgb | Encoder::SpaceToDepth) = encoder
+            && let Ok(codec) = load_codec(recipe, net.config(), net.device())
+        {
+            self.codec = Some(codec);
+            self.images = true;
+        }
     }
 
     pub fn run(&mut self, seeds: &[u64], stop: &dyn Fn() -> bool) -> Result<Part, GenerateError> {

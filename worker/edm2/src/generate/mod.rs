@@ -114,6 +114,11 @@ impl Generator {
         Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes: vec![lane; lanes] })
     }
 
+    /// From now on images too, where the encoder of `recipe`, which this was loaded from, needs no weights.
+    pub fn add_free_images(&mut self, recipe: &Recipe) {
+        self.lanes.iter_mut().for_each(|lane| lane.add_free_images(recipe));
+    }
+
     /// From now on so many images go through the nets together; for a device whose memory holds no more.
     pub fn set_micro_batch(&mut self, micro_batch: usize) {
         self.micro_batch = micro_batch.max(1);
