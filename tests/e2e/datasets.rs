@@ -229,24 +229,6 @@ fn what_does_not_go_together_is_refused_before_the_first_image() -> Result<()> {
     Ok(())
 }
 
-/// A clone without git-lfs, for one: nothing is left to score.
-#[test]
-fn a_dataset_of_which_nothing_can_be_read_is_said_to_be_that() -> Result<()> {
-    let root = tempfile::tempdir()?;
-    let images = root.path().join("images");
-    std::fs::create_dir(&images)?;
-    for name in ["1.png", "2.png", "3.png"] {
-        std::fs::write(images.join(name), "version https://git-lfs.github.com/spec/v1\n")?;
-    }
-    let train = text(&repository().join("infra/demo/refs/fashion-train.npz"));
-    let args = with_detector(&["calc", "--images", &text(&images), "--ref", &train, "--allow-unreadable"]);
-    let outcome = Outcome::of("fidelis", &args, &[])?;
-    assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
-    let last = outcome.stderr.lines().last().unwrap_or_default();
-    assert!(last.contains("none of the 3 images of") && last.contains("`1.png`"), "{last}");
-    Ok(())
-}
-
 /// Where results are is told as people can open it, and only where they stay.
 #[test]
 fn addresses_that_are_told_exist() -> Result<()> {

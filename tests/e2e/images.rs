@@ -15,7 +15,7 @@ const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha25
 
 /// A command line with the demo's detector at its end.
 fn with_detector(args: &[&str]) -> Vec<String> {
-    let weights = repository().join("demo/models/fashion-cnn.safetensors").display().to_string();
+    let weights = repository().join("infra/demo/models/fashion-cnn.safetensors").display().to_string();
     let detector = ["--detector", "fashion-cnn", "--weights", &weights];
     args.iter().chain(&detector).map(ToString::to_string).collect()
 }
@@ -38,7 +38,7 @@ fn where_no_image_can_be_read_one_line_says_why() -> Result<()> {
         fs::write(images.join(format!("{i}.png")), LFS_POINTER)?;
     }
     let (images, out) = (images.display().to_string(), root.path().join("out.st").display().to_string());
-    let reference = repository().join("demo/refs/fashion-test.npz").display().to_string();
+    let reference = repository().join("infra/demo/refs/fashion-test.npz").display().to_string();
     let calc = ["calc", "--images", &images, "--ref", &reference, "--allow-unreadable"];
     for (name, args) in [
         ("fidelis", with_detector(&calc)),
@@ -83,7 +83,7 @@ fn linked_folders_are_part_of_the_dataset_and_circles_are_named() -> Result<()> 
 fn samples_go_on_to_features() -> Result<()> {
     let root = tempfile::tempdir()?;
     let path = |name: &str| root.path().join(name).display().to_string();
-    let net = repository().join("demo/models/fashion-net.safetensors").display().to_string();
+    let net = repository().join("infra/demo/models/fashion-net.safetensors").display().to_string();
     let sample = ["sample", "--net", &net, "--seeds", "0-3", "--steps", "2", "--out", &path("s.safetensors")];
     let outcome = Outcome::of("fidelis-worker", &sample, &[])?;
     ensure!(outcome.code == Some(0), "{outcome:#?}");
