@@ -96,8 +96,10 @@ async fn what_every_worker_would_refuse_is_not_queued() -> Result<()> {
 fn seeds_that_make_the_same_image_are_made_and_warned_of_where_nothing_is_counted() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for noise in ["cpu", "cuda"] {
-        let outcome =
-            sample(folder.path(), &["--steps", "2", "--noise", noise, "--seeds", "5,6,4294967301"])?;
+        let outcome = sample(
+            folder.path(),
+            &["--steps", "2", "--micro-batch", "1", "--noise", noise, "--seeds", "5,6,4294967301"],
+        )?;
         ensure!(outcome.code == Some(0), "{outcome:#?}");
         let warned = outcome.stderr.contains("`5`") && outcome.stderr.contains("`4294967301`");
         assert!(warned, "{}", outcome.stderr);
