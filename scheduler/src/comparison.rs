@@ -89,15 +89,17 @@ impl Comparison {
         if self.runs.iter().any(|run| run.detectors.len() > 1) {
             return self.summary();
         }
-        let floors = self.runs.iter().map(floor).filter(|floor| !floor.is_null());
-        let (floor, num_images) = (shared(floors), shared(self.runs.iter().map(|run| json!(run.num_images))));
+        let floors: Vec<Value> = self.runs.iter().map(floor).filter(|floor| !floor.is_null()).collect();
+        let differ = floors.iter().any(|floor| floor != &floors[0]);
+        let (floor, num_images) =
+            (shared(floors.into_iter()), shared(self.runs.iter().map(|run| json!(run.num_images))));
         let mut line = Map::new();
         for run in &self.runs {
             let mut entry = plain_entry(run);
             if num_images.is_null() {
                 entry.insert("num_images".into(), json!(run.num_images));
             }
-            if floor.is_null() {
+            if differ {
                 entry.insert("floor".into(), self::floor(run));
             }
             line.insert(run.name.clone(), entry.into());

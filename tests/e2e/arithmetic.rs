@@ -24,7 +24,7 @@ const NUM_CHUNKS: ChunkIndex = 4;
 
 /// Four chunks of the demo's net.
 fn spec(fleet: &Fleet) -> Result<String> {
-    let demo = repository().join("demo").display().to_string();
+    let demo = repository().join("infra/demo").display().to_string();
     let text = format!(
         r#"
 name = "old"

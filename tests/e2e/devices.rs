@@ -65,7 +65,7 @@ fn a_fleet_of_this_machines_own_ends_at_once() -> Result<()> {
 #[test]
 fn the_commands_of_one_machine_too() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (demo, out) = (repository().join("demo"), folder.path().join("out").display().to_string());
+    let (demo, out) = (repository().join("infra/demo"), folder.path().join("out").display().to_string());
     let text = |path: &Path| path.display().to_string();
     let net = text(&demo.join("models/fashion-net.safetensors"));
     let weights = text(&demo.join("models/fashion-cnn.safetensors"));

@@ -13,7 +13,7 @@ use fidelis_tests::{Fleet, Outcome, Process, fashion_mnist, repository};
 use serde_json::Value;
 
 fn demo(file: &str) -> String {
-    repository().join("demo").join(file).display().to_string()
+    repository().join("infra/demo").join(file).display().to_string()
 }
 
 fn text(path: &Path) -> String {

@@ -105,7 +105,7 @@ async fn outputs_on_a_full_disk() -> Result<()> {
         return Ok(());
     }
     let net = repository().join("infra/demo/models").join(NET).display().to_string();
-    for args in [&["convert", &net][..], &["sample", "--net", &net, "--seeds=0-31", "--steps=1", "--out"]] {
+    for args in [&["convert", &net][..], &["sample", "--net", &net, "--seeds=0-31", "--steps=2", "--out"]] {
         let folder = tempfile::tempdir()?;
         let [out, said] = ["out", "said"].map(|name| folder.path().join(name));
         std::fs::create_dir(&out)?;

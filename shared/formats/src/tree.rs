@@ -79,8 +79,11 @@ impl Walk<'_> {
         }
         self.above.push(id);
         let failed = |source| TreeError::Read { path: shown(relative), source };
-        for entry in fs::read_dir(self.root.join(relative)).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
+        let entries = fs::read_dir(self.root.join(relative)).and_then(|entries| entries.collect());
+        let mut entries: Vec<fs::DirEntry> = entries.map_err(failed)?;
+        // What is named in an error is the same each time.
+        entries.sort_unstable_by_key(fs::DirEntry::file_name);
+        for entry in entries {
             let name = entry.file_name();
             if name.as_bytes().starts_with(b".") {
                 continue;
@@ -94,6 +97,9 @@ impl Walk<'_> {
             // Of a link, what it leads to.
             let found = metadata(&self.root.join(&path), &path)?;
             if found.is_dir() {
+                if kind.is_symlink() {
+                    self.check_link(relative, &path)?;
+                }
                 self.folder(&path, &found)?;
             } else if found.is_file() {
                 self.files.push(path);
@@ -103,6 +109,19 @@ impl Walk<'_> {
         }
         self.above.pop();
         Ok(())
+    }
+
+    /// A link to a folder that holds the link leads back to it, however far above it is.
+    fn check_link(&self, folder: &OsStr, link: &OsStr) -> Result<(), TreeError> {
+        let real = |relative: &OsStr| {
+            let read = |source| TreeError::Read { path: shown(relative), source };
+            fs::canonicalize(self.root.join(relative)).map_err(read)
+        };
+        if real(folder)?.starts_with(real(link)?) {
+            Err(TreeError::Cycle { path: shown(link) })
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -82,7 +82,8 @@ impl LabSpec {
     pub(super) fn resolved(&self, folder: &Path) -> Result<ResolvedSpec> {
         let mut spec = RunSpec::from_toml(&self.text(folder)?, "a test")?;
         spec.validate()?;
-        for (_, file) in spec.files_mut() {
+        // An address is pinned.
+        for (_, file) in spec.files_mut().into_iter().filter(|(_, file)| !file.is_url()) {
             file.sha256 = Some(folder::digest(Path::new(&file.path))?);
         }
         Ok(ResolvedSpec::new(spec)?)

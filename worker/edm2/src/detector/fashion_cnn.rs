@@ -55,10 +55,14 @@ impl FashionCnn {
         state
     }
 
-    /// uint8 `[N, 1, 28, 28]` to float32 `[N, 128]`.
+    /// uint8 `[N, 1, 28, 28]` to float32 `[N, 128]`. Three equal channels count as one: grey images come so from formats
+    /// that have no grey.
     pub fn features(&self, images: &Tensor) -> Result<Tensor, DetectorError> {
         match images.size()[..] {
             [_, 1, 28, 28] if images.kind() == Kind::Uint8 => Ok(self.embed(images)),
+            [_, 3, 28, 28] if images.kind() == Kind::Uint8 && is_grey(images) => {
+                Ok(self.embed(&images.narrow(1, 0, 1)))
+            }
             _ => Err(DetectorError::Images {
                 detector: FASHION_CNN,
                 expected: "uint8 [N, 1, 28, 28]",
@@ -89,4 +93,8 @@ impl FashionCnn {
         let (weight, bias) = &self.0[layer];
         x.linear(weight, Some(&**bias))
     }
+}
+
+fn is_grey(images: &Tensor) -> bool {
+    images.narrow(1, 0, 1).expand_as(images).equal(images)
 }
