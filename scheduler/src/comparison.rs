@@ -34,7 +34,7 @@ pub struct Comparison {
 pub enum CompareError {
     /// Their pictures could not be had.
     #[error(transparent)]
-    Reduce(#[from] ReduceError),
+    Reduce(Box<ReduceError>),
     /// A file could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Write {
@@ -43,6 +43,12 @@ pub enum CompareError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<ReduceError> for CompareError {
+    fn from(error: ReduceError) -> Self {
+        Self::Reduce(Box::new(error))
+    }
 }
 
 impl Outcome for CompareError {

@@ -24,7 +24,7 @@ impl Factor {
     ///
     /// # Errors
     /// A sigma that is no covariance.
-    pub(super) fn new(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Factored, FrechetError> {
+    pub(super) fn of(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Factored, FrechetError> {
         let dim = sigma.nrows();
         let few = (1..=dim as u64).contains(&num_images);
         if !few && let Some(lower) = cholesky(sigma) {

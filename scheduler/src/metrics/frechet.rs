@@ -94,7 +94,7 @@ impl Gaussian {
         if (0..dim).any(|j| (0..j).any(|i| (sigma[(i, j)] - sigma[(j, i)]).abs() > 1e-6 * largest)) {
             return Err(FrechetError::NotGaussian("sigma is not symmetric"));
         }
-        let Factored { factor, clipped } = Factor::new(sigma.as_ref(), *num_images)?;
+        let Factored { factor, clipped } = Factor::of(sigma.as_ref(), *num_images)?;
         let (sigma, clipped_mass) = clipped.unwrap_or((sigma, 0.0));
         let trace = (0..dim).map(|i| sigma[(i, i)]).sum();
         Ok(Self { mu: mu.clone(), sigma, trace, factor, clipped_mass, num_images: *num_images })

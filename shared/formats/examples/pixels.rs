@@ -1,6 +1,8 @@
 //! `pixels FOLDER OUT`: the images of a folder as fidelis reads them, each as `OUT/<name>.pnm`; the others are told on
 //! stdout, a line each: name, tab, why not. For comparing with other readers (`infra/parity/images.py`).
 
+#![allow(clippy::disallowed_macros, reason = "an example stands alone")]
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};

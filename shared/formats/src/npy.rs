@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::{FormatError, text};
+use crate::{FormatError, array::half, text};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The data begins at a multiple of this.
@@ -138,8 +138,11 @@ pub(crate) fn is_number(descr: &str) -> bool {
     converter(descr).is_some()
 }
 
+/// Of the bytes of one number.
+type Convert = fn(&[u8]) -> f64;
+
 /// The width of a dtype's numbers, and how one becomes a float64.
-fn converter(descr: &str) -> Option<(usize, fn(&[u8]) -> f64)> {
+fn converter(descr: &str) -> Option<(usize, Convert)> {
     macro_rules! of {
         ($type:ty, $from:ident) => {
             (size_of::<$type>(), |b| <$type>::$from(b.try_into().unwrap_or_default()) as f64)
@@ -148,6 +151,7 @@ fn converter(descr: &str) -> Option<(usize, fn(&[u8]) -> f64)> {
     Some(match descr {
         "<f8" => of!(f64, from_le_bytes),
         "<f4" => of!(f32, from_le_bytes),
+        "<f2" => (2, |b| half(u16::from_le_bytes(b.try_into().unwrap_or_default()))),
         "<i8" => of!(i64, from_le_bytes),
         "<i4" => of!(i32, from_le_bytes),
         "<i2" => of!(i16, from_le_bytes),

@@ -21,7 +21,7 @@ impl Machine {
         let &Node::Bool(fortran) = self.node(fortran) else {
             return Err(Problem::Malformed("an array whose state is not NumPy's"));
         };
-        self.array_of(bytes, dtype, shape, fortran)
+        self.array_of([bytes, dtype, shape], fortran)
     }
 
     /// `(bytes, dtype, shape, 'C' or 'F')`.
@@ -31,10 +31,10 @@ impl Machine {
             b"F" => true,
             _ => return Err(Problem::Malformed("an array in an order that is neither `C` nor `F`")),
         };
-        self.array_of(bytes, dtype, shape, fortran)
+        self.array_of([bytes, dtype, shape], fortran)
     }
 
-    fn array_of(&self, bytes: Id, dtype: Id, shape: Id, fortran: bool) -> Result<NdArray> {
+    fn array_of(&self, [bytes, dtype, shape]: [Id; 3], fortran: bool) -> Result<NdArray> {
         let &Node::NumpyDtype(dtype) = self.node(dtype) else {
             return Err(Problem::Malformed("an array without a type"));
         };
