@@ -91,7 +91,7 @@ fn print_fact(name: &str, value: &Value) {
             out::line(format!("{name:<16}{}", words.join(", ")));
         }
         Value::Object(options) => {
-            out::line(format!("{name}"));
+            out::line(name);
             options.iter().for_each(|(name, value)| out::line(format!("  {name:<20}{value}")));
         }
         other => out::line(format!("{name:<16}{other}")),
