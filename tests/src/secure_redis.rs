@@ -41,6 +41,7 @@ pub const COMMANDS: &[&str] = &[
     "hset",
     "hget",
     "hmget",
+    "hvals",
     "hgetall",
     "hdel",
     "hlen",
