@@ -6,16 +6,19 @@ use std::{
 };
 
 use fidelis_contract::{
+    detectors::Metric,
     manifest::Manifest,
     outcome::{Class, Outcome},
+    result::{DetectorResult, RunResult},
 };
 use fidelis_fleet::store::Store;
 use fidelis_formats::atomic;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    reduce::{ReduceError, Reduced, contact_sheet},
-    report::{DetectorResult, Report, RunResult, html},
+    publish::{PublishError, contact_sheet},
+    reduce::Reduced,
+    report::{Report, html},
 };
 
 /// Runs that were compared, and where that is to be seen.
@@ -34,7 +37,7 @@ pub struct Comparison {
 pub enum CompareError {
     /// Their pictures could not be had.
     #[error(transparent)]
-    Reduce(Box<ReduceError>),
+    Publish(#[from] PublishError),
     /// A file could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Write {
@@ -45,16 +48,10 @@ pub enum CompareError {
     },
 }
 
-impl From<ReduceError> for CompareError {
-    fn from(error: ReduceError) -> Self {
-        Self::Reduce(Box::new(error))
-    }
-}
-
 impl Outcome for CompareError {
     fn class(&self) -> Class {
         match self {
-            Self::Reduce(error) => error.class(),
+            Self::Publish(error) => error.class(),
             Self::Write { source, .. } => source.class(),
         }
     }
@@ -126,30 +123,37 @@ fn entry(run: &RunResult) -> Value {
     entry.insert("images_per_s".into(), json!(timing.images_per_s));
     entry.insert("device_seconds".into(), json!(timing.device_seconds));
     for (name, detector) in &run.detectors {
-        let mut figures = distance(detector);
+        let mut figures = distances(name, detector);
         figures.insert("num_images".into(), json!(num_images));
-        figures.insert("reference_images".into(), json!(detector.reference_images));
-        figures.insert("floor".into(), json!(detector.floor));
-        figures.insert("floor_images".into(), json!(detector.floor_images));
+        let reference = detector.reference.and_then(|reference| reference.num_images);
+        figures.insert("reference_images".into(), json!(reference));
+        figures.insert("floor".into(), json!(detector.floor.map(|floor| floor.value)));
+        figures.insert("floor_images".into(), json!(detector.floor.and_then(|floor| floor.num_images)));
         entry.insert(name.clone(), figures.into());
     }
     entry.into()
 }
 
 fn plain_entry(run: &RunResult) -> Map<String, Value> {
-    let mut entry = run.detectors.values().next().map(distance).unwrap_or_default();
+    let first = run.detectors.iter().next();
+    let mut entry = first.map(|(name, detector)| distances(name, detector)).unwrap_or_default();
     entry.insert("images_per_s".into(), json!(run.timing.images_per_s));
     entry.insert("guidance".into(), json!(run.guidance));
     entry
 }
 
-fn distance(detector: &DetectorResult) -> Map<String, Value> {
-    let sd = (format!("{}_sd", detector.metric), json!(detector.sd));
-    Map::from_iter([(detector.metric.clone(), json!(detector.value)), sd])
+/// Each metric with its standard error; null where there is no reference.
+fn distances(name: &str, detector: &DetectorResult) -> Map<String, Value> {
+    let pair = |id: &str, value: Value, sd: Value| [(id.to_owned(), value), (format!("{id}_sd"), sd)];
+    if detector.metrics.is_empty() {
+        return pair(Metric::of(name).id(), Value::Null, Value::Null).into_iter().collect();
+    }
+    let pairs = detector.metrics.iter();
+    pairs.flat_map(|measured| pair(&measured.id, json!(measured.value), json!(measured.sd))).collect()
 }
 
 fn floor(run: &RunResult) -> Value {
-    json!(run.detectors.values().next().and_then(|detector| detector.floor))
+    json!(run.detectors.values().next().and_then(|detector| detector.floor).map(|floor| floor.value))
 }
 
 /// The one value that all have, or null.

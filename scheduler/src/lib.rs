@@ -1,20 +1,19 @@
-//! The control plane: turns a spec, or a [`dataset`], whose files [`fit`] into a run ([`submit`]), watches it ([`watch`]), folds what workers stored
-//! ([`reduce`]) into statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the
-//! result ([`report`], [`comparison`]); [`verify`] tells whether a stored run is what it says. It knows no tensor library. A fleet of this machine's own is [`fidelis_embedded`].
+//! The control plane: turns a spec, or a [`dataset`], into a run, brings it to its end ([`conduct`]), folds what workers stored ([`reduce`]) into
+//! statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the result ([`report`], [`publish`], [`comparison`]);
+//! [`verify`] tells whether a stored run is what it says. It knows no tensor library. A fleet of this machine's own is [`fidelis_embedded`].
 
 pub mod arithmetic;
 pub mod cli;
 pub mod comparison;
+pub mod conduct;
 pub mod dataset;
 pub mod destination;
 pub mod evaluate;
 pub mod fit;
 pub mod formats;
 pub mod metrics;
-pub mod namesake;
+pub mod publish;
 pub mod reduce;
 pub mod report;
-pub mod submit;
 pub mod subset;
 pub mod verify;
-pub mod watch;

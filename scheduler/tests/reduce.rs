@@ -4,8 +4,8 @@ use std::path::Path;
 
 use fidelis::evaluate::load;
 use fidelis::metrics::{Gaussian, Moments};
-use fidelis::reduce::{ReduceError, Reduced, contact_sheet, publish, reduce, reduce_made};
-use fidelis::report::{Making, RunResult};
+use fidelis::publish::{contact_sheet, publish};
+use fidelis::reduce::{ReduceError, Reduced, reduce, reduce_made};
 use fidelis_contract::{
     exit,
     ids::Digest,
@@ -15,6 +15,7 @@ use fidelis_contract::{
     payload::{ChunkObject, Dtype, Tensor},
     plan::Chunk,
     receipt::{FIRST_ARITHMETIC, Receipt, StoredObject, VERSION},
+    result::{Making, Method, RunResult},
     run::Run,
     spec::RunSpec,
 };
@@ -145,11 +146,13 @@ async fn a_run_becomes_its_result() {
     let gaussian = |statistics| Gaussian::new(statistics).unwrap();
     let expected = gaussian(&direct.statistics().unwrap()).distance(&gaussian(&reference)).unwrap();
     let result = &reduced.result.detectors["fashion-cnn"];
-    assert!((result.value.unwrap() / expected.value - 1.0).abs() < 1e-9);
-    assert!(result.sd.unwrap() > 0.0 && result.sd.unwrap() < 0.1, "{result:?}");
-    assert!(result.floor.unwrap() < 0.05 && !result.rank_deficient, "{result:?}");
-    assert_eq!((result.metric.as_str(), result.blocks), ("fd", 10));
-    assert_eq!((result.floor_images, result.reference_images), (Some(500), Some(1000)));
+    assert!((result.value().unwrap() / expected.value - 1.0).abs() < 1e-9);
+    assert!(result.sd().unwrap() > 0.0 && result.sd().unwrap() < 0.1, "{result:?}");
+    assert!(result.floor.unwrap().value < 0.05 && !result.rank_deficient, "{result:?}");
+    let Method::Frechet { blocks, .. } = result.metrics[0].method;
+    assert_eq!((result.metrics[0].id.as_str(), blocks), ("fd", 10));
+    let images = (result.floor.unwrap().num_images, result.reference.unwrap().num_images);
+    assert_eq!(images, (Some(500), Some(1000)));
     // Eight chunks of 32, 2 s each, and nobody who looked at the clock.
     let timing = reduced.result.timing;
     assert_eq!((timing.workers, timing.device_seconds), (2, 16.0));

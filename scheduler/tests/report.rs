@@ -3,30 +3,27 @@
 use std::path::Path;
 
 use fidelis::report::sheet::{self, Picker, Picture, SheetError};
-use fidelis::report::{
-    DetectorResult, Making, Provenance, Report, RunResult, Timing, html, markdown, terminal,
-};
+use fidelis::report::{Report, html, markdown, terminal};
 use fidelis_contract::{
     ids::Digest,
+    result::{
+        DetectorResult, Floor, Making, Measured, Method, Provenance, Reference, RunResult, SCHEMA, Timing,
+    },
     spec::{EngineKind, Labels, NoiseMode, Precision, SamplerSpec},
 };
 
 fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
+    let method = Method::Frechet { blocks: 10, clipped_mass: 0.0, sigma_clipped_mass: None };
     let distance = DetectorResult {
-        metric: "fd".into(),
-        value: Some(value),
-        sd: Some(sd),
-        blocks: 10,
-        clipped_mass: Some(0.0),
-        sigma_clipped_mass: None,
+        metrics: vec![Measured { id: "fd".into(), value, sd: Some(sd), method, num_images: 2000 }],
+        reference: Some(Reference { num_images: Some(60_000) }),
+        floor: Some(Floor { value: 1.125, num_images: Some(10_000) }),
         rank_deficient: false,
-        floor: Some(1.125),
-        floor_images: Some(10_000),
-        reference_images: Some(60_000),
         published: None,
     };
     let guided = guidance != 1.0;
     RunResult {
+        schema: SCHEMA,
         run: format!("{name}-0123456789abcdef").parse().unwrap(),
         spec_digest: Digest([0xab; 32]),
         name: name.into(),
@@ -161,7 +158,7 @@ fn result_json_is_pinned() {
     let distance = serde_json::to_string(&run("guided", 1.4, 14.9, 0.25).detectors).unwrap();
     assert_eq!(
         distance,
-        r#"{"fashion-cnn":{"metric":"fd","value":14.9,"sd":0.25,"blocks":10,"clipped_mass":0.0,"rank_deficient":false,"floor":1.125,"floor_images":10000,"reference_images":60000,"published":null}}"#
+        r#"{"fashion-cnn":{"metrics":[{"id":"fd","value":14.9,"sd":0.25,"method":"frechet","blocks":10,"clipped_mass":0.0,"num_images":2000}],"reference":{"num_images":60000},"floor":{"value":1.125,"num_images":10000},"rank_deficient":false}}"#
     );
     let whole = run("guided", 1.4, 14.901_234_567_891_23, 0.1 + 0.2);
     assert_eq!(RunResult::from_json(&whole.to_json().unwrap()).unwrap(), whole);
@@ -252,12 +249,13 @@ own             1    2,000    1.3610 ± 0.0040    1.12 (10,000)           –   
 fn floors_keep_their_numbers_of_images() {
     let mut runs = pair();
     let result = runs[1].detectors.get_mut("fashion-cnn").unwrap();
-    (result.floor, result.floor_images) = (Some(2.5), Some(2000));
+    result.floor = Some(Floor { value: 2.5, num_images: Some(2000) });
     let page = html(&Report { runs: runs.clone(), sheet: None });
     assert_eq!(page.matches("class=\"floor\"").count(), 2);
     assert!(page.contains(">floor 1.12 (10,000)<") && page.contains(">2.50 (2,000)<"));
     assert!(terminal(&runs).contains("distance of 2,000 or 10,000 held-out real"), "{}", terminal(&runs));
-    runs[1].detectors.get_mut("fashion-cnn").unwrap().floor_images = None;
+    let result = runs[1].detectors.get_mut("fashion-cnn").unwrap();
+    result.floor = Some(Floor { value: 2.5, num_images: None });
     assert!(terminal(&runs).contains("2.50 (?)"));
 }
 
@@ -273,20 +271,24 @@ fn a_run_that_nobody_saw_being_made_has_no_rate() {
     assert_eq!(Timing::of([], Some(Making { num_images: 0, seconds: 0.1 })).images_per_s, None);
 }
 
-/// Results of earlier versions know no figure.
+/// Beside the distance that runs are compared by, each other metric has a column of its own.
 #[test]
-fn a_result_without_the_figure_is_read() {
-    let json = String::from_utf8(quoting("old", None).to_json().unwrap()).unwrap();
-    let old = json.replace(",\n      \"published\": null", "");
-    assert_ne!(old, json);
-    assert_eq!(RunResult::from_json(old.as_bytes()).unwrap(), quoting("old", None));
+fn other_metrics_stand_beside_the_distance() {
+    let mut runs = pair();
+    let result = runs[1].detectors.get_mut("fashion-cnn").unwrap();
+    let other = Measured { id: "kid".into(), value: 0.0125, sd: Some(0.001), ..result.metrics[0].clone() };
+    result.metrics.push(other);
+    let text = terminal(&runs);
+    assert!(text.lines().next().unwrap().contains("floor (images)   kid (fashion-cnn)   images/s"), "{text}");
+    assert!(text.lines().nth(2).unwrap().contains("0.0125 ± 0.0010"), "{text}");
+    assert!(text.lines().nth(1).unwrap().contains("–"), "{text}");
 }
 
 #[test]
 fn an_unmeasured_run_has_dashes() {
     let mut run = run("plain", 1.0, 0.0, 0.0);
     let result = run.detectors.get_mut("fashion-cnn").unwrap();
-    *result = DetectorResult { value: None, sd: None, floor: None, rank_deficient: true, ..result.clone() };
+    *result = DetectorResult { rank_deficient: true, ..DetectorResult::default() };
     let text = terminal(&[run]);
     assert!(text.lines().nth(1).unwrap().contains(" – *                –"), "{text}");
     assert!(text.contains("rank-deficient"));

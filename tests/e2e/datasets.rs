@@ -108,7 +108,7 @@ fn scores_are_those_of_the_statistics() -> Result<()> {
     run("fidelis", &ref_args(&images, &stats, &[]))?;
     let expected = distance(&stats, &reference)?;
     assert!(expected > 0.5, "{expected}");
-    assert_eq!(result["detectors"]["fashion-cnn"]["value"].as_f64(), Some(expected));
+    assert_eq!(result["detectors"]["fashion-cnn"]["metrics"][0]["value"].as_f64(), Some(expected));
     Ok(())
 }
 
@@ -182,7 +182,7 @@ fn several_detectors_score_a_subset_against_any_reference() -> Result<()> {
     };
     for (name, weights, reference) in [("fashion-cnn", &cnn, &train), ("blocks", &blocks, &first)] {
         let expected = distance_of(name, weights, reference)?;
-        let value = found["detectors"][name]["value"].as_f64().context("no value")?;
+        let value = found["detectors"][name]["metrics"][0]["value"].as_f64().context("no value")?;
         assert!(expected > 0.0 && value == expected, "{name}: {value} and {expected}");
     }
     // Features are a reference too.
@@ -204,7 +204,7 @@ fn several_detectors_score_a_subset_against_any_reference() -> Result<()> {
     ];
     let outcome = run("fidelis", &[&args[..], &subset].concat())?;
     let again: Value = serde_json::from_str(outcome.stdout.lines().last().context("nothing on stdout")?)?;
-    assert_eq!(again["detectors"]["blocks"]["value"], found["detectors"]["blocks"]["value"]);
+    assert_eq!(again["detectors"]["blocks"]["metrics"], found["detectors"]["blocks"]["metrics"]);
     Ok(())
 }
 

@@ -147,11 +147,12 @@ async fn a_published_pair_scores_on_the_queue_as_by_hand() -> Result<()> {
     ensure!(code == Some(0), "{stderr}");
     let result: Value = serde_json::from_str(stdout.lines().last().context("nothing on stdout")?)?;
     let found = &result["detectors"]["inception"];
-    assert_eq!((&found["metric"], &found["rank_deficient"]), (&"fid".into(), &true.into()), "{result}");
+    let first = &found["metrics"][0];
+    assert_eq!((&first["id"], &found["rank_deficient"]), (&"fid".into(), &true.into()), "{result}");
     for file in ["net_sha256", "gnet_sha256", "vae_sha256"] {
         assert!(result["provenance"][file].is_string(), "{file} in {result}");
     }
-    let found = found["value"].as_f64().context("no distance")?;
+    let found = first["value"].as_f64().context("no distance")?;
 
     let features = tokio::task::spawn_blocking(move || features_by_hand(&weights, &real)).await??;
     let expected = distance_by_hand(&features[0], &features[1]);

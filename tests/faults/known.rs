@@ -20,7 +20,7 @@ async fn fifty_thousand_images_have_the_distance_that_they_must() -> Result<()> 
     let facts = Facts::read(&lab.store().await?, &run).await?;
     let result =
         facts.result.as_ref().and_then(|result| result.detectors.get("probe")).context("no result")?;
-    let (value, sd) = (result.value.context("no distance")?, result.sd.context("no error bar")?);
+    let (value, sd) = (result.value().context("no distance")?, result.sd().context("no error bar")?);
     let known = spec.known_distance();
     assert!(sd > 0.0 && sd < 0.05 * known, "{sd}");
     assert!((value - known).abs() < 5.0 * sd, "{value} ± {sd} where {known} is known");

@@ -213,7 +213,7 @@ impl RunFiles {
 
     /// The distance, to the bit.
     pub fn fd_bits(&self) -> u64 {
-        let value = self.result["detectors"]["fashion-cnn"]["value"].as_f64();
+        let value = self.result["detectors"]["fashion-cnn"]["metrics"][0]["value"].as_f64();
         value.expect("the result has a distance").to_bits()
     }
 }

@@ -1,24 +1,19 @@
 //! Where the fleet is, as every command of a fleet is told.
 
-use std::path::Path;
-
-use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::{
-    addresses::Addresses,
-    exit,
     seeds::Seeds,
     spec::{ResolvedSpec, RunSpec},
 };
 use fidelis_fleet::{
-    files::{Depth, FileSettings, Files},
+    files::{FileSettings, Files},
     fleet::Fleet,
     queue::QueueSettings,
     store::{Store, StoreConfig},
 };
 
 use super::{Failure, transfer::Transfers};
-use crate::fit;
+use crate::conduct::{self, PrepareError};
 
 /// Where results lie.
 #[derive(Debug, Clone, Args)]
@@ -83,35 +78,15 @@ pub fn files(s3_endpoint: Option<String>) -> Files {
     Files::new(FileSettings::from_env(s3_endpoint))
 }
 
-/// Makes a spec ready to run: checked, its files at hand, hashed and found to fit each other; `seeds` take the place of
-/// its own.
+/// Makes a spec ready to run; what is fetched for it is shown.
 ///
 /// # Errors
-/// Whatever is wrong with it.
+/// See [`conduct::prepare`].
 pub async fn prepare(
-    mut spec: RunSpec,
+    spec: RunSpec,
     seeds: Option<&Seeds>,
     files: &Files,
-) -> Result<ResolvedSpec, Failure> {
-    if let Some(seeds) = seeds {
-        spec.seeds = seeds.clone();
-    }
-    spec.validate()?;
-    if spec.seeds.len() < 2 && !spec.detectors.is_empty() {
-        let text = "`1` image has no covariance, and a detector's distance needs one: run at least 2 images";
-        return Err(Failure::new(exit::USAGE, anyhow!(text)));
-    }
+) -> Result<ResolvedSpec, PrepareError> {
     let transfers = Transfers::default();
-    let spec = files.resolve(spec, Depth::Content, &|transfer| transfers.tell(transfer)).await?;
-    let local = files.localized(&spec, |_, file| file.is_url(), &|transfer| transfers.tell(transfer)).await?;
-    let mut addresses = Addresses::default();
-    for ((_, file), (_, copy)) in spec.files().iter().zip(local.files()) {
-        addresses.note(Path::new(&copy.path), file);
-    }
-    // Reads and parses: no work for a thread that serves connections.
-    let checked = tokio::task::spawn_blocking(move || fit::check(&local))
-        .await
-        .context("reading the files of the spec")?;
-    checked.map_err(|error| Failure::from(error).at(&addresses))?;
-    Ok(spec)
+    conduct::prepare(spec, seeds, files, &|transfer| transfers.tell(transfer)).await
 }

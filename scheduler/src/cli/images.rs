@@ -10,10 +10,9 @@ use clap::Args;
 use fidelis_contract::{
     addresses::Addresses,
     exit, keys,
-    outcome::Outcome,
     spec::{FileRef, ResolvedSpec},
 };
-use fidelis_fleet::{files::Files, fleet::Fleet, out, queue::QueueSettings, store::StoreConfig};
+use fidelis_fleet::{files::Files, fleet::Fleet, out, queue::QueueSettings};
 use fidelis_formats::{
     atomic,
     stats::{Statistics, npz},
@@ -26,8 +25,8 @@ use super::{
     evaluate::local,
     fleet::prepare,
     place::{PlaceArgs, Running},
-    runs::{self, Ended},
-    session::{MachineArgs, Session},
+    runs,
+    session::{Ended, MachineArgs, Session, is_in_logs},
     transfer::Transfers,
 };
 use crate::{
@@ -37,7 +36,6 @@ use crate::{
     reduce::Reduced,
     subset,
 };
-use fidelis_embedded::WorkersError;
 
 /// What to score.
 #[derive(Debug, Args)]
@@ -95,27 +93,27 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
     let mut request = DatasetRequest { name: "calc", data: images, detectors, allow_unreadable };
     let (files, mut place) = (place.files(), Place::of(place)?);
     let is_passing = place.is_passing();
-    let mut maker = None;
+    let mut session = None;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     for real in of_images(&request).await? {
-        let maker = match &mut maker {
-            Some(maker) => maker,
-            slot => slot.insert(Maker::start(&place, &files, json).await?),
+        let session = match &mut session {
+            Some(session) => session,
+            slot => slot.insert(place.session(&files, json).await?),
         };
         let spec = spec(&real, &SubsetArgs { num: None, seed: 0 }, &files).await?;
-        match maker.run(spec).await.inspect_err(|failure| place.keep_logs_of(failure))? {
-            Ended::Finished((_, made)) => refer_to(&mut request, &real.data, folder.path(), made)?,
+        match place.make(session, spec).await? {
+            Ended::Finished(made) => refer_to(&mut request, &real.data, folder.path(), made.statistics)?,
             Ended::Interrupted(code) => return Ok(code),
         }
     }
     let spec = spec(&request, &subset, &files).await?;
-    let mut maker = match maker {
-        Some(maker) => maker,
-        None => Maker::start(&place, &files, json).await?,
+    let mut session = match session {
+        Some(session) => session,
+        None => place.session(&files, json).await?,
     };
-    match maker.run(spec).await.inspect_err(|failure| place.keep_logs_of(failure))? {
-        Ended::Finished((reduced, _)) => {
-            let code = runs::print(&reduced, json)?;
+    match place.make(&mut session, spec).await? {
+        Ended::Finished(Made { reduced, .. }) => {
+            runs::print(&reduced, json)?;
             if is_passing && out::is_lost() {
                 let kept = atomic::keep(
                     Path::new("result.json"),
@@ -123,7 +121,7 @@ pub async fn calc(args: CalcArgs) -> Result<u8, Failure> {
                 )?;
                 out::note(format!("the result is kept as `{}`", kept.display()));
             }
-            Ok(code)
+            Ok(exit::DONE)
         }
         Ended::Interrupted(code) => Ok(code),
     }
@@ -190,9 +188,9 @@ pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
     let request = DatasetRequest { name: "ref", data, detectors, allow_unreadable };
     let (files, mut place) = (place.files(), Place::of(place)?);
     let spec = spec(&request, &subset, &files).await?;
-    let made = Maker::start(&place, &files, false).await?.run(spec).await;
-    match made.inspect_err(|failure| place.keep_logs_of(failure))? {
-        Ended::Finished((_, statistics)) => written(&dest, &statistics),
+    let mut session = place.session(&files, false).await?;
+    match place.make(&mut session, spec).await? {
+        Ended::Finished(made) => written(&dest, &made.statistics),
         Ended::Interrupted(code) => Ok(code),
     }
 }
@@ -241,12 +239,12 @@ async fn spec(request: &DatasetRequest, subset: &SubsetArgs, files: &Files) -> R
     if let Some(num) = subset.num {
         seeds = subset::choose(seeds.len(), num, subset.seed)?;
     }
-    prepare(draft, Some(&seeds), files).await
+    Ok(prepare(draft, Some(&seeds), files).await?)
 }
 
-/// Where a run is made.
+/// Where a command's runs are made.
 enum Place {
-    Fleet { redis: String, store: StoreConfig },
+    Fleet(Running),
     Here { folder: Folder, machine: MachineArgs },
 }
 
@@ -258,8 +256,8 @@ enum Folder {
 
 impl Place {
     fn of(args: PlaceArgs) -> Result<Self, Failure> {
-        if let Some(Running { redis, store }) = args.running(|name| env::var(name).ok())? {
-            return Ok(Self::Fleet { redis, store });
+        if let Some(running) = args.running(|name| env::var(name).ok())? {
+            return Ok(Self::Fleet(running));
         }
         let PlaceArgs { work, machine, .. } = args;
         let folder = match work {
@@ -274,59 +272,37 @@ impl Place {
         matches!(self, Self::Here { folder: Folder::Temporary(_), .. })
     }
 
-    /// A temporary folder stays where an error names a worker's log in it.
-    fn keep_logs_of(&mut self, failure: &Failure) {
-        if let Self::Here { folder: Folder::Temporary(folder), .. } = self {
-            let died = failure.error.downcast_ref::<WorkersError>().is_some_and(WorkersError::is_retryable);
-            folder.disable_cleanup(died);
-        }
-    }
-}
-
-/// A place that is ready: makes runs, one after the other.
-enum Maker {
-    Fleet { fleet: Box<Fleet>, files: Files, console: Console },
-    Here(Box<Session>),
-}
-
-impl Maker {
-    async fn start(place: &Place, files: &Files, json: bool) -> Result<Self, Failure> {
-        match place {
-            Place::Fleet { redis, store } => {
+    async fn session(&self, files: &Files, json: bool) -> Result<Session, Failure> {
+        let files = files.clone();
+        match self {
+            Self::Fleet(Running { redis, store }) => {
                 let fleet = Fleet::connect(redis, QueueSettings::default(), store.clone()).await?;
-                Ok(Self::Fleet { fleet: Box::new(fleet), files: files.clone(), console: Console::new(json) })
+                Session::of_fleet(fleet, files, Console::new(json))
             }
-            Place::Here { folder, machine } => {
-                let (path, console) = match folder {
-                    Folder::Kept(path) => (path.as_path(), Console::new(json)),
-                    Folder::Temporary(folder) => (folder.path(), Console::of_passing_store(json)),
-                };
-                let session = Session::start(path, machine.clone(), files.clone(), console).await?;
-                Ok(Self::Here(Box::new(session)))
+            Self::Here { folder: Folder::Kept(folder), machine } => {
+                Session::here(folder, machine.clone(), files, Console::new(json)).await
+            }
+            Self::Here { folder: Folder::Temporary(folder), machine } => {
+                let console = Console::of_passing_store(json);
+                Session::here(folder.path(), machine.clone(), files, console).await
             }
         }
     }
 
-    /// The run's result, and the statistics of its detectors, in their order.
-    async fn run(&mut self, spec: ResolvedSpec) -> Result<Ended<(Reduced, Vec<Statistics>)>, Failure> {
+    /// Makes one run. A temporary folder stays where an error names a worker's log in it.
+    async fn make(&mut self, session: &mut Session, spec: ResolvedSpec) -> Result<Ended<Made>, Failure> {
         let detectors: Vec<String> = spec.detectors.iter().map(|detector| detector.name.clone()).collect();
-        let (store, ended) = match self {
-            Self::Fleet { fleet, files, console } => {
-                let ended = runs::complete((&**fleet, &*files), spec, console).await?;
-                (&fleet.store, ended)
+        let ended = session.complete(vec![spec]).await.inspect_err(|failure| {
+            if let Self::Here { folder: Folder::Temporary(folder), .. } = self {
+                folder.disable_cleanup(is_in_logs(failure));
             }
-            Self::Here(session) => match session.run(vec![spec]).await? {
-                Ended::Finished(mut finished) => {
-                    let reduced = finished.pop().context("the run left no result")?;
-                    (&session.fleet.fleet.store, Ended::Finished(reduced))
-                }
-                Ended::Interrupted(code) => return Ok(Ended::Interrupted(code)),
-            },
-        };
-        let reduced = match ended {
-            Ended::Finished(reduced) => reduced,
+        })?;
+        let mut finished = match ended {
+            Ended::Finished(finished) => finished,
             Ended::Interrupted(code) => return Ok(Ended::Interrupted(code)),
         };
+        let reduced = finished.pop().context("the run left no result")?;
+        let store = &session.conductor.fleet().store;
         let mut statistics = Vec::with_capacity(detectors.len());
         for detector in &detectors {
             let key = keys::stats(&reduced.result.run, detector);
@@ -334,6 +310,12 @@ impl Maker {
                 store.get(&key).await?.with_context(|| format!("the store has no `{key}` any more"))?;
             statistics.push(npz::decode(&bytes)?);
         }
-        Ok(Ended::Finished((reduced, statistics)))
+        Ok(Ended::Finished(Made { reduced, statistics }))
     }
+}
+
+/// A run's result, and the statistics of its detectors, in their order.
+struct Made {
+    reduced: Reduced,
+    statistics: Vec<Statistics>,
 }

@@ -13,7 +13,6 @@ use fidelis_contract::{
     seeds::Seeds,
     spec::{ResolvedSpec, RunSpec},
 };
-use fidelis_embedded::LocalFleet;
 use fidelis_fleet::{files::Files, out};
 use fidelis_formats::atomic;
 
@@ -22,10 +21,9 @@ use super::{
     console::Console,
     fleet::{files, prepare},
     presets::PresetArgs,
-    runs::Ended,
-    session::{MachineArgs, Session},
+    session::{Ended, MachineArgs, Session},
 };
-use crate::{comparison, reduce::Reduced, report::terminal};
+use crate::{comparison, conduct::Home, reduce::Reduced, report::terminal};
 
 /// Names that mean something else in the summary.
 const RESERVED: [&str; 4] = ["floor", "sheet", "report", "runs"];
@@ -57,9 +55,9 @@ pub async fn local(args: LocalArgs) -> Result<u8, Failure> {
     ["report.html", "sheet.png"].iter().try_for_each(|name| atomic::check_file(&args.out.join(name)))?;
     let files = files(env::var("FIDELIS_S3_ENDPOINT").ok());
     let specs = load_all(&args, &files).await?;
-    let mut session = Session::start(&args.out, args.machine, files, Console::new(args.json)).await?;
-    match session.run(specs).await? {
-        Ended::Finished(finished) => present(&args.out, args.json, &session.fleet, &finished).await,
+    let mut session = Session::here(&args.out, args.machine, files, Console::new(args.json)).await?;
+    match session.complete(specs).await? {
+        Ended::Finished(finished) => present(&args.out, args.json, session.conductor.home(), &finished).await,
         Ended::Interrupted(code) => Ok(code),
     }
 }
@@ -94,12 +92,12 @@ fn check_names(specs: &[RunSpec]) -> Result<(), Failure> {
 }
 
 /// Writes the comparison; prints it for people and, in one last line, for scripts.
-async fn present(out: &Path, json: bool, fleet: &LocalFleet, finished: &[Reduced]) -> Result<u8, Failure> {
-    let comparison = comparison::write(&fleet.fleet.store, finished, out).await?;
+async fn present(out: &Path, json: bool, home: Home<'_>, finished: &[Reduced]) -> Result<u8, Failure> {
+    let comparison = comparison::write(home.store, finished, out).await?;
     if !json {
         out::line(terminal(&comparison.runs));
         for run in &comparison.runs {
-            out::line(format!("objects  {}", fleet.path_of(&keys::run_prefix(&run.run)).display()));
+            out::line(format!("objects  {}", home.address_of(&keys::run_prefix(&run.run))));
         }
         if let Some(sheet) = &comparison.sheet {
             out::line(format!("sheet    {}", sheet.display()));

@@ -9,7 +9,7 @@ use fidelis_fleet::{out, stored};
 use serde_json::{Value, json};
 
 use super::{Failure, fleet::FleetArgs, target::TargetArgs};
-use crate::submit;
+use crate::conduct::submit;
 
 /// Which dead chunks.
 #[derive(Debug, Args)]

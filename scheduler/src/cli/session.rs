@@ -1,35 +1,20 @@
-//! A fleet of this machine's own, for as long as its runs take.
+//! A conductor on a command line: people see what happens, and signals stop it.
 
-use std::{
-    fs,
-    num::NonZero,
-    path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
-use fidelis_contract::{events::Event, run::Run, spec::ResolvedSpec};
-use fidelis_embedded::{LocalFleet, WorkerCommand, WorkerSlot, Workers, find_worker};
-use fidelis_fleet::{files::Files, signals::Signals};
+use fidelis_contract::{
+    dead::DeadChunk, events::Event, exit, ids::RunId, outcome::Outcome, run::Run, spec::ResolvedSpec,
+};
+use fidelis_fleet::{files::Files, fleet::Fleet, signals::Signals};
 use tokio::select;
 
-use super::{
-    Failure,
-    console::Console,
-    runs::{AGAIN, Ended, Place, cancelled, conclude, incomplete, making},
-};
+use super::{Failure, console::Console, transfer::Transfers};
 use crate::{
+    conduct::{ConductError, Conductor, Listener, Machine, Short},
     reduce::Reduced,
-    submit::submit,
-    watch::{Watch, Watched},
 };
-
-/// How often a run of our own is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long a worker may go on with its chunk once we are told to stop.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// How this machine is used.
 #[derive(Debug, Clone, Args)]
@@ -48,139 +33,152 @@ pub struct MachineArgs {
     lease_ms: u64,
 }
 
-/// Redis, an S3 server and, once there is something to make, workers.
+impl From<MachineArgs> for Machine {
+    fn from(args: MachineArgs) -> Self {
+        let MachineArgs { device: devices, workers, lanes, lease_ms } = args;
+        Self { devices, workers, lanes, lease: Duration::from_millis(lease_ms) }
+    }
+}
+
+/// How a command's runs ended.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// Complete.
+    Finished(T),
+    /// By a signal of this exit code; what was stored is found again.
+    Interrupted(u8),
+}
+
+/// A place to make runs, with its audience.
 #[derive(Debug)]
 pub struct Session {
-    machine: MachineArgs,
-    files: Files,
-    pub fleet: LocalFleet,
-    command: WorkerCommand,
-    workers: Option<Workers>,
+    pub conductor: Conductor,
     console: Console,
     signals: Signals,
+    /// Whether runs go on without us, and `fidelis retry` reaches them.
+    is_fleet: bool,
 }
 
 impl Session {
-    /// Starts the servers; store and logs lie in the folder `out`.
+    /// On a fleet that is running.
+    ///
+    /// # Errors
+    /// Signals cannot be watched.
+    pub fn of_fleet(fleet: Fleet, files: Files, console: Console) -> Result<Self, Failure> {
+        let signals = Signals::watch().context("cannot watch for signals")?;
+        Ok(Self { conductor: Conductor::of_fleet(fleet, files), console, signals, is_fleet: true })
+    }
+
+    /// On this machine; store and logs lie in the folder `out`.
     ///
     /// # Errors
     /// Something that is needed is missing or does not start.
-    pub async fn start(
+    pub async fn here(
         out: &Path,
         machine: MachineArgs,
         files: Files,
         console: Console,
     ) -> Result<Self, Failure> {
-        let binary = find_worker()?;
         let signals = Signals::watch().context("cannot watch for signals")?;
-        let fleet = LocalFleet::start(out, Duration::from_millis(machine.lease_ms)).await?;
-        let command = worker_command(out, &machine, &fleet, binary)?;
-        Ok(Self { machine, files, fleet, command, workers: None, console, signals })
+        let conductor = Conductor::here(out, &machine.into(), files).await?;
+        Ok(Self { conductor, console, signals, is_fleet: false })
     }
 
     /// Brings runs to their end, one after the other; the results in the same order.
     ///
     /// # Errors
     /// The first run that cannot be completed.
-    pub async fn run(&mut self, specs: Vec<ResolvedSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
-        let Self { machine, files, fleet, command, workers, console, signals } = self;
-        let disk_failed = fleet.disk_failed();
-        let mut runs = Runs { machine, files, fleet, command, workers, console };
-        let finished = select! {
-            finished = runs.complete(specs) => finished.map(Ended::Finished),
-            error = disk_failed => Err(error.into()),
-            code = signals.next() => {
-                self.console.say(match self.console.keeps_store() {
-                    true => "stopping: the same command goes on from here",
-                    false => "stopping: nothing is kept; with `--work DIR` the same command would go on from here",
-                });
-                Ok(Ended::Interrupted(code))
-            }
-        };
-        self.end_workers().await;
-        finished
-    }
-
-    /// A second signal ends the patience.
-    async fn end_workers(&mut self) {
-        if let Some(workers) = self.workers.take() {
-            select! {
-                () = workers.end() => {}
-                _ = self.signals.next() => {}
-            }
+    pub async fn complete(&mut self, specs: Vec<ResolvedSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
+        let ended = self.complete_all(specs).await;
+        let Self { conductor, signals, .. } = self;
+        // A second signal ends the patience.
+        select! {
+            () = conductor.rest() => {}
+            _ = signals.next() => {}
         }
+        ended
     }
-}
 
-/// All of a session but its signals.
-struct Runs<'a> {
-    machine: &'a MachineArgs,
-    files: &'a Files,
-    fleet: &'a mut LocalFleet,
-    command: &'a WorkerCommand,
-    workers: &'a mut Option<Workers>,
-    console: &'a mut Console,
-}
-
-impl Runs<'_> {
-    async fn complete(&mut self, specs: Vec<ResolvedSpec>) -> Result<Vec<Reduced>, Failure> {
+    async fn complete_all(&mut self, specs: Vec<ResolvedSpec>) -> Result<Ended<Vec<Reduced>>, Failure> {
         let mut finished = Vec::with_capacity(specs.len());
         for spec in specs {
-            let begun = Instant::now();
-            let submitted = submit(&self.fleet.fleet, spec).await;
-            let submitted = submitted.map_err(|error| error.local(self.fleet.folder()))?;
-            self.console.tell(&submitted.event());
-            let run = &submitted.run;
-            if !run.missing(&submitted.stored).is_empty() {
-                self.follow(run).await?;
+            let Self { conductor, console, signals, .. } = self;
+            let transfers = Transfers::default();
+            let mut listener = Listener {
+                events: &mut |event: &Event| console.tell(event),
+                transfers: &|transfer| transfers.tell(transfer),
+            };
+            match conductor.complete(spec, &mut listener, signals.next()).await? {
+                Ok(reduced) => finished.push(reduced),
+                Err(short) => return Ok(Ended::Interrupted(self.fell_short(short)?)),
             }
-            let (place, making) = (Place::here(self.fleet, self.files), making(&submitted, begun));
-            finished.push(conclude(&place, run, Some(making), self.console).await?);
-            self.fleet.fleet.queue.forget(&run.id).await?;
         }
-        Ok(finished)
+        Ok(Ended::Finished(finished))
     }
 
-    async fn follow(&mut self, run: &Run) -> Result<(), Failure> {
-        let Self { machine, fleet, command, workers, console, .. } = self;
-        let workers = workers.get_or_insert_with(|| Workers::start(command, slots(machine)));
-        let (handles, mut tell) = (fleet.fleet.clone(), |event: &Event| console.tell(event));
-        let watched = select! {
-            watched = Watch::new(&handles, run, LOOK_EVERY).follow(&mut tell) => watched?,
-            error = workers.failed() => return Err(error.into()),
-            error = fleet.failed() => return Err(error.into()),
+    /// Follows a submitted run until all of it is stored.
+    ///
+    /// # Errors
+    /// It cannot be completed.
+    pub async fn follow(&mut self, run: &Run) -> Result<Ended<()>, Failure> {
+        let Self { conductor, console, signals, .. } = self;
+        let mut listener = Listener { events: &mut |event: &Event| console.tell(event), transfers: &|_| () };
+        match conductor.follow(run, &mut listener, signals.next()).await? {
+            Ok(()) => Ok(Ended::Finished(())),
+            Err(short) => Ok(Ended::Interrupted(self.fell_short(short)?)),
+        }
+    }
+
+    /// Tells why there is less than was wanted; the signal's exit code where that was it.
+    fn fell_short(&self, short: Short<u8>) -> Result<u8, Failure> {
+        let text = match short {
+            Short::Stopped { run, by } => {
+                self.console.say(&self.parting(&run));
+                return Ok(by);
+            }
+            Short::Cancelled { run } => {
+                format!("run `{run}` was cancelled; submitting it again goes on from what is stored")
+            }
+            Short::Incomplete { run, num_chunks, dead } => {
+                format!("run `{run}` is incomplete: {}", self.deaths(num_chunks, &dead))
+            }
         };
-        match watched {
-            Watched::Stored => Ok(()),
-            Watched::Incomplete(dead) => Err(incomplete(run, &dead, console, AGAIN)),
-            Watched::Cancelled => Err(cancelled(run)),
+        Err(Failure::new(exit::INCOMPLETE, anyhow!(text)))
+    }
+
+    fn parting(&self, run: &RunId) -> String {
+        if self.is_fleet {
+            return format!("interrupted: the run goes on without us; `fidelis watch {run}` sees it again");
         }
+        match self.console.keeps_store() {
+            true => "stopping: the same command goes on from here",
+            false => "stopping: nothing is kept; with `--work DIR` the same command would go on from here",
+        }
+        .to_owned()
+    }
+
+    /// Which chunks were given up, with the causes that were not told yet and what to do next.
+    fn deaths(&self, num_chunks: u32, dead: &[DeadChunk]) -> String {
+        const SHOWN: usize = 3;
+        let next = match self.is_fleet {
+            true => "`fidelis retry` it, or submit it again",
+            false => "run the same command again",
+        };
+        let list: Vec<String> = dead.iter().map(|dead| dead.chunk.to_string()).collect();
+        let causes = self.console.untold(dead);
+        let more = causes.len().saturating_sub(SHOWN);
+        let mut shown = causes.into_iter().take(SHOWN).collect::<Vec<_>>().join("; ");
+        if more > 0 {
+            shown += &format!("; and {more} more causes");
+        }
+        let why =
+            if shown.is_empty() { "for what is told above".to_owned() } else { format!("for: {shown}") };
+        format!("chunks `{}` of {num_chunks} are dead, {why}; mend that and {next}", list.join(", "))
     }
 }
 
-fn worker_command(
-    out: &Path,
-    machine: &MachineArgs,
-    fleet: &LocalFleet,
-    binary: PathBuf,
-) -> Result<WorkerCommand, Failure> {
-    let logs = out.join("logs");
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder `{}`", logs.display()))?;
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let num_workers = machine.workers as usize * machine.device.len();
-    let lanes = machine.lanes.map_or((cores / num_workers).max(1), |lanes| lanes as usize);
-    let options = [("--lanes", lanes.to_string()), ("--lease-ms", machine.lease_ms.to_string())];
-    Ok(WorkerCommand {
-        binary,
-        args: options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect(),
-        env: fleet.worker_env(),
-        logs,
-        grace: GRACE,
-    })
-}
-
-/// A name stays the same when its worker is started again.
-fn slots(machine: &MachineArgs) -> Vec<WorkerSlot> {
-    let devices = (0..machine.workers).flat_map(|_| &machine.device).enumerate();
-    devices.map(|(i, device)| WorkerSlot { name: format!("local-{i}"), device: device.clone() }).collect()
+/// Whether a worker's log tells more than the failure does.
+pub fn is_in_logs(failure: &Failure) -> bool {
+    let error = failure.error.downcast_ref::<ConductError>();
+    error.is_some_and(|error| matches!(error, ConductError::Workers(died) if died.is_retryable()))
 }

@@ -4,6 +4,7 @@ use fidelis_contract::{
     detectors::Metric,
     kind::Kind,
     manifest::Manifest,
+    result::{DetectorResult, Floor, Measured, Method, Reference},
     spec::{DetectorSpec, FileRef},
 };
 use fidelis_fleet::{
@@ -19,7 +20,6 @@ use crate::evaluate::{self, EvaluateError};
 use crate::metrics::{
     FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife,
 };
-use crate::report::DetectorResult;
 
 /// Folds a detector's features in chunk order (I3), a few chunks at a time.
 pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> Result<Folded, ReduceError> {
@@ -53,34 +53,36 @@ pub(super) async fn measure(
         Some(file) if is_features(file) => Some(held_out::fold(detector, file, num_images).await?),
         file => statistics(detector, "held_out", file.as_ref())?,
     };
-    let (metric, published) = (Metric::of(&detector.name).id().to_owned(), detector.published);
-    let name = detector.name.clone();
+    let (id, published, name) = (Metric::of(&detector.name).id(), detector.published, detector.name.clone());
     let measured = move || {
         let statistics = Statistics { detector: Some(name), ..folded.total.statistics()? };
         let mut result = DetectorResult {
-            metric,
-            value: None,
-            sd: None,
-            blocks: 0,
-            clipped_mass: None,
-            sigma_clipped_mass: None,
             rank_deficient: statistics.num_images <= statistics.dim() as u64,
-            floor: None,
-            floor_images: held_out.as_ref().map(|held_out| held_out.num_images).filter(|&n| n > 0),
-            reference_images: reference.as_ref().map(|reference| reference.num_images).filter(|&n| n > 0),
             published,
+            ..DetectorResult::default()
         };
+        let known = |num_images: u64| Some(num_images).filter(|&n| n > 0);
         if let Some(reference) = &reference {
+            result.reference = Some(Reference { num_images: known(reference.num_images) });
             let reference = Gaussian::new(reference)?;
             let distance = Gaussian::new(&statistics)?.distance(&reference)?;
-            result.value = Some(distance.value);
-            result.clipped_mass = Some(distance.clipped_mass);
-            result.sigma_clipped_mass = Some(distance.sigma_clipped_mass).filter(|&mass| mass > 0.0);
             result.rank_deficient |= distance.rank_deficient;
-            result.sd = jackknife::standard_error(&folded.blocks, &reference)?;
-            result.blocks = if result.sd.is_some() { folded.blocks.len() as u64 } else { 0 };
+            let sd = jackknife::standard_error(&folded.blocks, &reference)?;
+            let method = Method::Frechet {
+                blocks: if sd.is_some() { folded.blocks.len() as u64 } else { 0 },
+                clipped_mass: distance.clipped_mass,
+                sigma_clipped_mass: Some(distance.sigma_clipped_mass).filter(|&mass| mass > 0.0),
+            };
+            result.metrics.push(Measured {
+                id: id.to_owned(),
+                value: distance.value,
+                sd,
+                method,
+                num_images: statistics.num_images,
+            });
             if let Some(held_out) = &held_out {
-                result.floor = Some(Gaussian::new(held_out)?.distance(&reference)?.value);
+                let value = Gaussian::new(held_out)?.distance(&reference)?.value;
+                result.floor = Some(Floor { value, num_images: known(held_out.num_images) });
             }
         }
         Ok((statistics, result))

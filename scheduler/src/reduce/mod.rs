@@ -5,30 +5,24 @@
 mod detector;
 mod error;
 mod held_out;
-mod pictures;
 
 use std::collections::BTreeMap;
 
 use fidelis_contract::{
     arithmetic as arithmetics,
-    ids::{Digest, RunId},
+    ids::RunId,
     keys,
     manifest::{Manifest, StoredReceipt},
     receipt::{FIRST_ARITHMETIC, Unreadable},
+    result::{Making, OtherMicroBatch, Provenance, RunResult, SCHEMA, Timing},
     run::Run,
     spec::{LocalSpec, RunSpec},
 };
-use fidelis_fleet::{
-    failpoint::{Point, reach},
-    store::Store,
-    stored,
-};
+use fidelis_fleet::{store::Store, stored};
 
 pub use error::ReduceError;
-pub use pictures::contact_sheet;
 
 use crate::arithmetic::{self, Stored};
-use crate::report::{Making, OtherMicroBatch, Provenance, RunResult, Timing, html, markdown};
 
 /// A complete run, verified.
 #[derive(Debug)]
@@ -83,6 +77,7 @@ pub async fn reduce_made(
         detectors.insert(detector.name.clone(), result);
     }
     let result = RunResult {
+        schema: SCHEMA,
         run: run.id.clone(),
         spec_digest: run.spec.digest(),
         name: run.spec.name.clone(),
@@ -125,19 +120,4 @@ fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {
 fn provenance(spec: &RunSpec, receipts: &[StoredReceipt]) -> Provenance {
     let receipts: Vec<_> = receipts.iter().map(|stored| &stored.receipt).collect();
     Provenance::of(spec, &receipts)
-}
-
-/// Stores a reduced run's own report, and `_SUCCESS` last (I5): it holds the manifest's digest.
-pub async fn publish(store: &Store, reduced: &Reduced) -> Result<(), ReduceError> {
-    let Reduced { manifest, result } = reduced;
-    let runs = vec![result.clone()];
-    let text = markdown(&runs);
-    let sheet = contact_sheet(store, &[manifest]).await?;
-    let page = html(&crate::report::Report { runs, sheet });
-    store.replace(&keys::report_md(&result.run), text.into(), "text/markdown; charset=utf-8").await?;
-    store.replace(&keys::report_html(&result.run), page.into(), "text/html; charset=utf-8").await?;
-    reach(Point::ReduceBeforeSuccess, None);
-    let success = format!("{}\n", Digest::of(&manifest.to_json()));
-    store.replace(&keys::success(&result.run), success.into(), "text/plain").await?;
-    Ok(())
 }

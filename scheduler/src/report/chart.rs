@@ -1,9 +1,9 @@
 //! Distances with their error bars as inline SVG: a row per run, the floor a dashed line.
 
 use super::html::escaped;
-use super::result::RunResult;
 use super::table::{labels, with_images};
 use super::text::{fixed, with_error};
+use fidelis_contract::result::RunResult;
 
 const WIDTH: f64 = 760.0;
 /// Where the axis begins and ends: run names stand left of it, values right.
@@ -17,7 +17,7 @@ pub(super) fn chart(runs: &[RunResult], detector: &str) -> Option<String> {
     let names = labels(runs);
     let results = runs.iter().enumerate().zip(&names).filter_map(|((index, run), name)| {
         let result = run.detectors.get(detector)?;
-        Some(Bar { index, name, value: result.value?, sd: result.sd })
+        Some(Bar { index, name, value: result.value()?, sd: result.sd() })
     });
     let bars: Vec<Bar> = results.collect();
     let floors = floors(runs, detector);
@@ -65,7 +65,7 @@ fn floors(runs: &[RunResult], detector: &str) -> Vec<(f64, String)> {
         if let (Some(floor), Some(text)) = (result.floor, with_images(result))
             && !floors.iter().any(|(_, other)| *other == text)
         {
-            floors.push((floor, text));
+            floors.push((floor.value, text));
         }
     }
     floors

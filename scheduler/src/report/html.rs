@@ -9,9 +9,9 @@ use super::Report;
 use super::chart::chart;
 use super::notes::{common_seeds, notes};
 use super::provenance::provenance;
-use super::result::RunResult;
-use super::table::{detectors, labels, table};
-use super::text::{decimals, duration, figure, fixed, metric_label, rate, setting, thousands};
+use super::table::{detectors, headline_label, labels, table};
+use super::text::{decimals, duration, figure, fixed, rate, setting, thousands};
+use fidelis_contract::result::RunResult;
 
 /// A whole HTML document.
 pub fn html(report: &Report) -> String {
@@ -87,10 +87,11 @@ fn cards(page: &mut String, runs: &[RunResult], labels: &[String]) {
         }
         page.push_str("</h3>\n");
         for (detector, result) in &run.detectors {
-            let digits = decimals(result.sd);
-            let value = result.value.map_or("–".to_owned(), |value| fixed(value, digits));
-            let sd = result.sd.map_or(String::new(), |sd| format!("<small>± {}</small>", fixed(sd, digits)));
-            let metric = metric_label(&result.metric);
+            let digits = decimals(result.sd());
+            let value = result.value().map_or("–".to_owned(), |value| fixed(value, digits));
+            let sd =
+                result.sd().map_or(String::new(), |sd| format!("<small>± {}</small>", fixed(sd, digits)));
+            let metric = headline_label(detector, result);
             let published = result.published.map(figure);
             let published = published.map_or(String::new(), |figure| format!(" · published {figure}"));
             let _ = writeln!(
@@ -119,8 +120,8 @@ fn is_lowest(run: &RunResult, runs: &[RunResult]) -> bool {
     let clear = |other: &RunResult| {
         run.detectors.iter().all(|(name, ours)| {
             let Some(theirs) = other.detectors.get(name) else { return false };
-            let (Some(a), Some(b)) = (ours.value, theirs.value) else { return false };
-            a + ours.sd.unwrap_or(0.0) < b - theirs.sd.unwrap_or(0.0)
+            let (Some(a), Some(b)) = (ours.value(), theirs.value()) else { return false };
+            a + ours.sd().unwrap_or(0.0) < b - theirs.sd().unwrap_or(0.0)
         })
     };
     let comparable = runs.iter().all(|other| {

@@ -2,8 +2,8 @@
 
 use super::notes::notes;
 use super::provenance::provenance;
-use super::result::RunResult;
 use super::table::{labels, table};
+use fidelis_contract::result::RunResult;
 
 /// A table, its captions, and where it all came from.
 pub fn markdown(runs: &[RunResult]) -> String {

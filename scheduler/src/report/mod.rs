@@ -3,20 +3,18 @@
 
 mod chart;
 mod html;
-mod makers;
 mod markdown;
 mod notes;
 mod provenance;
-pub mod result;
 pub mod sheet;
 mod table;
 mod terminal;
 mod text;
 
+use fidelis_contract::result::RunResult;
+
 pub use html::html;
-pub use makers::Makers;
 pub use markdown::markdown;
-pub use result::{DetectorResult, Making, OtherMicroBatch, Provenance, RunResult, Timing};
 pub use terminal::terminal;
 
 /// What a report shows: one run, or several to compare in the order given.

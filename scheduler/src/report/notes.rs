@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use fidelis_contract::arithmetic;
+use fidelis_contract::{
+    arithmetic,
+    result::{Method, RunResult},
+};
 
-use super::result::{DetectorResult, RunResult};
 use super::table::detectors;
 use super::text::thousands;
 
@@ -12,7 +14,7 @@ use super::text::thousands;
 pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     let mut notes = Vec::new();
     let all = || runs.iter().flat_map(|run| run.detectors.values());
-    if all().any(|result| result.value.is_some()) {
+    if all().any(|result| result.value().is_some()) {
         notes.push(bias(runs));
     }
     if let Some(first) = runs.first()
@@ -25,9 +27,11 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
             "These runs have no seed in common: there are no pictures to show side by side.".to_owned(),
         );
     }
-    if let Some(result) = all().find(|result| result.sd.is_some()) {
-        notes.push(error_bar(result));
-    }
+    let measured = || all().flat_map(|result| &result.metrics);
+    let blocks = measured().filter_map(|measured| match measured.method {
+        Method::Frechet { blocks, .. } => measured.sd.map(|_| blocks),
+    });
+    notes.extend(blocks.take(1).map(error_bar));
     notes.extend(floor(runs));
     if all().any(|result| result.published.is_some()) {
         notes.push(PUBLISHED.to_owned());
@@ -49,7 +53,10 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
         );
     }
     for (name, result) in runs.iter().flat_map(|run| &run.detectors) {
-        notes.extend(result.sigma_clipped_mass.map(|mass| {
+        let masses = result.metrics.iter().filter_map(|measured| match measured.method {
+            Method::Frechet { sigma_clipped_mass, .. } => sigma_clipped_mass,
+        });
+        notes.extend(masses.map(|mass| {
             format!(
                 "A covariance of `{name}`'s features has eigenvalues below 0, as rounded statistics have. They count as \
                  0; their mass is {mass:e}."
@@ -59,7 +66,7 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     if runs.iter().any(|run| run.timing.images_per_s.is_some()) {
         notes.push(SPEED.to_owned());
     }
-    if all().any(|result| result.value.is_none()) {
+    if all().any(|result| result.value().is_none()) {
         notes.push("A dash stands where the spec names no reference statistics to compare with.".to_owned());
     }
     notes
@@ -139,29 +146,29 @@ fn bias(runs: &[RunResult]) -> String {
     }
 }
 
-fn error_bar(result: &DetectorResult) -> String {
+fn error_bar(blocks: u64) -> String {
     format!(
-        "± is one standard error (sd), from leaving out each of {} contiguous blocks of seeds in turn. It says \
+        "± is one standard error (sd), from leaving out each of {blocks} contiguous blocks of seeds in turn. It says \
          how far other seeds of the same nets would scatter; it holds neither the bias above nor the spread \
-         between nets trained anew.",
-        result.blocks
+         between nets trained anew."
     )
 }
 
 /// One paragraph for all floors; `None` where there is none.
 fn floor(runs: &[RunResult]) -> Option<String> {
-    let with_floor = || {
-        let results =
-            |run: &RunResult| run.detectors.values().map(|d| (run.num_images, d.clone())).collect::<Vec<_>>();
-        runs.iter().flat_map(results).filter(|(_, detector)| detector.floor.is_some())
+    let of = |run: &RunResult| {
+        let floors = run.detectors.values().filter_map(|result| Some(result.floor?.num_images));
+        floors.map(|images| (run.num_images, images)).collect::<Vec<_>>()
     };
-    let counts: BTreeSet<Option<u64>> = with_floor().map(|(_, detector)| detector.floor_images).collect();
+    let floors: Vec<(u64, Option<u64>)> = runs.iter().flat_map(of).collect();
+    let counts: BTreeSet<Option<u64>> = floors.iter().map(|(_, images)| *images).collect();
     let images = |count: &Option<u64>| count.map_or("an unknown number of".to_owned(), thousands);
     let images = counts.iter().map(images).collect::<Vec<_>>().join(" or ");
-    let fewer =
-        with_floor().any(|(count, detector)| detector.floor_images.is_some_and(|floor| floor > count));
-    let fewer =
-        if fewer { ". With the fewer images of a run, even perfect samples would measure more" } else { "" };
+    let is_fewer = |&(run, floor): &(u64, Option<u64>)| floor.is_some_and(|floor| floor > run);
+    let fewer = match floors.iter().any(is_fewer) {
+        true => ". With the fewer images of a run, even perfect samples would measure more",
+        false => "",
+    };
     (!counts.is_empty()).then(|| {
         format!(
             "The floor is the distance of {images} held-out real images to the same reference: about what perfect \

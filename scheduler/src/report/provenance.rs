@@ -2,9 +2,9 @@
 
 use fidelis_contract::ids::Digest;
 
-use super::result::{Provenance, RunResult};
 use super::table::{detectors, labels};
 use super::text::setting;
+use fidelis_contract::result::{Provenance, RunResult};
 
 /// Row titles, each with one value per run; rows that say nothing are left out.
 pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {

@@ -1,7 +1,10 @@
 //! The comparison: the same cells for every rendering.
 
-use super::result::{DetectorResult, RunResult};
 use super::text::{duration, figure, fixed, metric_label, rate, setting, thousands, with_error};
+use fidelis_contract::{
+    detectors::Metric,
+    result::{DetectorResult, RunResult},
+};
 
 /// A header and a row per run.
 pub(super) struct Table {
@@ -21,14 +24,32 @@ pub(super) fn labels(runs: &[RunResult]) -> Vec<String> {
     runs.iter().map(|run| if unique(&run.name) { run.name.clone() } else { run.run.to_string() }).collect()
 }
 
-/// Every detector of any run, with its metric's label; sorted by name.
+/// Every detector of any run, with the label of the metric that runs are compared by; sorted by name.
 pub(super) fn detectors(runs: &[RunResult]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = (runs.iter().flat_map(|run| &run.detectors))
-        .map(|(name, result)| (name.clone(), metric_label(&result.metric)))
+        .map(|(name, result)| (name.clone(), headline_label(name, result)))
         .collect();
     all.sort();
     all.dedup_by(|a, b| a.0 == b.0);
     all
+}
+
+/// Of a detector without a reference, what it would measure.
+pub(super) fn headline_label(detector: &str, result: &DetectorResult) -> String {
+    let measured = result.headline().map(|measured| measured.id.as_str());
+    metric_label(measured.unwrap_or(Metric::of(detector).id()))
+}
+
+/// The metrics beside the headline that any run has of a detector; in the order of the first run that has each.
+fn others<'a>(runs: &'a [RunResult], detector: &str) -> Vec<&'a str> {
+    let mut ids: Vec<&str> = Vec::new();
+    for result in runs.iter().filter_map(|run| run.detectors.get(detector)) {
+        for measured in result.metrics.iter().skip(1).filter(|measured| !ids.contains(&measured.id.as_str()))
+        {
+            ids.push(&measured.id);
+        }
+    }
+    ids
 }
 
 /// Whether any run quotes a published figure for a detector.
@@ -44,6 +65,9 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
     for (name, metric) in &detectors {
         columns.push(numeric(&format!("{metric} ({name})")));
         columns.push(numeric("floor (images)"));
+        columns.extend(
+            others(runs, name).into_iter().map(|id| numeric(&format!("{} ({name})", metric_label(id)))),
+        );
         columns.extend(quotes(runs, name).then(|| numeric("published")));
     }
     columns.extend(["images/s", "device time", "workers"].map(numeric));
@@ -52,6 +76,11 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
         for (name, _) in &detectors {
             let result = run.detectors.get(name);
             cells.extend(distance_cells(result));
+            cells.extend(others(runs, name).into_iter().map(|id| {
+                let measured =
+                    result.and_then(|result| result.metrics.iter().find(|measured| measured.id == id));
+                with_error(measured.map(|measured| measured.value), measured.and_then(|measured| measured.sd))
+            }));
             if quotes(runs, name) {
                 cells.push(result.and_then(|result| result.published).map_or("–".to_owned(), figure));
             }
@@ -69,13 +98,13 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
 
 /// The floor and the number of images that it is of: `0.50 (10,000)`.
 pub(super) fn with_images(result: &DetectorResult) -> Option<String> {
-    let images = result.floor_images.map_or("?".to_owned(), thousands);
-    result.floor.map(|floor| format!("{} ({images})", fixed(floor, 2)))
+    let floor = result.floor?;
+    Some(format!("{} ({})", fixed(floor.value, 2), floor.num_images.map_or("?".to_owned(), thousands)))
 }
 
 fn distance_cells(result: Option<&DetectorResult>) -> [String; 2] {
     let Some(result) = result else { return ["–".to_owned(), "–".to_owned()] };
     let mark = if result.rank_deficient { " *" } else { "" };
     let floor = with_images(result).unwrap_or("–".to_owned());
-    [format!("{}{mark}", with_error(result.value, result.sd)), floor]
+    [format!("{}{mark}", with_error(result.value(), result.sd())), floor]
 }

@@ -1,8 +1,8 @@
 //! The result as a table on stdout.
 
 use super::notes::notes;
-use super::result::RunResult;
 use super::table::table;
+use fidelis_contract::result::RunResult;
 
 const WIDTH: usize = 100;
 

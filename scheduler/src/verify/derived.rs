@@ -1,7 +1,7 @@
 //! What was derived from the chunks: manifest, statistics, result, reports, `_SUCCESS`.
 
 use bytes::Bytes;
-use fidelis_contract::{ids::Digest, keys, manifest::Manifest, run::Run};
+use fidelis_contract::{ids::Digest, keys, manifest::Manifest, result::RunResult, run::Run};
 use fidelis_fleet::store::{Store, StoreError};
 use fidelis_formats::stats::npz;
 
@@ -9,7 +9,6 @@ use super::{
     chunk,
     fault::{Fault, FaultKind},
 };
-use crate::report::RunResult;
 
 /// What was derived, as far as it can be read.
 #[derive(Debug, Default)]

@@ -20,6 +20,7 @@ use fidelis_contract::{
     kind::Kind,
     manifest::ManifestEntry,
     outcome::{Class, Outcome},
+    result::OtherMicroBatch,
     run::Run,
 };
 use fidelis_fleet::{
@@ -35,7 +36,7 @@ use tokio::task::JoinSet;
 pub use fault::{Fault, FaultKind};
 pub use repair::{Moved, Repaired, repair};
 
-use crate::{arithmetic::Stored, report::OtherMicroBatch};
+use crate::arithmetic::Stored;
 use arithmetic::Found;
 use chunk::{Finding, Subject};
 use derived::Derived;

@@ -1,6 +1,6 @@
 //! The words that all sides share, and nothing else: what a run is ([`spec`], [`run`]), how it is cut ([`plan`]), which published
 //! figures there are ([`presets`]), by which detectors ([`detectors`]), where things lie ([`address`], [`keys`]) and how they are named ([`ids`], [`kind`]),
-//! what travels ([`wire`]) and what is stored ([`payload`], [`receipt`], [`manifest`]), what is told ([`events`]) and how
+//! what travels ([`wire`]) and what is stored ([`payload`], [`receipt`], [`manifest`], [`result`]), what is told ([`events`]) and how
 //! commands end ([`outcome`], [`exit`]). Pure: no network, no runtime, no tensors; it opens the spec's own file at most.
 
 pub mod address;
@@ -20,6 +20,7 @@ pub mod payload;
 pub mod plan;
 pub mod presets;
 pub mod receipt;
+pub mod result;
 pub mod run;
 pub mod seeds;
 pub mod spec;

@@ -58,7 +58,7 @@ impl Baseline {
             objects: objects.collect(),
             noise: noise.collect(),
             stats: facts.stats.clone(),
-            distances: distances.map(|(name, d)| (name.clone(), (bits(d.value), bits(d.sd)))).collect(),
+            distances: distances.map(|(name, d)| (name.clone(), (bits(d.value()), bits(d.sd())))).collect(),
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use fidelis::report::RunResult;
 use fidelis_contract::{
     ids::{ChunkIndex, Digest, RunId},
     keys,
     kind::Kind,
     manifest::Manifest,
     receipt::Receipt,
+    result::RunResult,
 };
 use fidelis_fleet::store::Store;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use fidelis_contract::{maker::Maker, receipt::Receipt};
 use serde::{Deserialize, Serialize};
+
+use crate::{maker::Maker, receipt::Receipt};
 
 /// Each list sorted and without repetitions; empty where the receipts, of an earlier version, do not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ impl Makers {
     }
 
     /// `2026-11-26T19:06:00Z to 2026-11-26T19:08:12Z`.
-    pub(super) fn dates(&self) -> String {
+    pub fn dates(&self) -> String {
         match (&self.first_made, &self.last_made) {
             (Some(first), Some(last)) if first != last => format!("{first} to {last}"),
             (Some(date), _) => date.clone(),

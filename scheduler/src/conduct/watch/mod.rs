@@ -82,7 +82,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// Only what will not pass by itself.
-    pub async fn follow(mut self, tell: &mut dyn FnMut(&Event)) -> Result<Watched, FleetError> {
+    pub async fn follow(mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Result<Watched, FleetError> {
         let mut failures = 0;
         loop {
             match self.look(tell).await {
@@ -99,7 +99,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    async fn look(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, FleetError> {
+    async fn look(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Result<Look, FleetError> {
         let progress = self.fleet.queue.progress(&self.run.id).await;
         let progress = match progress {
             Ok(progress) => progress,
@@ -129,7 +129,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Nothing is queued and something is missing: either it is dead, or Redis lost it.
-    async fn requeue(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<Look, FleetError> {
+    async fn requeue(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Result<Look, FleetError> {
         let missing = self.run.missing(&self.stored);
         let lost: Vec<ChunkIndex> = missing.into_iter().filter(|chunk| !self.dead.contains(chunk)).collect();
         if lost.is_empty() {
@@ -155,7 +155,7 @@ impl<'a> Watch<'a> {
     async fn tell_dead(
         &mut self,
         progress: Option<&Progress>,
-        tell: &mut dyn FnMut(&Event),
+        tell: &mut (dyn FnMut(&Event) + Send),
     ) -> Result<(), FleetError> {
         let num_dead = progress.map_or(0, |progress| progress.dead_chunks);
         if num_dead == self.dead.len() as u64 {
@@ -170,7 +170,7 @@ impl<'a> Watch<'a> {
     }
 
     /// What nobody is to blame for counts for nothing, but may go on for ever: a full disk, too little memory.
-    async fn tell_setbacks(&mut self, tell: &mut dyn FnMut(&Event)) -> Result<(), FleetError> {
+    async fn tell_setbacks(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Result<(), FleetError> {
         let setbacks = self.fleet.queue.setbacks(&self.run.id).await?;
         for (worker, cause) in &setbacks {
             if self.setbacks.get(worker) != Some(cause) {
@@ -228,14 +228,14 @@ impl<'a> Watch<'a> {
         self.run.missing(&self.stored).is_empty()
     }
 
-    fn end(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
+    fn end(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Look {
         let num_images = self.run.plan.num_images();
         tell(&self.progress(None));
         tell(&Event::Stored { run: self.run.id.clone(), num_images });
         Look::Ended(Watched::Stored)
     }
 
-    fn cancelled(&mut self, tell: &mut dyn FnMut(&Event)) -> Look {
+    fn cancelled(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Look {
         tell(&Event::Cancelled {
             run: self.run.id.clone(),
             num_stored: self.stored.len() as u64,

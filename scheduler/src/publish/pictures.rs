@@ -8,13 +8,13 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{store::Store, stored};
 
-use super::ReduceError;
+use super::PublishError;
 use crate::report::sheet::{self, Picker, Picture, Row};
 
 /// A PNG of complete runs, stacked in the order given: for every class the first ten seeds that have it in the first
 /// run, of the seeds that all runs have. `None` when one of them kept no images, when no seed is in all of them, or when
 /// their pictures are of shapes that no sheet can hold.
-pub async fn contact_sheet(store: &Store, runs: &[&Manifest]) -> Result<Option<Vec<u8>>, ReduceError> {
+pub async fn contact_sheet(store: &Store, runs: &[&Manifest]) -> Result<Option<Vec<u8>>, PublishError> {
     let kept = |run: &&Manifest| run.chunks.iter().all(|entry| entry.objects.contains_key(&Kind::Images));
     let Some(first) = runs.first().filter(|_| runs.iter().all(kept)) else { return Ok(None) };
     let others: Vec<HashSet<u64>> = runs.iter().skip(1).map(|run| seeds(run)).collect();
@@ -29,7 +29,7 @@ pub async fn contact_sheet(store: &Store, runs: &[&Manifest]) -> Result<Option<V
         panels.push(panel.collect());
     }
     let png = tokio::task::spawn_blocking(move || sheet::png(&panels)).await;
-    match png.map_err(|error| ReduceError::Internal(error.to_string()))? {
+    match png.map_err(|error| PublishError::Internal(error.to_string()))? {
         Ok(png) => Ok(Some(png)),
         // Nets of two resolutions are compared by their distances all the same.
         Err(error) => {
@@ -48,7 +48,7 @@ async fn pick(
     store: &Store,
     run: &Manifest,
     wanted: &(dyn Fn(u64) -> bool + Sync),
-) -> Result<Vec<Row>, ReduceError> {
+) -> Result<Vec<Row>, PublishError> {
     let mut picker = Picker::default();
     for entry in run.chunks.iter().filter(|entry| entry.rows().any(wanted)) {
         let is_features = |kind: &&Kind| matches!(kind, Kind::Features(_));
@@ -65,7 +65,11 @@ async fn pick(
 }
 
 /// The pictures of the rows' seeds, out of the chunks that hold them, one chunk at a time.
-async fn pictures(store: &Store, run: &Manifest, rows: &[Row]) -> Result<HashMap<u64, Picture>, ReduceError> {
+async fn pictures(
+    store: &Store,
+    run: &Manifest,
+    rows: &[Row],
+) -> Result<HashMap<u64, Picture>, PublishError> {
     let wanted: BTreeSet<u64> = rows.iter().flat_map(|row| row.seeds.iter().copied()).collect();
     let holds = |entry: &&ManifestEntry| entry.seeds.iter().any(|seed| wanted.contains(&seed));
     let mut pictures = HashMap::new();

@@ -20,10 +20,8 @@ use fidelis_fleet::{
     stored,
 };
 
-use crate::{
-    arithmetic::{self, ArithmeticError},
-    namesake::{self, Namesake},
-};
+use super::namesake::{self, Namesake};
+use crate::arithmetic::{self, ArithmeticError};
 
 /// What submitting found and did.
 #[derive(Debug, Clone)]
