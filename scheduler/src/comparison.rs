@@ -37,7 +37,7 @@ pub struct Comparison {
 pub enum CompareError {
     /// Their pictures could not be had.
     #[error(transparent)]
-    Publish(#[from] PublishError),
+    Publish(Box<PublishError>),
     /// A file could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Write {
@@ -46,6 +46,12 @@ pub enum CompareError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<PublishError> for CompareError {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(Box::new(error))
+    }
 }
 
 impl Outcome for CompareError {

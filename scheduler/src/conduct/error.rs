@@ -21,10 +21,10 @@ pub enum ConductError {
     Statistics(#[from] ResolveError),
     /// It was not reduced.
     #[error(transparent)]
-    Reduce(#[from] ReduceError),
+    Reduce(Box<ReduceError>),
     /// It was not published.
     #[error(transparent)]
-    Publish(#[from] PublishError),
+    Publish(Box<PublishError>),
     /// Servers of our own.
     #[error(transparent)]
     Local(#[from] LocalError),
@@ -39,6 +39,18 @@ pub enum ConductError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<ReduceError> for ConductError {
+    fn from(error: ReduceError) -> Self {
+        Self::Reduce(Box::new(error))
+    }
+}
+
+impl From<PublishError> for ConductError {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(Box::new(error))
+    }
 }
 
 impl From<QueueError> for ConductError {

@@ -12,6 +12,7 @@ pub mod submit;
 pub mod watch;
 
 use std::{
+    fmt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -44,6 +45,12 @@ pub struct Listener<'a> {
     pub events: &'a mut (dyn FnMut(&Event) + Send),
     /// Each piece of a file that is fetched.
     pub transfers: Progress<'a>,
+}
+
+impl fmt::Debug for Listener<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl Listener<'_> {
@@ -141,7 +148,7 @@ impl Conductor {
     ) -> Result<Ended<Reduced, S>, ConductError> {
         let (run, full) = (spec.run_id(), self.full());
         select! {
-            ended = self.to_its_end(spec, listener) => ended,
+            ended = self.bring(spec, listener) => ended,
             error = full => Err(error),
             by = shutdown => Ok(Err(Short::Stopped { run, by })),
         }
@@ -184,7 +191,8 @@ impl Conductor {
         }
     }
 
-    async fn to_its_end<S>(
+    /// All of it, whatever is asked of us meanwhile.
+    async fn bring<S>(
         &mut self,
         spec: ResolvedSpec,
         listener: &mut Listener<'_>,

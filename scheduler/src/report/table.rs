@@ -3,7 +3,7 @@
 use super::text::{duration, figure, fixed, metric_label, rate, setting, thousands, with_error};
 use fidelis_contract::{
     detectors::Metric,
-    result::{DetectorResult, RunResult},
+    result::{DetectorResult, Measured, RunResult},
 };
 
 /// A header and a row per run.
@@ -44,9 +44,10 @@ pub(super) fn headline_label(detector: &str, result: &DetectorResult) -> String 
 fn others<'a>(runs: &'a [RunResult], detector: &str) -> Vec<&'a str> {
     let mut ids: Vec<&str> = Vec::new();
     for result in runs.iter().filter_map(|run| run.detectors.get(detector)) {
-        for measured in result.metrics.iter().skip(1).filter(|measured| !ids.contains(&measured.id.as_str()))
-        {
-            ids.push(&measured.id);
+        for Measured { id, .. } in result.metrics.iter().skip(1) {
+            if !ids.contains(&id.as_str()) {
+                ids.push(id);
+            }
         }
     }
     ids
