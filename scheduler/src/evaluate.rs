@@ -7,10 +7,10 @@ use fidelis_contract::{
 use std::path::{Path, PathBuf};
 
 use fidelis_formats::stats::{self, Kind, Statistics};
+use fidelis_metrics::{Fold, Frechet, Gaussian, MetricError};
 use serde_json::{Map, Value, json};
 
 use crate::formats::{FeatureFile, FormatError};
-use crate::metrics::{Fold, Frechet, Gaussian, MetricError};
 
 /// Rows per chunk, as a run's default: the same features give the same bits here and there.
 const CHUNK_ROWS: u64 = 256;

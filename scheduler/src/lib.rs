@@ -1,5 +1,5 @@
 //! The control plane: turns a spec, or a [`dataset`], into a run, brings it to its end ([`conduct`]), folds what workers stored ([`reduce`]) into
-//! statistics and distances ([`metrics`], from and to the files of [`formats`]), and shows the result ([`report`], [`publish`], [`comparison`]);
+//! statistics and distances ([`fidelis_metrics`], from and to the files of [`formats`]), and shows the result ([`report`], [`publish`], [`comparison`]);
 //! [`verify`] tells whether a stored run is what it says. It knows no tensor library. A fleet of this machine's own is [`fidelis_embedded`].
 
 pub mod arithmetic;
@@ -11,7 +11,6 @@ pub mod destination;
 pub mod evaluate;
 pub mod fit;
 pub mod formats;
-pub mod metrics;
 pub mod publish;
 pub mod reduce;
 pub mod report;

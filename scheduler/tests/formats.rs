@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fidelis::formats::FeatureFile;
-use fidelis::metrics::RowNames;
+use fidelis_metrics::RowNames;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 fn write_features(folder: &Path, tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> PathBuf {

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use fidelis::evaluate::load;
-use fidelis::metrics::{Gaussian, Moments};
 use fidelis::publish::{contact_sheet, publish};
 use fidelis::reduce::{ReduceError, Reduced, reduce, reduce_made};
 use fidelis_contract::{
@@ -26,6 +25,7 @@ use fidelis_fleet::{
     stored::StoredError,
 };
 use fidelis_formats::stats::npz;
+use fidelis_metrics::{Gaussian, Moments};
 
 const DIM: usize = 6;
 const NUM_IMAGES: u64 = 230;

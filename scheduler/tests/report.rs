@@ -147,7 +147,7 @@ fn result_json_is_pinned() {
     let result = RunResult { detectors: [].into(), ..run("guided", 1.4, 0.0, 0.0) };
     let hex = |byte: &str| byte.repeat(32);
     let expected = format!(
-        r#"{{"run":"guided-0123456789abcdef","spec_digest":"{}","name":"guided","guidance":1.4,"num_images":2000,"detectors":{{}},"timing":{{"images_per_s":21.04,"device_seconds":95.06,"workers":1}},"provenance":{{"engine":"edm2","net_sha256":"{}","gnet_sha256":"{}","guidance_interval":null,"seeds":"0-1999","labels":"random","sampler":{{"num_steps":16,"sigma_min":0.002,"sigma_max":80.0,"rho":7.0,"S_churn":0.0,"S_min":0.0,"S_max":"inf","S_noise":1.0,"state":"fp32"}},"noise":"cpu","precision":"fp32","micro_batch":64,"detector_sha256":{{"fashion-cnn":"{}"}},"reference_sha256":{{"fashion-cnn":"{}"}},"devices":["cpu"]}}}}"#,
+        r#"{{"schema":2,"run":"guided-0123456789abcdef","spec_digest":"{}","name":"guided","guidance":1.4,"num_images":2000,"detectors":{{}},"timing":{{"images_per_s":21.04,"device_seconds":95.06,"workers":1}},"provenance":{{"engine":"edm2","net_sha256":"{}","gnet_sha256":"{}","guidance_interval":null,"seeds":"0-1999","labels":"random","sampler":{{"num_steps":16,"sigma_min":0.002,"sigma_max":80.0,"rho":7.0,"S_churn":0.0,"S_min":0.0,"S_max":"inf","S_noise":1.0,"state":"fp32"}},"noise":"cpu","precision":"fp32","micro_batch":64,"detector_sha256":{{"fashion-cnn":"{}"}},"reference_sha256":{{"fashion-cnn":"{}"}},"devices":["cpu"]}}}}"#,
         hex("ab"),
         hex("01"),
         hex("02"),
@@ -279,7 +279,7 @@ fn other_metrics_stand_beside_the_distance() {
     let other = Measured { id: "kid".into(), value: 0.0125, sd: Some(0.001), ..result.metrics[0].clone() };
     result.metrics.push(other);
     let text = terminal(&runs);
-    assert!(text.lines().next().unwrap().contains("floor (images)   kid (fashion-cnn)   images/s"), "{text}");
+    assert!(text.lines().next().unwrap().contains("floor (images)   KID (fashion-cnn)   images/s"), "{text}");
     assert!(text.lines().nth(2).unwrap().contains("0.0125 ± 0.0010"), "{text}");
     assert!(text.lines().nth(1).unwrap().contains("–"), "{text}");
 }

@@ -17,6 +17,7 @@ use fidelis_formats::{
     atomic,
     stats::{Statistics, npz},
 };
+use fidelis_metrics::Gaussian;
 
 use super::{
     Failure,
@@ -32,7 +33,6 @@ use super::{
 use crate::{
     dataset::{self, DatasetDetector, DatasetRequest},
     destination::{Destination, statistics_of},
-    metrics::Gaussian,
     reduce::Reduced,
     subset,
 };

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use fidelis_formats::features;
+use fidelis_metrics::{FeatureChunk, RowNames};
 
 use super::FormatError;
-use crate::metrics::{FeatureChunk, RowNames};
 
 /// An open features file.
 #[derive(Debug)]

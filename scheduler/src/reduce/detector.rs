@@ -14,12 +14,12 @@ use fidelis_fleet::{
     stored,
 };
 use fidelis_formats::stats::{self, Statistics};
+use fidelis_metrics::{
+    FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife,
+};
 
 use super::{ReduceError, held_out};
 use crate::evaluate::{self, EvaluateError};
-use crate::metrics::{
-    FeatureChunk, Fold, Folded, Gaussian, JACKKNIFE_BLOCKS, MetricError, RowNames, jackknife,
-};
 
 /// Folds a detector's features in chunk order (I3), a few chunks at a time.
 pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> Result<Folded, ReduceError> {

@@ -6,11 +6,11 @@ use fidelis_contract::{
     receipt::Unreadable,
 };
 use fidelis_fleet::{store::StoreError, stored::StoredError};
+use fidelis_metrics::MetricError;
 
 use crate::arithmetic::ArithmeticError;
 use crate::evaluate::EvaluateError;
 use crate::formats::FormatError;
-use crate::metrics::MetricError;
 
 /// Why a run was not reduced, classed by what the caller does next.
 #[derive(Debug, thiserror::Error)]

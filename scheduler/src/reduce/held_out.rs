@@ -8,11 +8,11 @@ use fidelis_contract::{
     spec::{DetectorSpec, FileRef},
 };
 use fidelis_formats::stats::Statistics;
+use fidelis_metrics::{FeatureChunk, Fold, RowNames};
 
 use super::ReduceError;
 use super::detector::computed;
 use crate::formats::{FeatureFile, FormatError};
-use crate::metrics::{FeatureChunk, Fold, RowNames};
 
 /// Rows read at once.
 const CHUNK_ROWS: u64 = 256;

@@ -4,7 +4,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 use fidelis_formats::stats::Statistics;
 
-use super::factor::{Factor, Factored};
+use crate::factor::{Factor, Factored};
 
 /// A distance, and what had to be done to get it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 
-use super::factor::{Factor, Factored, noise_floor};
-use super::frechet::FrechetError;
+use crate::factor::{Factor, Factored, noise_floor};
+use crate::frechet::FrechetError;
 
 /// Negative eigenvalues down to this share of the largest are what sums in single precision leave; 0 stands for them.
 const MAX_NEGATIVE: f64 = 1e-4;

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use fidelis::metrics::{
+use fidelis_formats::stats::{Statistics, npz};
+use fidelis_metrics::{
     FeatureChunk, Fold, Folded, Frechet, Gaussian, MetricError, Moments, RowNames, frechet::FrechetError,
     jackknife,
 };
-use fidelis_formats::stats::{Statistics, npz};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::MetricError;
-use super::frechet::Gaussian;
-use super::moments::Moments;
+use crate::MetricError;
+use crate::frechet::Gaussian;
+use crate::moments::Moments;
 
 /// √((B−1)/B · Σ(dᵢ − d̄)²), dᵢ the distance to `reference` of all blocks but the i-th. `None` below two blocks. The
 /// blocks' moments are merged again; no feature is read twice.

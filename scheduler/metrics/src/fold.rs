@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::MetricError;
-use super::moments::{Moments, MomentsError};
+use crate::MetricError;
+use crate::moments::{Moments, MomentsError};
 
 /// What the rows of a chunk are called in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]

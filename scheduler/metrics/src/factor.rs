@@ -3,8 +3,8 @@
 use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
-use super::frechet::FrechetError;
-use super::nearest::nearest;
+use crate::frechet::FrechetError;
+use crate::nearest::nearest;
 
 /// A of a covariance [dim, dim]: [dim, rank].
 #[derive(Clone, Debug)]
