@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a reader or a compiler would stumble over: formatting, lints, long files, shell mistakes, dependencies.
+# What a reader or a compiler would stumble over: formatting, lints, links in comments, long files, shell mistakes, dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -27,6 +27,8 @@ check_file_sizes
 check_scripts
 cargo fmt --all --check
 cargo clippy --release --workspace --all-targets -- -D warnings
+# Links in comments that lead nowhere.
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
 # The advisories need a database from the network: `cargo deny check advisories` where there is one.
 if cargo deny --version >/dev/null 2>&1; then
   cargo deny --log-level error check bans licenses sources

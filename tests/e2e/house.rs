@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fidelis_tests::repository;
 
 fn tree(package: &str) -> Result<String> {
@@ -62,4 +62,78 @@ fn detectors_are_named_in_their_table_alone() -> Result<()> {
     }
     assert_eq!(spelled, Vec::<String>::new());
     Ok(())
+}
+
+/// The rooms of the control plane, each of which may know those before it.
+const ROOMS: [&str; 14] = [
+    "formats",
+    "evaluate",
+    "destination",
+    "fit",
+    "dataset",
+    "subset",
+    "arithmetic",
+    "reduce",
+    "report",
+    "publish",
+    "comparison",
+    "verify",
+    "conduct",
+    "cli",
+];
+
+/// Data flows one way: no room knows a later one.
+#[test]
+fn arrows_point_down() -> Result<()> {
+    let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
+    let listed =
+        Command::new("git").args(["ls-files", "scheduler/src/*.rs"]).current_dir(repository()).output()?;
+    let mut seen = 0;
+    for file in String::from_utf8(listed.stdout)?.lines() {
+        let inside = file.trim_start_matches("scheduler/src/");
+        let room = inside.split(['/', '.']).next().unwrap_or_default();
+        if ["lib", "main"].contains(&room) {
+            continue;
+        }
+        let own =
+            rank(room).with_context(|| format!("`{file}`: give the room `{room}` its place in ROOMS"))?;
+        for used in used_rooms(&std::fs::read_to_string(repository().join(file))?) {
+            seen += 1;
+            let place = rank(&used).with_context(|| format!("`{file}` uses `{used}`, no room of ROOMS"))?;
+            ensure!(place <= own, "`{file}` knows the later room `{used}`");
+        }
+    }
+    ensure!(seen > 30, "guards the guard: {seen}");
+    Ok(())
+}
+
+/// Of `crate::a::b` and `crate::{a::b, c::{d, e}}` the first names.
+fn used_rooms(text: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for after in text.split("crate::").skip(1) {
+        let mut depth = 0;
+        let mut word = String::new();
+        let mut is_first = true;
+        for c in after.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => is_first = true,
+                c if c.is_ascii_lowercase() || c == '_' => {
+                    word.push(c);
+                    continue;
+                }
+                _ => {}
+            }
+            if !word.is_empty() && is_first {
+                rooms.push(std::mem::take(&mut word));
+                is_first = false;
+            }
+            word.clear();
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    rooms
 }

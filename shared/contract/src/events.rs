@@ -99,9 +99,9 @@ pub enum Event {
     Reported {
         /// The run.
         run: RunId,
-        /// Store key of the result.
+        /// Where the result is: a file, or an address in the store.
         result: String,
-        /// Store key of the HTML report.
+        /// Where the HTML report is.
         report: String,
     },
 }
