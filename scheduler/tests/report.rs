@@ -17,7 +17,7 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
     let distance = DetectorResult {
         metrics: vec![Measured { id: "fd".into(), value, sd: Some(sd), method, num_images: 2000 }],
         reference: Some(Reference { num_images: Some(60_000) }),
-        floor: Some(Floor { value: 1.125, num_images: Some(10_000) }),
+        floor: Some(Floor { value: 1.125, num_images: Some(10_000), rank_deficient: false }),
         rank_deficient: false,
         published: None,
     };
@@ -249,14 +249,14 @@ own             1    2,000    1.3610 ± 0.0040    1.12 (10,000)           –   
 fn floors_keep_their_numbers_of_images() {
     let mut runs = pair();
     let result = runs[1].detectors.get_mut("fashion-cnn").unwrap();
-    result.floor = Some(Floor { value: 2.5, num_images: Some(2000) });
+    result.floor = Some(Floor { value: 2.5, num_images: Some(2000), rank_deficient: false });
     let page = html(&Report { runs: runs.clone(), sheet: None });
     assert_eq!(page.matches("class=\"floor\"").count(), 2);
     assert!(page.contains(">floor 1.12 (10,000)<") && page.contains(">2.50 (2,000)<"));
     assert!(terminal(&runs).contains("distance of 2,000 or 10,000 held-out real"), "{}", terminal(&runs));
     let result = runs[1].detectors.get_mut("fashion-cnn").unwrap();
-    result.floor = Some(Floor { value: 2.5, num_images: None });
-    assert!(terminal(&runs).contains("2.50 (?)"));
+    result.floor = Some(Floor { value: 2.5, num_images: None, rank_deficient: true });
+    assert!(terminal(&runs).contains("2.50 (?) *") && terminal(&runs).contains("rank-deficient"));
 }
 
 /// A rate of earlier versions was the sum of the workers' own: it is read, and no claim is made of it.

@@ -134,9 +134,9 @@ async fn a_disk_that_is_read_only() -> Result<()> {
     let steps = "mount -o remount,ro \"$OUT\"; call 1; mount -o remount,rw \"$OUT\"; call 2; \
                  mount -o remount,ro \"$OUT\"; call 3";
     place.run("size=64m", steps).await?;
-    let store = place.out().join("store").display().to_string();
+    let out = place.out().display().to_string();
     for n in [1, 3] {
-        place.called(n)?.assert_ended(exit::USAGE, &[&store, "Read-only file system"]);
+        place.called(n)?.assert_ended(exit::USAGE, &[&out, "Read-only file system"]);
     }
     assert_eq!(std::fs::read_dir(place.called(1)?.folder)?.count(), 0, "nothing half-written");
     assert_eq!(place.called(2)?.code, 0);

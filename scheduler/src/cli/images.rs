@@ -176,6 +176,7 @@ fn refer_to(
 /// Writes the statistics.
 pub async fn reference(args: RefArgs) -> Result<u8, Failure> {
     let RefArgs { data, features, detectors, subset, dest, place, allow_unreadable } = args;
+    atomic::check_file(&dest)?;
     let Some(data) = data else {
         let statistics = of_features(&features, &detectors.names)?;
         let names: Vec<_> = statistics.iter().map(|one| one.detector.as_deref()).collect();

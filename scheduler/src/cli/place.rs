@@ -10,15 +10,18 @@ use fidelis_formats::atomic::{self, Unwritable};
 
 use super::{Failure, fleet::files, session::MachineArgs};
 
+/// How this machine is used says nothing to a fleet.
+const MACHINE: [&str; 4] = ["device", "workers", "lanes", "lease_ms"];
+
 /// The fleet that makes the run: a running one, or one of this machine's own.
 #[derive(Debug, Args)]
 pub struct PlaceArgs {
     // clap would take an exported variable for a typed option, and refuse `--work` for it.
     /// Redis server of a fleet; without it the run is made on this machine [env: FIDELIS_REDIS, with FIDELIS_STORE]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = MACHINE)]
     redis: Option<String>,
     /// Store of that fleet, as s3://bucket/prefix [env: FIDELIS_STORE]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = MACHINE)]
     store: Option<String>,
     /// Another S3 server than AWS, as http://host:port
     #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
@@ -129,5 +132,8 @@ mod tests {
         assert!(place("--store s3://typ", &[store]).contains("give `--redis`"));
         assert_eq!(place("--work w --redis redis://t --store s3://typ", &[]), "refused");
         assert_eq!(place("--work w --store s3://typ", &[]), "refused");
+        assert_eq!(place("--redis redis://t --store s3://typ --device cuda:0", &[]), "refused");
+        assert_eq!(place("--store s3://typ --workers 2", &both), "refused");
+        assert_eq!(place("--workers 2", &[]), "here");
     }
 }

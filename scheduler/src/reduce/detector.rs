@@ -81,8 +81,12 @@ pub(super) async fn measure(
                 num_images: statistics.num_images,
             });
             if let Some(held_out) = &held_out {
-                let value = Gaussian::new(held_out)?.distance(&reference)?.value;
-                result.floor = Some(Floor { value, num_images: known(held_out.num_images) });
+                let distance = Gaussian::new(held_out)?.distance(&reference)?;
+                result.floor = Some(Floor {
+                    value: distance.value,
+                    num_images: known(held_out.num_images),
+                    rank_deficient: distance.rank_deficient,
+                });
             }
         }
         Ok((statistics, result))

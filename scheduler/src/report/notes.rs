@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use fidelis_contract::{
     arithmetic,
-    result::{Method, RunResult},
+    result::{DetectorResult, Method, RunResult},
 };
 
 use super::table::detectors;
@@ -45,9 +45,10 @@ pub(super) fn notes(runs: &[RunResult]) -> Vec<String> {
     notes.extend(runs.iter().filter(|run| !run.unreadable.is_empty()).map(unreadable));
     notes.extend(runs.iter().filter(|run| !run.other_micro_batch.is_empty()).map(other_micro_batch));
     notes.extend(runs.iter().filter_map(other_arithmetic));
-    if all().any(|result| result.rank_deficient) {
+    let floor = |result: &DetectorResult| result.floor.is_some_and(|floor| floor.rank_deficient);
+    if all().any(|result| result.rank_deficient || floor(result)) {
         notes.push(
-            "* A covariance is rank-deficient, the images' or the reference's: there are fewer images than features, or \
+            "* A covariance is rank-deficient, the images', the reference's or the floor's: there are fewer images than features, or \
              features that depend on each other. The distance is computed on the subspace there is."
                 .to_owned(),
         );

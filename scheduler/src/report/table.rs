@@ -100,12 +100,18 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
 /// The floor and the number of images that it is of: `0.50 (10,000)`.
 pub(super) fn with_images(result: &DetectorResult) -> Option<String> {
     let floor = result.floor?;
-    Some(format!("{} ({})", fixed(floor.value, 2), floor.num_images.map_or("?".to_owned(), thousands)))
+    let (images, mark) = (floor.num_images.map_or("?".to_owned(), thousands), mark(floor.rank_deficient));
+    Some(format!("{} ({images}){mark}", fixed(floor.value, 2)))
+}
+
+/// What the note on rank deficiency is found by.
+fn mark(rank_deficient: bool) -> &'static str {
+    if rank_deficient { " *" } else { "" }
 }
 
 fn distance_cells(result: Option<&DetectorResult>) -> [String; 2] {
     let Some(result) = result else { return ["–".to_owned(), "–".to_owned()] };
-    let mark = if result.rank_deficient { " *" } else { "" };
+    let mark = mark(result.rank_deficient);
     let floor = with_images(result).unwrap_or("–".to_owned());
     [format!("{}{mark}", with_error(result.value(), result.sd())), floor]
 }

@@ -38,8 +38,7 @@ pub fn decode(bytes: &Bytes) -> Result<Content, FormatError> {
         let state = state_dict::decode(bytes).map(Content::StateDict);
         return state.or_else(|error| statistics().map(Content::Statistics).map_err(|_| error));
     }
-    // A pickle, or the header of a safetensors file behind its length.
-    if bytes.first() != Some(&0x80) && bytes.get(8) != Some(&b'{') {
+    if bytes.first() != Some(&0x80) && !sniff::is_safetensors(bytes) {
         let (expected, detail) =
             ("a net, a state dict or statistics", "it begins like none of them".to_owned());
         return Err(sniff::other(bytes, expected).unwrap_or(FormatError::Damaged { expected, detail }));

@@ -79,7 +79,7 @@ pub fn name_of(leading_bytes: &[u8]) -> Option<&'static str> {
         [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', b'f' | b's', ..] => Some("an AVIF image"),
         [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', ..]
         | [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i', b'f', b'1', ..] => Some("a HEIC image"),
-        [0x80, 2..=5, ..] => Some("a pickle"),
+        _ if is_pickle(leading_bytes) => Some("a pickle"),
         _ if is_old_pickle(leading_bytes) => Some("a pickle of protocol 0 or 1"),
         _ if leading_bytes.get(257..262) == Some(b"ustar") => Some("a tar archive"),
         _ if begins("{") || begins("[{") => Some("a JSON document"),
@@ -105,6 +105,18 @@ pub(crate) fn advice(name: &str) -> &'static str {
 /// The refusal of a file that is no `expected`, where its start tells what it is instead.
 pub(crate) fn other(leading_bytes: &[u8], expected: &'static str) -> Option<FormatError> {
     Some(FormatError::Other { found: name_of(leading_bytes)?, expected })
+}
+
+/// A pickle of protocol 2 or above, as published checkpoints are.
+pub(crate) fn is_pickle(leading_bytes: &[u8]) -> bool {
+    matches!(leading_bytes, [0x80, 2..=5, ..]) && !is_safetensors(leading_bytes)
+}
+
+/// A header behind its length, whose lowest byte may be any: also the one that marks a pickle.
+pub(crate) fn is_safetensors(leading_bytes: &[u8]) -> bool {
+    const MAX_HEADER_BYTES: u64 = 100_000_000;
+    leading_bytes.get(8) == Some(&b'{')
+        && leading_bytes.first_chunk().is_some_and(|length| u64::from_le_bytes(*length) <= MAX_HEADER_BYTES)
 }
 
 /// Protocols 0 and 1 have no mark of their own: a dict, list or tuple, or a call of a name, as they write them.

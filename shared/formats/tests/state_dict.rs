@@ -6,7 +6,7 @@ mod published;
 
 use std::collections::BTreeMap;
 
-use fidelis_formats::{Array, Dtype, StateDict, state_dict};
+use fidelis_formats::{Array, Dtype, StateDict, content::Content, state_dict, stats};
 use published::{
     Py, call, legacy, legacy_state_dict, tensor, text, torch_entries, views, zip, zip_entries, zip_state_dict,
 };
@@ -152,5 +152,22 @@ fn every_cut_is_one_clear_line() {
             let error = decode(whole[..len].to_vec()).unwrap_err();
             assert!(!error.contains('\n') && !error.is_empty(), "{error}");
         }
+    }
+}
+
+/// The lowest byte of a header's length is any byte, also the one that a pickle begins with.
+#[test]
+fn a_header_whose_length_begins_like_a_pickle() {
+    for length in [0x80, 0x0280, 0x0380, 0x0480, 0x0580] {
+        let header = r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+        let mut bytes = (length as u64).to_le_bytes().to_vec();
+        bytes.extend(format!("{header:length$}").into_bytes());
+        bytes.extend([1.5f32, -2.0].map(f32::to_le_bytes).concat());
+        let content = fidelis_formats::content::decode(&bytes.clone().into());
+        assert!(matches!(content, Ok(Content::StateDict(_))), "{length:#x}: {content:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("features");
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(stats::kind_of(&path).unwrap(), stats::Kind::None, "{length:#x}");
     }
 }

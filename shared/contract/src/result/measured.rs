@@ -66,6 +66,9 @@ pub struct Floor {
     pub value: f64,
     /// How many held-out images; `None` where their file does not say.
     pub num_images: Option<u64>,
+    /// As of the detector, but of the held-out images.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rank_deficient: bool,
 }
 
 impl DetectorResult {

@@ -46,7 +46,11 @@ impl Distance {
         DetectorResult {
             metrics: self.value.map(metric).into_iter().collect(),
             reference: self.value.map(|_| Reference { num_images: self.reference_images }),
-            floor: self.floor.map(|value| Floor { value, num_images: self.floor_images }),
+            floor: self.floor.map(|value| Floor {
+                value,
+                num_images: self.floor_images,
+                rank_deficient: false,
+            }),
             rank_deficient: self.rank_deficient,
             published: self.published,
         }

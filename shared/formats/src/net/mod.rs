@@ -66,7 +66,7 @@ pub fn decode(bytes: &Bytes) -> Result<NetFile, FormatError> {
         let detail = "it is a file of `torch.save`, which does not say what net its tensors make";
         return Err(damaged(detail.to_owned()));
     }
-    if is_pickle(bytes) {
+    if sniff::is_pickle(bytes) {
         return published::decode(bytes);
     }
     let file = tensors::decode(bytes).map_err(|error| sniff::other(bytes, EXPECTED).unwrap_or(error))?;
@@ -85,16 +85,11 @@ pub fn read_config(path: &Path) -> Result<NetConfig, FileError> {
 fn config_of(path: &Path) -> Result<NetConfig, FormatError> {
     let mut start = Vec::new();
     File::open(path)?.take(512).read_to_end(&mut start)?;
-    if is_pickle(&start) || start.starts_with(b"PK") {
+    if sniff::is_pickle(&start) || start.starts_with(b"PK") {
         return Ok(decode(&file::read(path)?)?.config);
     }
     let metadata = tensors::read_metadata(path);
     stored_config(metadata.map_err(|error| sniff::other(&start, EXPECTED).unwrap_or(error))?.get(CONFIG_KEY))
-}
-
-/// Protocol 2 or above: published checkpoints have one.
-fn is_pickle(start: &[u8]) -> bool {
-    matches!(start, [0x80, 2..=5, ..])
 }
 
 fn stored_config(json: Option<&String>) -> Result<NetConfig, FormatError> {

@@ -59,7 +59,7 @@ pub fn kind_of(path: &Path) -> Result<Kind, FormatError> {
     let mut file = File::open(path)?;
     file.by_ref().take(512).read_to_end(&mut start)?;
     match &start[..] {
-        [0x80, ..] => Ok(Kind::Pickle),
+        [0x80, ..] if !sniff::is_safetensors(&start) => Ok(Kind::Pickle),
         [b'P', b'K', ..] if npz::is_statistics(file)? => Ok(Kind::Npz),
         _ => Ok(Kind::None),
     }
@@ -85,7 +85,7 @@ pub fn read(path: &Path) -> Result<Bytes, FormatError> {
 /// A file that is damaged, is none of these, or holds no statistics of `detector`.
 pub fn decode(bytes: &Bytes, detector: Option<&str>) -> Result<Statistics, FormatError> {
     match bytes.first() {
-        Some(0x80) => published::decode(bytes, detector),
+        Some(0x80) if !sniff::is_safetensors(bytes) => published::decode(bytes, detector),
         _ if bytes.starts_with(b"PK") => npz::decode(bytes),
         _ => match sniff::other(bytes, "statistics") {
             Some(error) => Err(error),
