@@ -6,6 +6,7 @@ mod arithmetic;
 mod aws;
 mod bad_input;
 mod comparisons;
+mod conduct;
 mod datasets;
 mod demo;
 mod devices;

@@ -115,6 +115,14 @@ impl Fleet {
         Ok(redis::Client::open(self.redis.url())?.get_multiplexed_async_connection().await?)
     }
 
+    /// Queue and store, as a scheduler has them.
+    pub async fn handles(&self) -> Result<fidelis_fleet::fleet::Fleet> {
+        let mut config = self.s3.store_config();
+        config.url = format!("s3://{BUCKET}/{PREFIX}");
+        let settings = fidelis_fleet::queue::QueueSettings::default();
+        Ok(fidelis_fleet::fleet::Fleet::connect(&self.redis.url(), settings, config).await?)
+    }
+
     /// The store itself.
     pub async fn store(&self) -> Result<Store> {
         let mut config = self.s3.store_config();
