@@ -122,7 +122,7 @@ def fids(options, first, second):
         write_safetensors(options.work / f"{name}.safetensors", features)
     out = run(options.bin / "fidelis", "metrics", "--features", options.work / "first.safetensors",
               "--ref", options.work / "second.safetensors", "--metrics", "fid", "--json")
-    ours = json.loads(out)["fid"]
+    ours = json.loads(out)["fid"]["value"]
     # float64 from here on in both, as in ours; left alone, torch-fidelity sums means in float32.
     first, second = np.float64(first), np.float64(second)
     theirs = fid_score.calculate_frechet_distance(

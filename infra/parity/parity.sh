@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Compares fidelis with pytorch-fid and torch-fidelity on the same images and weights (parity.py says how), and with
-# Pillow on a corpus of images in every format (images.py). They live
-# in an environment of their own, .deps/parity (5 GB, 2.3 GB to fetch), which is made once; needs Python 3.11 or later.
+# Compares fidelis with pytorch-fid and torch-fidelity on the same images and weights (parity.py says how), with
+# torch-fidelity and prdc on the same features (metrics.py), and with Pillow on a corpus of images in every format
+# (images.py). They live in an environment of their own, .deps/parity (5 GB, 2.3 GB to fetch), which is made once; needs
+# Python 3.11 or later.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=infra/setup/lib.sh
@@ -36,7 +37,7 @@ make_environment() {
   fi
   rm -rf "$target"
   "$python" -m venv "$target" || die "cannot make an environment in \`$target\` (see above)"
-  say "fetching pytorch-fid, torch-fidelity and torch into $target (2.3 GB)"
+  say "fetching pytorch-fid, torch-fidelity, prdc and torch into $target (2.3 GB)"
   "$target/bin/python" -m pip install --quiet --progress-bar off --disable-pip-version-check --no-deps \
     --require-hashes --only-binary=:all: --requirement "$requirements" ||
     die "pip could not install the peers (its words are above): check the network and the disk, run this again"
@@ -58,6 +59,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 TQDM_DISABLE=1 "$target/bin/python" -W ignore::DeprecationWarning \
   infra/parity/parity.py --images "$images" --bin target/release --work "$work"
+"$target/bin/python" infra/parity/metrics.py --bin target/release --work "$work"
 # The images last: the corpus of JPEGs wants cjpeg.
 command -v cjpeg >/dev/null || apt_install libjpeg-turbo-progs || true
 command -v cjpeg >/dev/null || die "no cjpeg: install libjpeg-turbo-progs"

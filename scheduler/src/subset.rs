@@ -1,6 +1,7 @@
 //! Some of a dataset's images, chosen by a seed: those that NumPy chooses too.
 
 use fidelis_contract::seeds::{Seeds, SeedsError};
+use fidelis_metrics::random::RandomState;
 
 /// More images are asked for than there are.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +30,7 @@ pub fn choose(num_images: u64, wanted: u64, seed: u32) -> Result<Seeds, SubsetEr
     if !(2..=limit).contains(&wanted) {
         return Err(SubsetError::TooMany { wanted, num_images });
     }
-    let mut places: Vec<u32> = (0..limit as u32).collect();
-    let mut random = Mt19937::new(seed);
-    for last in (1..limit as u32).rev() {
-        places.swap(last as usize, random.up_to(last) as usize);
-    }
+    let mut places = RandomState::new(seed).permutation(limit as u32);
     places.truncate(wanted as usize);
     places.sort_unstable();
     let mut ranges: Vec<(u64, u64)> = Vec::new();
@@ -44,53 +41,6 @@ pub fn choose(num_images: u64, wanted: u64, seed: u32) -> Result<Seeds, SubsetEr
         }
     }
     Ok(Seeds::from_ranges(ranges)?)
-}
-
-/// Matsumoto and Nishimura's Mersenne Twister.
-struct Mt19937 {
-    state: [u32; Self::N],
-    next: usize,
-}
-
-impl Mt19937 {
-    const N: usize = 624;
-
-    fn new(seed: u32) -> Self {
-        let mut state = [seed; Self::N];
-        for i in 1..Self::N {
-            let last = state[i - 1];
-            state[i] = 1_812_433_253_u32.wrapping_mul(last ^ (last >> 30)).wrapping_add(i as u32);
-        }
-        Self { state, next: Self::N }
-    }
-
-    fn draw(&mut self) -> u32 {
-        if self.next == Self::N {
-            for i in 0..Self::N {
-                let y = (self.state[i] & 1 << 31) | (self.state[(i + 1) % Self::N] & !(1 << 31));
-                let twist = if y & 1 == 1 { 0x9908_b0df } else { 0 };
-                self.state[i] = self.state[(i + 397) % Self::N] ^ (y >> 1) ^ twist;
-            }
-            self.next = 0;
-        }
-        let mut y = self.state[self.next];
-        self.next += 1;
-        y ^= y >> 11;
-        y ^= (y << 7) & 0x9d2c_5680;
-        y ^= (y << 15) & 0xefc6_0000;
-        y ^ (y >> 18)
-    }
-
-    /// 0 to `most`, each as likely: draws of as many bits until one fits.
-    fn up_to(&mut self, most: u32) -> u32 {
-        let mask = u32::MAX >> most.leading_zeros();
-        loop {
-            let value = self.draw() & mask;
-            if value <= most {
-                return value;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use fidelis::evaluate::{MetricsRequest, load, metrics, metrics as metrics_of};
 use fidelis_formats::stats::{Statistics, npz};
 use safetensors::SafeTensors;
 use safetensors::tensor::{TensorView, serialize};
+use serde_json::Value;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name)
@@ -24,7 +25,12 @@ fn features(folder: &Path, name: &str) -> PathBuf {
 }
 
 fn request(features: PathBuf, reference: PathBuf) -> MetricsRequest {
-    MetricsRequest { features, reference, detector: None, metrics: vec![] }
+    MetricsRequest::new(features, reference)
+}
+
+/// A number, or an object with a number in it.
+fn value(found: &Value) -> f64 {
+    found.as_f64().or(found["value"].as_f64()).unwrap_or_else(|| panic!("no number: {found}"))
 }
 
 /// A features file that names its detector.
@@ -55,7 +61,7 @@ fn files_of_either_kind_on_either_side() {
     for (ours, theirs) in references.map(|theirs| (&ours, theirs)).into_iter().chain([(&dest, theirs)]) {
         let name = if theirs.ends_with("ref-stats.pkl") { "fid" } else { "fd" };
         let found = metrics(&request(ours.clone(), theirs)).unwrap();
-        let fid = found[name].as_f64().unwrap();
+        let fid = value(&found[name]);
         assert!((fid / 39.741_608_854_960_42 - 1.0).abs() < 1e-9, "{fid}");
     }
 }
@@ -69,7 +75,7 @@ fn the_detector_names_the_distance() {
         let asked = MetricsRequest { detector: Some(detector.into()), ..request(path.clone(), path.clone()) };
         let found = metrics(&asked).unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), [name]);
-        assert!(found[name].as_f64().unwrap().abs() < 1e-6);
+        assert!(found[name].as_f64().unwrap().abs() < 1e-6, "of two statistics, a number");
         // As the files say it themselves, on either side.
         let folder = tempfile::tempdir().unwrap();
         let (named, bare) = (named(folder.path(), "f1", detector), features(folder.path(), "f2"));
@@ -129,9 +135,9 @@ fn the_detector_chooses_among_the_statistics_of_a_pkl() {
         let detector = detector.map(str::to_owned);
         metrics(&MetricsRequest { detector, ..request(ours.clone(), fixture("ref-stats.pkl")) })
     };
-    let fid = distance(None).unwrap()["fid"].clone();
-    assert_eq!(distance(Some("pytorch-fid")).unwrap()["fid"], fid);
-    assert_ne!(distance(Some("dinov2")).unwrap()["fd_dinov2"], fid);
+    let fid = value(&distance(None).unwrap()["fid"]);
+    assert_eq!(value(&distance(Some("pytorch-fid")).unwrap()["fid"]), fid);
+    assert_ne!(value(&distance(Some("dinov2")).unwrap()["fd_dinov2"]), fid);
     let error = distance(Some("fashion-cnn")).unwrap_err().to_string();
     assert!(error.contains("ref-stats.pkl") && error.contains("none of `fashion-cnn`"), "{error}");
     // So do the metric's name, and the other side's.
@@ -142,10 +148,9 @@ fn the_detector_chooses_among_the_statistics_of_a_pkl() {
     assert_eq!(metrics(&dinov2).unwrap(), distance(Some("dinov2")).unwrap());
     let named = named(folder.path(), "f1", "dinov2");
     for (ours, theirs) in [(named.clone(), fixture("ref-stats.pkl")), (fixture("ref-stats.pkl"), named)] {
-        let found = metrics(&request(ours, theirs)).unwrap()["fd_dinov2"].as_f64().unwrap();
-        assert!(
-            (found / distance(Some("dinov2")).unwrap()["fd_dinov2"].as_f64().unwrap() - 1.0).abs() < 1e-9
-        );
+        let found = value(&metrics(&request(ours, theirs)).unwrap()["fd_dinov2"]);
+        let expected = value(&distance(Some("dinov2")).unwrap()["fd_dinov2"]);
+        assert!((found / expected - 1.0).abs() < 1e-9, "{found} against {expected}");
     }
     // Two files of two detectors have two distances.
     let both = MetricsRequest {
@@ -223,10 +228,11 @@ fn errors_are_one_line_with_the_file() {
     std::fs::write(&damaged, &std::fs::read(&path).unwrap()[..2000]).unwrap();
     std::fs::write(folder.path().join("x.txt"), "of another kind\n").unwrap();
     std::fs::write(folder.path().join("page.npz"), "<!DOCTYPE html><html>").unwrap();
-    let kid = MetricsRequest { metrics: vec!["kid".into()], ..request(path.clone(), path.clone()) };
+    let unknown = MetricsRequest { metrics: vec!["kids".into()], ..request(path.clone(), path.clone()) };
     assert_eq!(
-        metrics(&kid).unwrap_err().to_string(),
-        "unknown metric `kid`: there are `fid`, `fd_dinov2`, `fd`"
+        metrics(&unknown).unwrap_err().to_string(),
+        "unknown metric `kids`: there are `fid`, `fd_dinov2`, `fd`, `fid-inf`, `fd-per-class`, `kid`, `kid-full`, \
+         `precision`, `recall`, `density`, `coverage`, `is`, `authenticity`, `duplicates`"
     );
     for (file, wanted) in [
         ("damaged.npz", "damaged or not"),
@@ -239,4 +245,108 @@ fn errors_are_one_line_with_the_file() {
     }
     let dest = folder.path().join("never.npz");
     assert!(write_reference(&damaged, &dest).is_err() && !dest.exists());
+}
+
+/// What each metric rests on is told beside it; several stand in one object.
+#[test]
+fn metrics_of_features_stand_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (named(folder.path(), "f1", "inception"), features(folder.path(), "f2"));
+    let names = ["kid", "fid", "precision", "is", "fid-inf", "kid"].map(str::to_owned).to_vec();
+    let weights = Some(fixture("metrics/last-layer.safetensors"));
+    let asked = MetricsRequest { metrics: names, weights, ..request(ours, theirs) };
+    let found = metrics(&asked).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["fid", "fid-inf", "is", "kid", "precision"]);
+    for (name, golden) in
+        [("fid", 39.741_608_854_960_42), ("kid", 0.385_371_342_447_044), ("precision", 0.102)]
+    {
+        assert!((value(&found[name]) / golden - 1.0).abs() < 1e-9, "{name}: {}", found[name]);
+    }
+    for (name, found) in &found {
+        assert_eq!((&found["n"], &found["detector"]), (&500.into(), &"inception".into()), "{name}");
+        assert!(found["preprocessing"].as_str().unwrap().contains("299x299"), "{name}");
+        assert_eq!(found["reference_images"].as_u64(), (name != "is").then_some(700), "{name}");
+    }
+    assert!(
+        (found["fid"]["sd"].as_f64().unwrap() / 0.294_967_598_953_88 - 1.0).abs() < 1e-6,
+        "{}",
+        found["fid"]
+    );
+    // Another seed chooses others.
+    let again = metrics(&MetricsRequest { seed: Some(1), ..asked }).unwrap();
+    assert_ne!(again["kid"], found["kid"]);
+    assert_eq!(again["precision"], found["precision"]);
+}
+
+#[test]
+fn classes_are_read_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_labels = |name: &str| {
+        let bytes = std::fs::read(features(folder.path(), name)).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let rows = tensors.tensor("features").unwrap().shape()[0] as i64;
+        let labels: Vec<u8> = (0..rows).flat_map(|row| (row % 3).to_le_bytes()).collect();
+        let labels = TensorView::new(safetensors::Dtype::I64, vec![rows as usize], &labels).unwrap();
+        let path = folder.path().join(format!("{name}-labels.safetensors"));
+        let tensors = [("features", tensors.tensor("features").unwrap()), ("labels", labels)];
+        std::fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
+        path
+    };
+    let asked =
+        |ours, theirs| MetricsRequest { metrics: vec!["fd-per-class".into()], ..request(ours, theirs) };
+    let found = metrics(&asked(with_labels("f1"), with_labels("f2"))).unwrap();
+    assert!((value(&found["fd-per-class"]) / 44.003_203_267_121_78 - 1.0).abs() < 1e-9, "{found:?}");
+    let error = metrics(&asked(with_labels("f1"), features(folder.path(), "f2"))).unwrap_err().to_string();
+    assert!(error.contains("classes") && error.contains("`labels`"), "{error}");
+}
+
+/// One line: which metric, which file, and what to do.
+#[test]
+fn what_cannot_be_computed_from_what_is_given_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (features(folder.path(), "f1"), features(folder.path(), "f2"));
+    let dinov2 = named(folder.path(), "f1", "dinov2");
+    let (stats, weights) = (fixture("ref-stats.npz"), fixture("metrics/last-layer.safetensors"));
+    let refused = |metric: &str, ours: &Path, theirs: Option<&Path>, weights: Option<&Path>| {
+        let asked = MetricsRequest {
+            metrics: vec![metric.to_owned()],
+            reference: theirs.map(|path| path.to_owned().into()),
+            weights: weights.map(Path::to_owned),
+            ..request(ours.to_owned(), ours.to_owned())
+        };
+        let error = metrics(&asked).unwrap_err().to_string();
+        assert!(!error.contains('\n') && error.starts_with(|c: char| !c.is_uppercase()), "{error}");
+        error
+    };
+    for metric in
+        ["kid", "kid-full", "precision", "recall", "density", "coverage", "authenticity", "fd-per-class"]
+    {
+        for (one, other) in [(&ours, &stats), (&stats, &theirs)] {
+            let error = refused(metric, one, Some(other), None);
+            let words = [metric, "ref-stats.npz", "holds statistics", "fidelis-worker features"];
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+        assert!(
+            refused(metric, &ours, None, None).contains(&format!("`{metric}` is a comparison: give `--ref`"))
+        );
+    }
+    for metric in ["is", "duplicates", "fid-inf"] {
+        assert!(
+            refused(metric, &stats, Some(&stats), Some(&weights)).contains("holds statistics"),
+            "{metric}"
+        );
+    }
+    assert!(refused("fd", &ours, None, None).contains("`fd` is a comparison"));
+    assert!(refused("is", &ours, None, None).contains("give `--weights F`"));
+    assert!(refused("is", &dinov2, None, Some(&weights)).contains("of `dinov2`"));
+    assert!(refused("is", &ours, None, Some(&theirs)).contains("f2.safetensors` holds no `fc.weight`"));
+    let error = refused("kid", &dinov2, Some(&named(folder.path(), "f2", "inception")), None);
+    assert!(error.contains("of `inception`, not of `dinov2`"), "{error}");
+    let asked = MetricsRequest {
+        metrics: vec!["is".into()],
+        reference: None,
+        weights: Some(weights),
+        ..request(ours.clone(), ours)
+    };
+    assert!((value(&metrics(&asked).unwrap()["is"]) / 2.951_723_470_144_961 - 1.0).abs() < 1e-9);
 }

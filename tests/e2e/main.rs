@@ -13,6 +13,7 @@ mod devices;
 mod faults;
 mod house;
 mod images;
+mod metrics;
 mod nets;
 mod numbers;
 mod operations;

@@ -157,7 +157,7 @@ fn measure<T: Copy + Into<f64>>(
 }
 
 /// Says which seeds overflowed: the first eight, and how many there are.
-fn named(error: MomentsError, names: &RowNames) -> MetricError {
+pub(super) fn named(error: MomentsError, names: &RowNames) -> MetricError {
     let MomentsError::NonFinite { rows } = error else { return error.into() };
     let what = match names {
         RowNames::Seeds(_) => "seed",

@@ -105,6 +105,11 @@ impl Gaussian {
         (1..=self.dim() as u64).contains(&self.num_images) || !self.factor.is_full()
     }
 
+    /// Images behind it; 0 where that is not known.
+    pub fn num_images(&self) -> u64 {
+        self.num_images
+    }
+
     /// Features per image.
     pub fn dim(&self) -> usize {
         self.mu.len()
@@ -133,6 +138,24 @@ impl Gaussian {
             sigma_clipped_mass: self.clipped_mass + reference.clipped_mass,
             rank_deficient: self.is_rank_deficient() || reference.is_rank_deficient(),
         })
+    }
+}
+
+impl Gaussian {
+    pub(super) fn mu(&self) -> &[f64] {
+        &self.mu
+    }
+
+    pub(super) fn sigma(&self) -> MatRef<'_, f64> {
+        self.sigma.as_ref()
+    }
+
+    pub(super) fn trace(&self) -> f64 {
+        self.trace
+    }
+
+    pub(super) fn factor(&self) -> &Factor {
+        &self.factor
     }
 }
 

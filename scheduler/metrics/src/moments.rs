@@ -109,6 +109,16 @@ impl Moments {
         Some(total)
     }
 
+    /// Mean of every feature.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Σ(f−mean)(f−mean)ᵀ, [dim, dim]; the upper triangle holds nothing.
+    pub(super) fn scatter(&self) -> &Mat<f64> {
+        &self.scatter
+    }
+
     /// Number of rows.
     pub fn count(&self) -> u64 {
         self.count
@@ -137,7 +147,7 @@ impl Moments {
     }
 }
 
-fn non_finite_rows<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Vec<usize> {
+pub(super) fn non_finite_rows<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Vec<usize> {
     let rows = values.chunks_exact(dim).enumerate();
     rows.filter(|(_, row)| row.iter().any(|&f| !f.into().is_finite())).map(|(i, _)| i).collect()
 }

@@ -11,6 +11,7 @@ mod place;
 mod presets;
 mod runs;
 mod session;
+mod side;
 mod status;
 mod target;
 mod transfer;

@@ -57,7 +57,7 @@ impl TargetArgs {
                 let text = format!("`--seeds` goes with a spec, and `{text}` is none: leave it out");
                 return Err(Failure::new(exit::USAGE, anyhow!(text)));
             }
-            Some(text) => return named(text),
+            Some(text) => return Target::named(text),
         };
         if let Some(seeds) = &self.seeds {
             spec.seeds = seeds.clone();
@@ -69,19 +69,24 @@ impl TargetArgs {
     }
 }
 
-fn named(text: &str) -> Result<Target, Failure> {
-    if let Ok(run) = text.parse() {
-        return Ok(Target::Id(run));
-    }
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if !text.is_empty() && text.bytes().all(plain) {
-        return Ok(Target::Beginning(text.to_owned()));
-    }
-    let text = format!("`{text}` is neither the id or name of a run, as `submit` prints it, nor a spec file");
-    Err(Failure::new(exit::USAGE, anyhow!(text)))
-}
-
 impl Target {
+    /// What an id, a name or the beginning of an id names.
+    ///
+    /// # Errors
+    /// It is none of these.
+    pub fn named(text: &str) -> Result<Target, Failure> {
+        if let Ok(run) = text.parse() {
+            return Ok(Target::Id(run));
+        }
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !text.is_empty() && text.bytes().all(plain) {
+            return Ok(Target::Beginning(text.to_owned()));
+        }
+        let text =
+            format!("`{text}` is neither the id or name of a run, as `submit` prints it, nor a spec file");
+        Err(Failure::new(exit::USAGE, anyhow!(text)))
+    }
+
     /// The run, as the store knows it.
     ///
     /// # Errors
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn what_could_name_nothing_is_refused_at_once() {
         for text in ["", "no such", "../x", "Demo", "specs/x.yaml"] {
-            assert!(named(text).is_err(), "{text}");
+            assert!(Target::named(text).is_err(), "{text}");
         }
     }
 }

@@ -32,6 +32,11 @@ impl FeatureFile {
         self.0.detector()
     }
 
+    /// One class per row, where the file says.
+    pub fn labels(&self) -> Option<&[i64]> {
+        self.0.labels()
+    }
+
     /// The `count` rows from row `first` on, fewer at the end.
     pub fn rows(&mut self, first: u64, count: u64) -> Result<FeatureChunk<f64>, FormatError> {
         let (values, dim) = (self.0.rows(first, count)?, self.0.dim());

@@ -58,6 +58,8 @@ pub struct Detector {
     pub num_features: usize,
     /// What the distance of its features is.
     pub metric: Metric,
+    /// What becomes of uint8 pixels before the net sees them.
+    pub preprocessing: &'static str,
 }
 
 /// Inception-v3 behind TensorFlow 1's resize, as in the published EDM2 figures.
@@ -71,10 +73,30 @@ pub const FASHION_CNN: &str = "fashion-cnn";
 
 /// Every detector that is known by name. Weights that are a TorchScript file may have any other.
 pub const DETECTORS: [Detector; 4] = [
-    Detector { name: INCEPTION, num_features: 2048, metric: Metric::Fid },
-    Detector { name: PYTORCH_FID, num_features: 2048, metric: Metric::Fid },
-    Detector { name: DINOV2, num_features: 1024, metric: Metric::FdDinov2 },
-    Detector { name: FASHION_CNN, num_features: 128, metric: Metric::Fd },
+    Detector {
+        name: INCEPTION,
+        num_features: 2048,
+        metric: Metric::Fid,
+        preprocessing: "bilinear to 299x299 as TensorFlow 1 samples, no antialias; (x - 128)/128",
+    },
+    Detector {
+        name: PYTORCH_FID,
+        num_features: 2048,
+        metric: Metric::Fid,
+        preprocessing: "bilinear to 299x299 with half-pixel centres, no antialias; 2x/255 - 1",
+    },
+    Detector {
+        name: DINOV2,
+        num_features: 1024,
+        metric: Metric::FdDinov2,
+        preprocessing: "bicubic to 224x224 with antialias, not rounded; x/255 by ImageNet's mean and deviation",
+    },
+    Detector {
+        name: FASHION_CNN,
+        num_features: 128,
+        metric: Metric::Fd,
+        preprocessing: "28x28, not resized; x/127.5 - 1",
+    },
 ];
 
 /// The detector of a name.

@@ -3,8 +3,8 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `.safetensors` | `features`; `seeds` int64 [N] where it knows them; `detector` in the metadata |
-//! | `.npz` | `features`, or any one array; `seeds` and `detector` likewise |
+//! | `.safetensors` | `features`; `seeds` and `labels` int64 [N] where it knows them; `detector` in the metadata |
+//! | `.npz` | `features`, or any one array; `seeds`, `labels` and `detector` likewise |
 //! | `.npy` | the array |
 //!
 //! The content decides which kind it is, whatever the name is.
@@ -33,6 +33,7 @@ pub struct FeatureFile {
     num_rows: u64,
     dim: usize,
     seeds: Option<Vec<u64>>,
+    labels: Option<Vec<i64>>,
     detector: Option<String>,
 }
 
@@ -80,6 +81,11 @@ impl FeatureFile {
     /// One seed per row, where the file says.
     pub fn seeds(&self) -> Option<&[u64]> {
         self.seeds.as_deref()
+    }
+
+    /// One class per row, where the file says.
+    pub fn labels(&self) -> Option<&[i64]> {
+        self.labels.as_deref()
     }
 
     /// The `count` rows from row `first` on, fewer at the end, row-major.

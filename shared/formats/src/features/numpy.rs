@@ -61,7 +61,7 @@ impl Shape {
 
     fn with(self, values: Values) -> FeatureFile {
         let Self { dtype, num_rows, dim, .. } = self;
-        FeatureFile { values, dtype, num_rows, dim, seeds: None, detector: None }
+        FeatureFile { values, dtype, num_rows, dim, seeds: None, labels: None, detector: None }
     }
 }
 
@@ -91,11 +91,13 @@ pub(super) fn open_npz(file: File) -> Result<FeatureFile, FormatError> {
     if let Ok(mut entry) = zip.by_name("detector.npy") {
         features.detector = npy::decode_text(&mut entry).and_then(|name| detector_name(&name));
     }
-    if let Ok(mut entry) = zip.by_name("seeds.npy") {
-        let seeds = npy::decode(&mut entry, MAX_SEEDS).ok();
-        let seeds = seeds.filter(|seeds| seeds.shape == [features.num_rows as usize]);
-        features.seeds = seeds.map(|seeds| seeds.values.into_iter().map(|seed| seed as u64).collect());
-    }
+    let mut integers = |name| {
+        let array = npy::decode(&mut zip.by_name(name).ok()?, MAX_SEEDS).ok()?;
+        (array.shape == [features.num_rows as usize]).then_some(array.values)
+    };
+    let (seeds, labels) = (integers("seeds.npy"), integers("labels.npy"));
+    features.seeds = seeds.map(|seeds| seeds.into_iter().map(|seed| seed as u64).collect());
+    features.labels = labels.map(|labels| labels.into_iter().map(|label| label as i64).collect());
     Ok(features)
 }
 

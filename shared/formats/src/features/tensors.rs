@@ -20,16 +20,18 @@ pub(super) fn open(mut file: File) -> Result<FeatureFile, FormatError> {
     let dtype = tensors::dtype(info.dtype).filter(|dtype| dtype.floats(&[]).is_some());
     let (num_rows, dim) = shape_of("features", &stored, dtype.is_some(), &info.shape)?;
     let offset = data + info.data_offsets.0 as u64;
-    let seeds = match metadata.info("seeds") {
+    let mut integers = |name: &str| match metadata.info(name) {
         Some(info) if info.dtype == Stored::I64 && info.shape == [num_rows as usize] => {
-            Some(read_seeds(&mut file, info, data)?)
+            read_integers(&mut file, info, data).map(Some)
         }
-        _ => None,
+        _ => Ok(None),
     };
+    let seeds = integers("seeds")?.map(|seeds| seeds.into_iter().map(|seed| seed as u64).collect());
+    let labels = integers("labels")?;
     let named = metadata.metadata().as_ref().and_then(|named| named.get(DETECTOR_KEY));
     let detector = named.and_then(|name| detector_name(name));
     let dtype = dtype.ok_or_else(|| damaged("its numbers are no floats"))?;
-    Ok(FeatureFile { values: Values::File { file, offset }, dtype, num_rows, dim, seeds, detector })
+    Ok(FeatureFile { values: Values::File { file, offset }, dtype, num_rows, dim, seeds, labels, detector })
 }
 
 /// The header, and where the data after it begins.
@@ -53,10 +55,10 @@ fn read_header(file: &mut File) -> Result<(Metadata, u64), FormatError> {
     Ok((metadata, data))
 }
 
-fn read_seeds(file: &mut File, info: &TensorInfo, data: u64) -> Result<Vec<u64>, FormatError> {
+fn read_integers(file: &mut File, info: &TensorInfo, data: u64) -> Result<Vec<i64>, FormatError> {
     let (begin, end) = info.data_offsets;
     let mut bytes = vec![0; end - begin];
     file.seek(SeekFrom::Start(data + begin as u64))?;
     file.read_exact(&mut bytes)?;
-    Ok(bytes.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b) as u64).collect())
+    Ok(bytes.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect())
 }

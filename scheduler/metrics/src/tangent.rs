@@ -1,0 +1,111 @@
+//! The Fréchet distance's first-order expansion: what it would be for moments close to those it was computed for.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par, Side};
+
+use crate::factor::noise_floor;
+use crate::frechet::{FrechetError, Gaussian};
+use crate::moments::Moments;
+
+/// With sigma₂ = A Aᵀ and M = Aᵀ sigma₁ A, d tr(M^½) = ½ tr(T d sigma₁), T = A M^(−½) Aᵀ (the linear map that carries the
+/// first Gaussian to the second). As tr(T sigma₁) = tr(M^½), near (mu₁, sigma₁)
+///
+/// FD(mu, sigma) ≈ ‖mu−mu₂‖² + tr(sigma) + tr(sigma₂) − tr(M^½) − tr(T sigma).
+#[derive(Clone, Debug)]
+pub(super) struct Tangent {
+    mu: Vec<f64>,
+    /// tr(sigma₂) − tr(M^½).
+    constant: f64,
+    /// I − T, of which the lower triangle counts: [dim, dim].
+    slope: Mat<f64>,
+}
+
+impl Tangent {
+    /// About the distance of `ours` to `reference`. `None` where M has no inverse: it is not smooth there.
+    ///
+    /// # Errors
+    /// Two of different widths.
+    pub(super) fn new(ours: &Gaussian, reference: &Gaussian) -> Result<Option<Self>, FrechetError> {
+        let (dim, theirs) = (ours.dim(), reference.dim());
+        if dim != theirs {
+            return Err(FrechetError::Dimensions { ours: dim, theirs });
+        }
+        let a = reference.factor().matrix();
+        let rank = a.ncols();
+        if rank == 0 || !ours.factor().is_full() {
+            return Ok(None);
+        }
+        let product = product(a.transpose(), product(ours.sigma(), a).as_ref());
+        let decomposed = product.self_adjoint_eigen(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
+        let (values, vectors) = (decomposed.S(), decomposed.U());
+        // Ascending.
+        if values[0] <= noise_floor(rank, values[rank - 1]) {
+            return Ok(None);
+        }
+        // T = B Bᵀ, B = A V Λ^(−¼).
+        let mut b = self::product(a, vectors);
+        for k in 0..rank {
+            let scale = values[k].powf(-0.25);
+            b.col_as_slice_mut(k).iter_mut().for_each(|value| *value *= scale);
+        }
+        let mut slope = self::product(b.as_ref(), b.transpose());
+        for j in 0..dim {
+            slope.col_as_slice_mut(j).iter_mut().for_each(|value| *value = -*value);
+            slope[(j, j)] += 1.0;
+        }
+        let root_trace: f64 = (0..rank).map(|k| values[k].sqrt()).sum();
+        let constant = reference.trace() - root_trace;
+        Ok(Some(Self { mu: reference.mu().to_vec(), constant, slope }))
+    }
+
+    /// The distance of all of `total` but one part of it, `part`.
+    pub(super) fn without(&self, total: &Whole<'_>, part: &Moments) -> f64 {
+        let (n, left_out) = (total.moments.count() as f64, part.count() as f64);
+        let kept = n - left_out;
+        // Chan's rule backwards: S − S_b − (n n_b / n') δδᵀ, δ = mean_b − mean.
+        let delta: Vec<f64> = part.mean().iter().zip(total.moments.mean()).map(|(b, all)| b - all).collect();
+        let sloped =
+            total.sloped - self.sloped(part.scatter()) - n * left_out / kept * self.sloped_outer(&delta);
+        let mean = total.moments.mean().iter().zip(&delta).map(|(all, d)| all - d * left_out / kept);
+        let mean_term: f64 = mean.zip(&self.mu).map(|(ours, theirs)| (ours - theirs).powi(2)).sum();
+        mean_term + sloped / (kept - 1.0) + self.constant
+    }
+
+    /// tr((I − T) S), of a symmetric S of which the lower triangle counts.
+    fn sloped(&self, scatter: &Mat<f64>) -> f64 {
+        let columns = (0..self.slope.ncols()).map(|j| {
+            let (slope, scatter) = (self.slope.col_as_slice(j), scatter.col_as_slice(j));
+            let below: f64 = slope[j + 1..].iter().zip(&scatter[j + 1..]).map(|(a, b)| a * b).sum();
+            slope[j] * scatter[j] + 2.0 * below
+        });
+        columns.sum()
+    }
+
+    /// vᵀ (I − T) v.
+    fn sloped_outer(&self, v: &[f64]) -> f64 {
+        let columns = v.iter().enumerate().map(|(j, vj)| {
+            let along: f64 = self.slope.col_as_slice(j).iter().zip(v).map(|(a, b)| a * b).sum();
+            vj * along
+        });
+        columns.sum()
+    }
+}
+
+/// All images, and tr((I − T) S) of them.
+#[derive(Debug)]
+pub(super) struct Whole<'a> {
+    moments: &'a Moments,
+    sloped: f64,
+}
+
+impl<'a> Whole<'a> {
+    pub(super) fn new(tangent: &Tangent, moments: &'a Moments) -> Self {
+        Self { moments, sloped: tangent.sloped(moments.scatter()) }
+    }
+}
+
+fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut product = Mat::zeros(a.nrows(), b.ncols());
+    matmul(product.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+    product
+}
