@@ -116,21 +116,21 @@ fn used_rooms(text: &str) -> Vec<String> {
         let mut word = String::new();
         let mut is_first = true;
         for c in after.chars() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => is_first = true,
-                c if c.is_ascii_lowercase() || c == '_' => {
-                    word.push(c);
-                    continue;
-                }
-                _ => {}
+            if c.is_ascii_lowercase() || c == '_' {
+                word.push(c);
+                continue;
             }
             if !word.is_empty() && is_first {
                 rooms.push(std::mem::take(&mut word));
                 is_first = false;
             }
             word.clear();
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => is_first = true,
+                _ => {}
+            }
             if depth == 0 {
                 break;
             }
