@@ -66,7 +66,7 @@ impl Engine for DatasetEngine {
     fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
         let source = Source { dataset, indices: work.seeds };
-        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let watch = Watch { stop: &|| work.cancel.beat(), made: &|images| work.cancel.made(images) };
         let extracted = extractor.extract_watched(&source, work.micro_batch as usize, &watch);
         let extracted = extracted.map_err(edm2::classed)?;
         if !extracted.unreadable.is_empty() && !spec.allow_unreadable {

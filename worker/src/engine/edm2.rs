@@ -50,7 +50,7 @@ impl Engine for Edm2Engine {
     fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
         let generator = self.load(spec)?;
         generator.set_micro_batch(work.micro_batch as usize);
-        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let watch = Watch { stop: &|| work.cancel.beat(), made: &|images| work.cancel.made(images) };
         let generated = generator.generate_watched(work.seeds, &watch).map_err(classed)?;
         Ok(chunk_output(generated))
     }

@@ -84,7 +84,7 @@ fn take_time(settings: SyntheticSpec, num_images: usize, cancel: &CancelFlag) ->
     let total = Duration::from_millis(u64::from(settings.millis_per_image) * num_images as u64);
     let (start, mut told) = (Instant::now(), 0);
     loop {
-        if cancel.is_set() {
+        if cancel.beat() {
             return Err(EngineError::Cancelled);
         }
         let left = total.saturating_sub(start.elapsed());

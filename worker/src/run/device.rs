@@ -87,7 +87,7 @@ impl Device {
 
 fn make(engines: &mut Engines, maker: &Maker, job: &Job) -> Reply {
     // A first sign of life: the job may have waited.
-    job.cancel.is_set();
+    job.cancel.beat();
     if failpoint::fails(Point::DeviceBeforeMake, Some(job.chunk)) {
         return Err(EngineError::Fault("a test wants this chunk to fail".into()));
     }
