@@ -8,7 +8,10 @@ use fidelis_contract::{
     exit,
     payload::Tensor,
     seeds::{Seeds, SeedsError},
-    spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, Sampling, SpecError, StateDtype},
+    spec::{
+        Edm2Spec, Encoder, FileRef, Labels, NoiseMode, Precision, SamplerSpec, Sampling, SpecError,
+        StateDtype,
+    },
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Generator, Recipe};
@@ -54,7 +57,7 @@ pub struct SampleArgs {
     precision: Precision,
     /// How latents become pixels, where the net's file does not say: rgb, space-to-depth or stability-vae
     #[arg(long)]
-    encoder: Option<EncoderKind>,
+    encoder: Option<Encoder>,
     /// Weights of the encoder stability-vae (.safetensors, diffusers' names)
     #[arg(long, value_name = "F")]
     vae: Option<PathBuf>,
@@ -125,6 +128,25 @@ impl SamplerArgs {
 }
 
 impl SampleArgs {
+    fn model(&self) -> Edm2Spec {
+        let file = |path: &PathBuf| FileRef::new(path.display().to_string());
+        Edm2Spec {
+            net: file(&self.net),
+            gnet: self.gnet.as_ref().map(file),
+            vae: self.vae.as_ref().map(file),
+            vae_precision: Some(self.vae_precision),
+            sampling: Sampling {
+                guidance: self.guidance,
+                guidance_interval: self.guidance_interval,
+                labels: self.class.map_or_else(|| self.labels.clone(), Labels::Class),
+                sampler: self.sampler.spec(),
+                noise: self.noise,
+                precision: self.precision,
+                encoder: self.encoder,
+            },
+        }
+    }
+
     /// Whether what it is to write can be written.
     pub fn check_outputs(&self) -> Result<(), Failure> {
         if self.png.as_ref() == Some(&self.out) {
@@ -178,14 +200,7 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
 /// The rules of a spec, of which a command line is one in other words. Seeds that make the same image are made here, as
 /// nothing is counted.
 fn check(args: &SampleArgs) -> Result<(), Failure> {
-    let sampler = args.sampler.spec();
-    let sampling = Sampling {
-        guidance: args.guidance,
-        has_gnet: args.gnet.is_some(),
-        guidance_interval: args.guidance_interval,
-        sampler: &sampler,
-    };
-    sampling.validate().map_err(|error| match error {
+    args.model().validate().map_err(|error| match error {
         SpecError::Field { field, problem } => anyhow!("`--{}` ({field}): {problem}", option(&field)),
         other => other.into(),
     })?;
@@ -216,7 +231,7 @@ fn recipe(args: &SampleArgs) -> Result<Recipe, Failure> {
         stream: terms::stream(args.noise),
         classes: terms::classes(&labels)?,
         precision: terms::precision(args.precision),
-        encoder: args.encoder.map(terms::encoder),
+        encoder: args.encoder,
         vae: args.vae.clone(),
         vae_precision: terms::precision(args.vae_precision),
         micro_batch: args.micro_batch as usize,

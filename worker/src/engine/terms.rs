@@ -1,8 +1,7 @@
 //! The spec's words, in the terms of the crate that does the work.
 
-use fidelis_contract::spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
+use fidelis_contract::spec::{Labels, NoiseMode, Precision, SamplerSpec, StateDtype};
 use fidelis_edm2::{
-    encoder::Encoder,
     net,
     noise::{Classes, ClassesError, Stream},
     sampler::{Sampler, State},
@@ -47,13 +46,5 @@ pub fn precision(precision: Precision) -> net::Precision {
         Precision::Fp32 => net::Precision::Fp32,
         Precision::Bf16 => net::Precision::Bf16,
         Precision::Fp16 => net::Precision::Fp16,
-    }
-}
-
-pub fn encoder(encoder: EncoderKind) -> Encoder {
-    match encoder {
-        EncoderKind::Rgb => Encoder::Rgb,
-        EncoderKind::SpaceToDepth => Encoder::SpaceToDepth,
-        EncoderKind::StabilityVae => Encoder::StabilityVae,
     }
 }

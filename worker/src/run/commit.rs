@@ -87,7 +87,7 @@ impl Commit<'_> {
         reach(Point::WorkerAfterPutBeforeReceipt, Some(self.chunk.index));
         self.put_receipt(&Receipt {
             version: receipt::VERSION,
-            arithmetic: arithmetic::of(self.spec.engine),
+            arithmetic: arithmetic::of(self.spec.engine.kind()),
             run: self.claim.task.run.clone(),
             chunk: self.chunk.index,
             spec_digest: self.claim.task.spec_digest,
