@@ -7,12 +7,12 @@ use fidelis_contract::{
     ids::Digest,
     kind::Kind,
     payload::Tensor,
-    spec::{Edm2Spec, FileRef, Precision, RunSpec},
+    spec::{Edm2Spec, RunSpec},
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe, Watch};
 
-use super::{ChunkOutput, EngineError, EngineOptions, Work, terms};
+use super::{ChunkOutput, EngineError, EngineOptions, Work};
 
 /// Keeps the nets of the last spec loaded: the next chunk most likely wants them again.
 #[derive(Debug)]
@@ -48,7 +48,13 @@ impl Edm2Engine {
         spec: &RunSpec,
         work: &Work<'_>,
     ) -> Result<ChunkOutput, EngineError> {
-        let generator = self.load(recipe(model, spec)?)?;
+        let weights = spec.detectors.iter().map(|d| (d.name.clone(), PathBuf::from(&d.weights.path)));
+        let generator = self.load(Recipe {
+            model: model.clone(),
+            micro_batch: spec.micro_batch as usize,
+            outputs: spec.outputs,
+            detectors: weights.collect(),
+        })?;
         generator.set_micro_batch(work.micro_batch as usize);
         let watch = Watch { stop: &|| work.cancel.beat(), made: &|images| work.cancel.made(images) };
         let generated = generator.generate_watched(work.seeds, &watch).map_err(classed)?;
@@ -58,29 +64,6 @@ impl Edm2Engine {
 
 pub fn default_lanes() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// What the spec says, in the terms of the crate that does it.
-fn recipe(model: &Edm2Spec, spec: &RunSpec) -> Result<Recipe, EngineError> {
-    let sampling = &model.sampling;
-    let path = |file: &FileRef| PathBuf::from(&file.path);
-    Ok(Recipe {
-        net: path(&model.net),
-        gnet: model.gnet.as_ref().map(path),
-        guidance: sampling.guidance,
-        interval: sampling.guidance_interval,
-        sampler: terms::sampler(&sampling.sampler),
-        stream: terms::stream(sampling.noise),
-        classes: terms::classes(&sampling.labels).map_err(|error| EngineError::Unfit(error.to_string()))?,
-        precision: terms::precision(sampling.precision),
-        encoder: sampling.encoder,
-        vae: model.vae.as_ref().map(path),
-        vae_precision: terms::precision(model.vae_precision.unwrap_or(Precision::Fp32)),
-        micro_batch: spec.micro_batch as usize,
-        latents: spec.outputs.latents,
-        images: spec.outputs.images,
-        detectors: spec.detectors.iter().map(|d| (d.name.clone(), path(&d.weights))).collect(),
-    })
 }
 
 pub fn classed(error: GenerateError) -> EngineError {

@@ -5,7 +5,6 @@ pub(crate) mod dataset;
 pub(crate) mod edm2;
 pub(crate) mod maker;
 mod synthetic;
-pub(crate) mod terms;
 
 use std::collections::BTreeMap;
 
