@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use fidelis_contract::{
     detectors,
-    spec::{DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, LocalSpec},
+    spec::{DetectorSpec, Edm2Spec, Encoder, EngineSpec, FileRef, Labels, LocalSpec},
 };
 use fidelis_formats::{
     FileError,
-    net::{self, Encoder, Mismatch, NetConfig, check_pair},
+    net::{self, Mismatch, NetConfig, check_pair},
 };
 
 use crate::evaluate::{self, EvaluateError};
@@ -75,8 +75,11 @@ fidelis_contract::usage_errors!(FitError);
 /// # Errors
 /// See [`FitError`].
 pub fn check(spec: &LocalSpec) -> Result<(), FitError> {
-    if spec.engine == EngineKind::Edm2 {
-        check_nets(spec)?;
+    if let EngineSpec::Edm2(model) = &spec.engine {
+        let net = check_nets(model)?;
+        if spec.outputs.images || !spec.detectors.is_empty() {
+            check_encoder(model, &net)?;
+        }
     }
     for (i, detector) in spec.detectors.iter().enumerate() {
         for (part, file) in [("reference", &detector.reference), ("held_out", &detector.held_out)] {
@@ -88,39 +91,29 @@ pub fn check(spec: &LocalSpec) -> Result<(), FitError> {
     Ok(())
 }
 
-fn check_nets(spec: &LocalSpec) -> Result<(), FitError> {
-    let config = |field: &'static str, file: &Option<FileRef>| {
-        let read = |file: &FileRef| net::read_config(Path::new(&file.path));
-        file.as_ref().map(read).transpose().map_err(|source| FitError::Net { field, source })
+/// The main net's config.
+fn check_nets(model: &Edm2Spec) -> Result<NetConfig, FitError> {
+    let config = |field: &'static str, file: &FileRef| {
+        net::read_config(Path::new(&file.path)).map_err(|source| FitError::Net { field, source })
     };
-    let (Some(net), gnet) = (config("net", &spec.net)?, config("gnet", &spec.gnet)?) else { return Ok(()) };
-    if let Some(gnet) = gnet {
-        check_pair(&net, &gnet)?;
+    let net = config("net", &model.net)?;
+    if let Some(gnet) = &model.gnet {
+        check_pair(&net, &config("gnet", gnet)?)?;
     }
-    check_labels(spec, &net)?;
-    if spec.outputs.images || !spec.detectors.is_empty() { check_encoder(spec, &net) } else { Ok(()) }
-}
-
-fn check_labels(spec: &LocalSpec, net: &NetConfig) -> Result<(), FitError> {
-    match spec.labels {
-        Labels::Random => Ok(()),
+    match model.sampling.labels {
+        Labels::Random => Ok(net),
         _ if net.label_dim == 0 => Err(FitError::Unconditional),
         Labels::Class(class) if i64::from(class) >= net.label_dim => {
             Err(FitError::Class { class, label_dim: net.label_dim })
         }
-        _ => Ok(()),
+        _ => Ok(net),
     }
 }
 
-fn check_encoder(spec: &LocalSpec, net: &NetConfig) -> Result<(), FitError> {
-    let named = spec.encoder.map(|encoder| match encoder {
-        EncoderKind::Rgb => Encoder::Rgb,
-        EncoderKind::SpaceToDepth => Encoder::SpaceToDepth,
-        EncoderKind::StabilityVae => Encoder::StabilityVae,
-    });
-    match named.or(net.encoder_or_pixels()) {
+fn check_encoder(model: &Edm2Spec, net: &NetConfig) -> Result<(), FitError> {
+    match model.sampling.encoder.or(net.encoder_or_pixels()) {
         None => Err(FitError::Encoder("the net's file does not say how its output becomes pixels: name one")),
-        Some(Encoder::StabilityVae) if spec.vae.is_none() => Err(FitError::Encoder(
+        Some(Encoder::StabilityVae) if model.vae.is_none() => Err(FitError::Encoder(
             "the net acts on latents of Stability's autoencoder: set it to `stability-vae`, and `vae` to its weights",
         )),
         Some(Encoder::StabilityVae) if net.img_channels != 4 => {

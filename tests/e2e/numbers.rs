@@ -123,7 +123,7 @@ async fn a_precision_on_the_command_line_counts_or_is_refused() -> Result<()> {
     let run = submitted.stdout.trim().parse()?;
     let stored = fleet.store().await?.get(&keys::spec(&run)).await?.unwrap_or_default();
     let stored = RunSpec::from_json(std::str::from_utf8(&stored)?, "spec.json")?;
-    assert_eq!(stored.precision, Precision::Bf16);
+    assert_eq!(stored.engine.sampling().precision, Precision::Bf16);
     let synthetic = repository().join("infra/demo/synthetic.toml").display().to_string();
     let out = fleet.folder().join("out").display().to_string();
     let refused = fleet.fidelis(&["local", &synthetic, "--precision", "bf16", "--out", &out]).await?;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use faer::Mat;
+use fidelis_contract::spec::{NoiseMode, SamplerSpec};
 use fidelis_edm2::checkpoint::Checkpoint;
 use fidelis_edm2::data::ImageSet;
 use fidelis_edm2::detector::Detector;
@@ -13,7 +14,7 @@ use fidelis_edm2::device;
 use fidelis_edm2::encoder::StabilityVae;
 use fidelis_edm2::guidance::GuidedNet;
 use fidelis_edm2::net::{Precision, Precond};
-use fidelis_edm2::noise::{Classes, Draws, Stream};
+use fidelis_edm2::noise::{Classes, Draws};
 use fidelis_edm2::sampler::Sampler;
 use fidelis_tests::{Fleet, Outcome, binary, fashion_mnist, repository};
 use serde_json::Value;
@@ -22,7 +23,7 @@ const NUM_IMAGES: u64 = 64;
 const NUM_REAL: usize = 48;
 const MICRO_BATCH: usize = 8;
 const GUIDANCE: f64 = 1.7;
-const NUM_STEPS: usize = 4;
+const NUM_STEPS: u32 = 4;
 /// D of Inception.
 const DIM: usize = 2048;
 
@@ -86,14 +87,14 @@ fn features_by_hand(weights: &Path, real: &Path) -> Result<[Vec<f32>; 2]> {
     let cpu = device::parse("cpu")?;
     let nets = GuidedNet::new(net("edm2-main.pkl")?, Some(net("edm2-guide.pkl")?), GUIDANCE, None)?;
     let detector = Detector::load("inception", weights, cpu)?;
-    let sampler = Sampler { num_steps: NUM_STEPS, ..Sampler::default() };
+    let sampler = Sampler::new(SamplerSpec { num_steps: NUM_STEPS, ..SamplerSpec::DEFAULT });
     let config = nets.net().config();
     let whitening =
         config.whitening.as_ref().context("the checkpoint does not say how latents are whitened")?;
     let vae =
         StabilityVae::load(&fixture("vae-tiny.safetensors"), (cpu, Precision::Fp32))?.whitened(whitening)?;
     let draws = Draws {
-        stream: Stream::Cpu,
+        stream: NoiseMode::Cpu,
         shape: config.image_shape(),
         label_dim: config.label_dim,
         classes: Classes::Drawn,

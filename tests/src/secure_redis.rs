@@ -40,7 +40,6 @@ pub const COMMANDS: &[&str] = &[
     "zcard",
     "hset",
     "hget",
-    "hmget",
     "hvals",
     "hgetall",
     "hdel",

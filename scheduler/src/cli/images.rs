@@ -229,7 +229,7 @@ fn written(dest: &Destination, statistics: &[Statistics]) -> Result<u8, Failure>
 async fn spec(request: &DatasetRequest, subset: &SubsetArgs, files: &Files) -> Result<ResolvedSpec, Failure> {
     let folder = env::current_dir().context("the current folder cannot be used")?;
     let draft = request.draft(&folder)?;
-    let mut data = draft.data.clone().unwrap_or_else(|| FileRef::new(""));
+    let mut data = draft.engine.dataset().map_or_else(|| FileRef::new(""), |images| images.data.clone());
     if data.is_url() {
         let transfers = Transfers::default();
         data.path =

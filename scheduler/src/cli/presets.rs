@@ -7,7 +7,7 @@ use clap::Args;
 use fidelis_contract::{
     exit,
     presets::{self, PRESETS, Preset, Sites},
-    spec::{EngineKind, Precision, RunSpec},
+    spec::{EngineSpec, Precision, RunSpec},
 };
 use fidelis_fleet::out;
 use serde_json::{Value, json};
@@ -89,12 +89,15 @@ impl PresetArgs {
     ///
     /// # Errors
     /// A run without nets.
-    pub fn precise(&self, spec: RunSpec) -> Result<RunSpec, Failure> {
-        match self.precision {
-            None => Ok(spec),
-            Some(precision) if spec.engine == EngineKind::Edm2 => Ok(RunSpec { precision, ..spec }),
-            Some(_) => {
-                let (name, engine) = (&spec.name, spec.engine);
+    pub fn precise(&self, mut spec: RunSpec) -> Result<RunSpec, Failure> {
+        match (self.precision, &mut spec.engine) {
+            (None, _) => Ok(spec),
+            (Some(precision), EngineSpec::Edm2(model)) => {
+                model.sampling.precision = precision;
+                Ok(spec)
+            }
+            (Some(_), other) => {
+                let (name, engine) = (&spec.name, other.kind());
                 let text =
                     format!("`--precision` is that of nets, of which `{name}` has none (engine `{engine}`)");
                 Err(Failure::new(exit::USAGE, anyhow!(text)))
@@ -132,7 +135,7 @@ pub fn single(mut specs: Vec<RunSpec>) -> Result<RunSpec, Failure> {
 }
 
 fn object(preset: &Preset, sites: &Sites) -> Value {
-    let spec = preset.spec(sites);
+    let (spec, model) = (preset.spec(sites), preset.model(sites));
     let detector = &spec.detectors[0];
     json!({
         "name": preset.name,
@@ -144,8 +147,8 @@ fn object(preset: &Preset, sites: &Sites) -> Value {
         "detector": detector.name,
         "detector_weights": detector.weights.path,
         "reference": preset.reference_url(sites),
-        "encoder": spec.encoder,
-        "vae": spec.vae.map(|vae| vae.path),
+        "encoder": model.sampling.encoder,
+        "vae": model.vae.map(|vae| vae.path),
     })
 }
 

@@ -53,13 +53,13 @@ pub async fn reduce_made(
     let receipts = stored::receipts(store, &run.id).await?;
     let arithmetic = arithmetic_of(store, run, &receipts.stored).await?;
     let manifest = Manifest::build(run, &receipts.stored)?;
-    let first = stored::expectation::load(store, &run.id, run.spec.engine).await?;
+    let first = stored::expectation::load(store, &run.id, run.spec.engine.kind()).await?;
     stored::expectation::check(&run.id, &first, &manifest.chunks)?;
     receipts.check_sizes(&run.id)?;
     let receipts = receipts.stored;
     let unreadable = unreadable(&receipts);
     if manifest.num_images == 0 {
-        let data = run.spec.data.as_ref().map(|data| data.shown()).unwrap_or_default();
+        let data = run.spec.engine.dataset().map(|images| images.data.shown()).unwrap_or_default();
         return Err(ReduceError::nothing_readable(data, unreadable));
     }
     let making = match making {
@@ -81,7 +81,7 @@ pub async fn reduce_made(
         run: run.id.clone(),
         spec_digest: run.spec.digest(),
         name: run.spec.name.clone(),
-        guidance: run.spec.guidance,
+        guidance: run.spec.engine.sampling().guidance,
         num_images: manifest.num_images,
         unreadable,
         other_micro_batch: OtherMicroBatch::among(&run.spec, receipts.iter().map(|stored| &stored.receipt)),
@@ -109,8 +109,8 @@ async fn arithmetic_of(
 ) -> Result<Option<u32>, ReduceError> {
     let found = receipts.iter().map(|stored| (stored.receipt.chunk, stored.receipt.arithmetic)).collect();
     let stored = Stored { found, complete: receipts.len() as u64 >= u64::from(run.plan.num_chunks()) };
-    let arithmetic = arithmetic::check(store, &run.id, run.spec.engine, &stored).await;
-    Ok(arithmetic?.filter(|_| arithmetics::of(run.spec.engine) != FIRST_ARITHMETIC))
+    let arithmetic = arithmetic::check(store, &run.id, run.spec.engine.kind(), &stored).await;
+    Ok(arithmetic?.filter(|_| arithmetics::of(run.spec.engine.kind()) != FIRST_ARITHMETIC))
 }
 
 fn unreadable(receipts: &[StoredReceipt]) -> Vec<Unreadable> {

@@ -27,12 +27,12 @@ impl Found {
         run: &Run,
         faults: &mut Vec<Fault>,
     ) -> Result<Option<u32>, StoreError> {
-        match check(store, &run.id, run.spec.engine, &self.arithmetics).await {
+        match check(store, &run.id, run.spec.engine.kind(), &self.arithmetics).await {
             Ok(of_run) => return Ok(of_run),
             Err(ArithmeticError::Store(error)) => return Err(error),
             Err(ArithmeticError::Other(_)) => {}
         }
-        let made = arithmetic::of(run.spec.engine);
+        let made = arithmetic::of(run.spec.engine.kind());
         let others = self.arithmetics.found.iter().filter(|(_, found)| **found != made);
         let others = others.map(|(chunk, found)| {
             let detail = format!(

@@ -119,7 +119,7 @@ impl Outcome for VerifyError {
 /// What kept the store from answering; faults are no errors.
 pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyError> {
     let Derived { manifest, success, mut faults } = derived::check(store, run).await?;
-    let first = expectation::load(store, &run.id, run.spec.engine).await?;
+    let first = expectation::load(store, &run.id, run.spec.engine.kind()).await?;
     let listed = store.list(&keys::receipts_prefix(&run.id)).await?;
     let listed: BTreeSet<String> = listed.into_iter().map(|object| object.key).collect();
     let entries = manifest.into_iter().flat_map(|manifest| manifest.chunks);
@@ -155,7 +155,7 @@ pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyErro
     let found = receipts.iter().map(|receipt| (receipt.chunk, receipt.arithmetic)).collect();
     let found = Found { arithmetics: Stored { found, complete: missing.is_empty() }, orphans };
     let of_run = found.check(store, run, &mut faults).await?;
-    let digests = found.notes(run.spec.engine, faulty);
+    let digests = found.notes(run.spec.engine.kind(), faulty);
     faults.sort_by(|a, b| (a.chunk, &a.key, a.kind).cmp(&(b.chunk, &b.key, b.kind)));
     Ok(Verification {
         run: run.id.clone(),
@@ -169,7 +169,7 @@ pub async fn verify(store: &Store, run: &Run) -> Result<Verification, VerifyErro
         other_micro_batch: OtherMicroBatch::among(&run.spec, &receipts),
         faults,
         other_arithmetic: of_run
-            .filter(|of_run| *of_run != fidelis_contract::arithmetic::of(run.spec.engine)),
+            .filter(|of_run| *of_run != fidelis_contract::arithmetic::of(run.spec.engine.kind())),
         digests,
         kinds: run.spec.kinds(),
     })

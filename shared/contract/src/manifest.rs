@@ -153,7 +153,8 @@ fn entry(run: &Run, seeds: &Seeds, stored: &StoredReceipt) -> Result<ManifestEnt
     }
     let unreadable: Vec<u64> = receipt.unreadable.iter().map(|image| image.seed).collect();
     let among = seeds.iter().filter(|seed| unreadable.contains(seed));
-    if !among.eq(unreadable.iter().copied()) || (!unreadable.is_empty() && !run.spec.allow_unreadable) {
+    let is_allowed = run.spec.engine.dataset().is_some_and(|images| images.allow_unreadable);
+    if !among.eq(unreadable.iter().copied()) || !(unreadable.is_empty() || is_allowed) {
         return contradicts(format!("it calls the images of `{unreadable:?}` unreadable"));
     }
     for (kind, object) in &receipt.objects {

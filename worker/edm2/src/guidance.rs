@@ -8,15 +8,6 @@ use tch::{Kind, Tensor};
 
 use crate::net::Precond;
 
-/// A pair of nets that cannot work together.
-#[derive(Debug, thiserror::Error)]
-pub enum PairError {
-    #[error("guidance `{0}` needs a guiding net: name one as `gnet`, or set guidance to 1")]
-    NoGuidingNet(f64),
-    #[error(transparent)]
-    Mismatch(#[from] Mismatch),
-}
-
 /// The main net, the guiding net if there is one, and how strongly it guides. Clones share the weights.
 #[derive(Clone, Debug)]
 pub struct GuidedNet {
@@ -34,11 +25,9 @@ impl GuidedNet {
         gnet: Option<Precond>,
         guidance: f64,
         interval: Option<(f64, f64)>,
-    ) -> Result<Self, PairError> {
-        match &gnet {
-            None if guidance != 1.0 => return Err(PairError::NoGuidingNet(guidance)),
-            Some(gnet) => check_pair(net.config(), gnet.config())?,
-            None => {}
+    ) -> Result<Self, Mismatch> {
+        if let Some(gnet) = &gnet {
+            check_pair(net.config(), gnet.config())?;
         }
         Ok(Self { net, gnet, guidance, interval })
     }

@@ -4,37 +4,43 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fidelis_contract::spec::{Edm2Spec, Encoder, FileRef, Labels, Outputs, Precision, SamplerSpec, Sampling};
 use fidelis_edm2::checkpoint::Checkpoint;
 use fidelis_edm2::detector::Detector;
-use fidelis_edm2::encoder::{Encoder, StabilityVae};
+use fidelis_edm2::encoder::StabilityVae;
 use fidelis_edm2::generate::{GenerateError, Generated, Generator, Recipe};
-use fidelis_edm2::net::Precision;
-use fidelis_edm2::noise::{Classes, Stream};
-use fidelis_edm2::sampler::Sampler;
 use tch::{Device, Tensor};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
 }
 
+fn file(name: &str) -> FileRef {
+    FileRef::new(fixture(name).display().to_string())
+}
+
 fn recipe() -> Recipe {
-    Recipe {
-        net: fixture("edm2-main.pkl"),
-        gnet: Some(fixture("edm2-guide.pkl")),
-        guidance: 1.7,
-        interval: None,
-        sampler: Sampler { num_steps: 4, s_churn: 2.0, ..Sampler::default() },
-        stream: Stream::Cpu,
-        classes: Classes::Drawn,
-        precision: Precision::Fp32,
-        encoder: Some(Encoder::SpaceToDepth),
+    let model = Edm2Spec {
+        net: file("edm2-main.pkl"),
+        gnet: Some(file("edm2-guide.pkl")),
         vae: None,
-        vae_precision: Precision::Fp32,
-        micro_batch: 3,
-        latents: true,
-        images: true,
-        detectors: BTreeMap::new(),
-    }
+        vae_precision: None,
+        sampling: Sampling {
+            guidance: 1.7,
+            sampler: SamplerSpec { num_steps: 4, s_churn: 2.0, ..SamplerSpec::DEFAULT },
+            encoder: Some(Encoder::SpaceToDepth),
+            ..Sampling::default()
+        },
+    };
+    let outputs = Outputs { latents: true, images: true };
+    Recipe { model, micro_batch: 3, outputs, detectors: BTreeMap::new() }
+}
+
+/// The same with another model.
+fn with(change: impl FnOnce(&mut Edm2Spec)) -> Recipe {
+    let mut recipe = recipe();
+    change(&mut recipe.model);
+    recipe
 }
 
 fn generate(recipe: &Recipe, lanes: usize, seeds: &[u64]) -> Result<Generated, GenerateError> {
@@ -75,19 +81,16 @@ fn a_stop_is_seen_between_steps() {
 #[test]
 fn latents_become_pixels_and_features_through_the_autoencoder() {
     let (vae, script) = (fixture("vae-tiny.safetensors"), fixture("block-means.pt"));
-    let recipe = Recipe {
-        encoder: Some(Encoder::StabilityVae),
-        vae: Some(vae.clone()),
-        detectors: [("block-means".to_owned(), script.clone())].into(),
-        ..recipe()
-    };
+    let detectors = [("block-means".to_owned(), script.clone())].into();
+    let mut recipe = Recipe { detectors, ..with(|model| model.vae = Some(file("vae-tiny.safetensors"))) };
+    recipe.model.sampling.encoder = Some(Encoder::StabilityVae);
     let (one, two) =
         (generate(&recipe, 1, &[3, 4, 5, 6]).unwrap(), generate(&recipe, 2, &[3, 4, 5, 6]).unwrap());
     let (latents, images) = (one.latents.clone().unwrap(), one.images.clone().unwrap());
     assert!(Some(&images) == two.images.as_ref() && one.features == two.features, "lanes change no bit");
     assert_eq!(images.shape, [4, 3, latents.shape[2] * 8, latents.shape[3] * 8]);
     let shape: Vec<i64> = latents.shape.iter().map(|&n| n as i64).collect();
-    let whitening = Checkpoint::read(&recipe.net).unwrap().config.whitening.unwrap();
+    let whitening = Checkpoint::read(Path::new(&recipe.model.net.path)).unwrap().config.whitening.unwrap();
     let decoded = StabilityVae::load(&vae, (Device::Cpu, Precision::Fp32))
         .unwrap()
         .whitened(&whitening)
@@ -98,7 +101,9 @@ fn latents_become_pixels_and_features_through_the_autoencoder() {
     let detector = Detector::load("block-means", &script, Device::Cpu).unwrap();
     let features: Vec<f32> = detector.features(&decoded).unwrap().flatten(0, -1).try_into().unwrap();
     assert!(features == one.features["block-means"].data, "other features");
-    let latents_only = Recipe { images: false, vae: None, detectors: BTreeMap::new(), ..recipe };
+    let outputs = Outputs { latents: true, images: false };
+    let mut latents_only = Recipe { outputs, detectors: BTreeMap::new(), ..recipe };
+    latents_only.model.vae = None;
     assert_eq!(
         generate(&latents_only, 1, &[3, 4, 5, 6]).unwrap().latents,
         Some(latents),
@@ -113,24 +118,22 @@ fn pairs_and_options_that_do_not_fit_are_named() {
         let text = error.to_string();
         assert!(error.is_unfit() && words.iter().all(|word| text.contains(word)), "{text}");
     };
-    let uncond = Some(fixture("edm2-uncond.safetensors"));
-    refused(Recipe { gnet: None, ..recipe() }, &["guidance", "1.7"]);
-    refused(Recipe { gnet: uncond, ..recipe() }, &["image shape"]);
-    refused(Recipe { classes: Classes::Fixed(10), ..recipe() }, &["class", "10"]);
-    refused(Recipe { encoder: None, ..recipe() }, &["encoder"]);
-    refused(Recipe { encoder: Some(Encoder::StabilityVae), ..recipe() }, &["stability-vae", "`vae`"]);
-    let rgb_net =
-        || Recipe { net: fixture("edm2-uncond.safetensors"), gnet: None, guidance: 1.0, ..recipe() };
-    refused(
-        Recipe {
-            vae: Some(fixture("vae-tiny.safetensors")),
-            encoder: Some(Encoder::StabilityVae),
-            ..rgb_net()
-        },
-        &["[N, 4, h, w]"],
-    );
-    refused(rgb_net(), &["multiple of 4"]);
-    refused(Recipe { sampler: Sampler { rho: 0.0, ..Sampler::default() }, ..recipe() }, &["rho"]);
-    refused(Recipe { net: fixture("no-such-net.safetensors"), ..recipe() }, &["no-such-net.safetensors"]);
-    refused(Recipe { net: fixture("forward-main.safetensors"), ..recipe() }, &["config"]);
+    let uncond = || file("edm2-uncond.safetensors");
+    refused(with(|model| model.gnet = Some(uncond())), &["image shape"]);
+    refused(with(|model| model.sampling.labels = Labels::Class(10)), &["class", "10"]);
+    refused(with(|model| model.sampling.encoder = None), &["encoder"]);
+    let vae = |model: &mut Edm2Spec| model.sampling.encoder = Some(Encoder::StabilityVae);
+    refused(with(vae), &["stability-vae", "`vae`"]);
+    let rgb_net = |model: &mut Edm2Spec| {
+        (model.net, model.gnet, model.sampling.guidance) = (uncond(), None, 1.0);
+    };
+    let rgb_and_vae = |model: &mut Edm2Spec| {
+        rgb_net(model);
+        vae(model);
+        model.vae = Some(file("vae-tiny.safetensors"));
+    };
+    refused(with(rgb_and_vae), &["[N, 4, h, w]"]);
+    refused(with(rgb_net), &["multiple of 4"]);
+    refused(with(|model| model.net = file("no-such-net.safetensors")), &["no-such-net.safetensors"]);
+    refused(with(|model| model.net = file("forward-main.safetensors")), &["config"]);
 }

@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
+use fidelis_contract::spec::{NoiseMode, SamplerSpec, StateDtype};
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
 use fidelis_edm2::encoder::Codec;
 use fidelis_edm2::guidance::GuidedNet;
 use fidelis_edm2::net::{Precision, Precond};
-use fidelis_edm2::noise::{Classes, Draws, Stream};
-use fidelis_edm2::sampler::{Sampler, State};
+use fidelis_edm2::noise::{Classes, Draws};
+use fidelis_edm2::sampler::Sampler;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -93,10 +94,10 @@ fn gains_act_in_the_type_in_which_they_are_stored() {
 }
 
 fn sampler(case: &Value) -> Sampler {
-    let default = Sampler::default();
+    let default = SamplerSpec::DEFAULT;
     let number = |key: &str, default: f64| case.get(key).map_or(default, |v| v.as_f64().unwrap());
-    Sampler {
-        num_steps: case["num_steps"].as_u64().unwrap() as usize,
+    Sampler::new(SamplerSpec {
+        num_steps: case["num_steps"].as_u64().unwrap() as u32,
         sigma_min: number("sigma_min", default.sigma_min),
         sigma_max: number("sigma_max", default.sigma_max),
         rho: number("rho", default.rho),
@@ -104,8 +105,12 @@ fn sampler(case: &Value) -> Sampler {
         s_min: number("S_min", default.s_min),
         s_max: number("S_max", default.s_max),
         s_noise: number("S_noise", default.s_noise),
-        state: if case.get("state").is_some_and(|s| s == "float64") { State::Fp64 } else { State::Fp32 },
-    }
+        state: if case.get("state").is_some_and(|s| s == "float64") {
+            StateDtype::Fp64
+        } else {
+            StateDtype::Fp32
+        },
+    })
 }
 
 fn sample_case(name: &str, case: &Value, seeds: &[u64]) {
@@ -121,7 +126,7 @@ fn sample_case(name: &str, case: &Value, seeds: &[u64]) {
     .unwrap();
     let (config, sampler) = (nets.net().config().clone(), sampler(case));
     let draws = Draws {
-        stream: Stream::Cpu,
+        stream: NoiseMode::Cpu,
         shape: config.image_shape(),
         label_dim: config.label_dim,
         classes: case.get("klass").and_then(Value::as_i64).map_or(Classes::Drawn, Classes::Fixed),
@@ -169,10 +174,10 @@ fn sample_of_a_published_layout() {
     assert!(seeds.contains(&((1 << 40) + 3)));
     let seeds: Vec<u64> = seeds.into_iter().map(|seed| seed as u64).collect();
     let nets = GuidedNet::new(loaded("published/edm2-rgb.pkl"), None, 1.0, None).unwrap();
-    let sampler = Sampler { num_steps: 16, ..Sampler::default() };
+    let sampler = Sampler::new(SamplerSpec { num_steps: 16, ..SamplerSpec::DEFAULT });
     let config = nets.net().config();
     let (shape, label_dim) = (config.image_shape(), config.label_dim);
-    let draws = Draws { stream: Stream::Cpu, shape, label_dim, classes: Classes::Drawn, churn_steps: 0 };
+    let draws = Draws { stream: NoiseMode::Cpu, shape, label_dim, classes: Classes::Drawn, churn_steps: 0 };
     let draws = draws.of(&seeds);
     assert_eq!(draws.noise, golden["noise"]);
     assert_eq!(draws.labels, Some(golden["label"].shallow_clone()));
@@ -183,7 +188,7 @@ fn sample_of_a_published_layout() {
 
 #[test]
 fn an_image_depends_on_its_own_seed_alone() {
-    for stream in [Stream::Cpu, Stream::Cuda] {
+    for stream in [NoiseMode::Cpu, NoiseMode::Cuda] {
         let classes = Classes::Drawn;
         let draws = Draws { stream, shape: [4, 16, 16], label_dim: 10, classes, churn_steps: 2 };
         let (both, alone) = (draws.of(&[5, 6]), draws.of(&[6]));

@@ -18,7 +18,8 @@ use fidelis_fleet::{
 use super::Failure;
 use crate::{
     engine::{EngineOptions, maker},
-    run::{Device, Parts, Stop, Worker, WorkerSettings},
+    interrupt::Interrupt,
+    run::{Device, Parts, Worker, WorkerSettings},
 };
 
 /// Where the work is, and what it is done with.
@@ -64,7 +65,7 @@ pub struct RunArgs {
 /// # Errors
 /// Redis or the store cannot be reached or used at the start.
 pub async fn run(args: RunArgs) -> Result<u8, Failure> {
-    let stop = Stop::on_signals(args.stop_on_eof).context("cannot watch for signals")?;
+    let stop = Interrupt::on_signals(args.stop_on_eof).context("cannot watch for signals")?;
     // Before anything else: a fleet is not to hear of a worker that cannot work.
     let name = args.device.clone();
     let maker = tokio::task::spawn_blocking(move || maker::of_device(&name))

@@ -8,14 +8,17 @@ use fidelis_contract::{
     exit,
     payload::Tensor,
     seeds::{Seeds, SeedsError},
-    spec::{EncoderKind, Labels, NoiseMode, Precision, SamplerSpec, Sampling, SpecError, StateDtype},
+    spec::{
+        Edm2Spec, Encoder, FileRef, Labels, NoiseMode, Outputs, Precision, SamplerSpec, Sampling, SpecError,
+        StateDtype,
+    },
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Generator, Recipe};
 
 use super::Failure;
 use super::{grid, output};
-use crate::engine::{edm2, terms};
+use crate::engine::edm2;
 use crate::interrupt::Interrupt;
 
 #[derive(Debug, Args)]
@@ -36,7 +39,7 @@ pub struct SampleArgs {
     #[arg(long)]
     seeds: Seeds,
     /// random, balanced (seed mod classes), class:N or file:F (line seed mod lines)
-    #[arg(long, default_value = "random")]
+    #[arg(long, default_value_t)]
     labels: Labels,
     /// One class for all images, as `--labels class:N`
     #[arg(long, conflicts_with = "labels")]
@@ -44,17 +47,17 @@ pub struct SampleArgs {
     #[command(flatten)]
     sampler: SamplerArgs,
     /// Random stream of the noise: cpu, or cuda as the published figures have it
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value_t)]
     noise: NoiseMode,
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Arithmetic of the nets: fp32, bf16 or fp16
-    #[arg(long, default_value = "fp32")]
+    #[arg(long, default_value_t)]
     precision: Precision,
     /// How latents become pixels, where the net's file does not say: rgb, space-to-depth or stability-vae
     #[arg(long)]
-    encoder: Option<EncoderKind>,
+    encoder: Option<Encoder>,
     /// Weights of the encoder stability-vae (.safetensors, diffusers' names)
     #[arg(long, value_name = "F")]
     vae: Option<PathBuf>,
@@ -78,24 +81,24 @@ pub struct SampleArgs {
 /// Heun's sampler, in EDM's names.
 #[derive(Debug, Args)]
 struct SamplerArgs {
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = SamplerSpec::DEFAULT.num_steps)]
     steps: u32,
-    #[arg(long, default_value_t = 0.002)]
+    #[arg(long, default_value_t = SamplerSpec::DEFAULT.sigma_min)]
     sigma_min: f64,
-    #[arg(long, default_value_t = 80.0)]
+    #[arg(long, default_value_t = SamplerSpec::DEFAULT.sigma_max)]
     sigma_max: f64,
-    #[arg(long, default_value_t = 7.0)]
+    #[arg(long, default_value_t = SamplerSpec::DEFAULT.rho)]
     rho: f64,
-    #[arg(long = "S-churn", default_value_t = 0.0)]
+    #[arg(long = "S-churn", default_value_t = SamplerSpec::DEFAULT.s_churn)]
     s_churn: f64,
-    #[arg(long = "S-min", default_value_t = 0.0)]
+    #[arg(long = "S-min", default_value_t = SamplerSpec::DEFAULT.s_min)]
     s_min: f64,
-    #[arg(long = "S-max", default_value_t = f64::INFINITY)]
+    #[arg(long = "S-max", default_value_t = SamplerSpec::DEFAULT.s_max)]
     s_max: f64,
-    #[arg(long = "S-noise", default_value_t = 1.0)]
+    #[arg(long = "S-noise", default_value_t = SamplerSpec::DEFAULT.s_noise)]
     s_noise: f64,
     /// Type of the sampler's state: fp32 or fp64
-    #[arg(long, default_value = "fp32")]
+    #[arg(long, default_value_t)]
     state: StateDtype,
 }
 
@@ -125,6 +128,25 @@ impl SamplerArgs {
 }
 
 impl SampleArgs {
+    fn model(&self) -> Edm2Spec {
+        let file = |path: &PathBuf| FileRef::new(path.display().to_string());
+        Edm2Spec {
+            net: file(&self.net),
+            gnet: self.gnet.as_ref().map(file),
+            vae: self.vae.as_ref().map(file),
+            vae_precision: Some(self.vae_precision),
+            sampling: Sampling {
+                guidance: self.guidance,
+                guidance_interval: self.guidance_interval,
+                labels: self.class.map_or_else(|| self.labels.clone(), Labels::Class),
+                sampler: self.sampler.spec(),
+                noise: self.noise,
+                precision: self.precision,
+                encoder: self.encoder,
+            },
+        }
+    }
+
     /// Whether what it is to write can be written.
     pub fn check_outputs(&self) -> Result<(), Failure> {
         if self.png.as_ref() == Some(&self.out) {
@@ -146,10 +168,16 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     if seeds.is_empty() {
         return Err(anyhow::anyhow!("`--seeds` names no seed: give a list such as 0-9").into());
     }
-    check(args)?;
+    let model = args.model();
+    check(&model, &args.seeds)?;
     let device = device::open(&args.device)?;
     let lanes = args.lanes.map_or_else(edm2::default_lanes, |lanes| lanes as usize);
-    let recipe = recipe(args)?;
+    let recipe = Recipe {
+        model,
+        micro_batch: args.micro_batch as usize,
+        outputs: Outputs { latents: true, images: args.png.is_some() || args.vae.is_some() },
+        detectors: Default::default(),
+    };
     let mut generator = Generator::load(&recipe, device, lanes)?;
     generator.add_free_images(&recipe);
     let generated = match generator.generate(&seeds, &|| interrupt.signal().is_some()) {
@@ -177,19 +205,12 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
 
 /// The rules of a spec, of which a command line is one in other words. Seeds that make the same image are made here, as
 /// nothing is counted.
-fn check(args: &SampleArgs) -> Result<(), Failure> {
-    let sampler = args.sampler.spec();
-    let sampling = Sampling {
-        guidance: args.guidance,
-        has_gnet: args.gnet.is_some(),
-        guidance_interval: args.guidance_interval,
-        sampler: &sampler,
-    };
-    sampling.validate().map_err(|error| match error {
+fn check(model: &Edm2Spec, seeds: &Seeds) -> Result<(), Failure> {
+    model.validate().map_err(|error| match error {
         SpecError::Field { field, problem } => anyhow!("`--{}` ({field}): {problem}", option(&field)),
         other => other.into(),
     })?;
-    if let Err(SeedsError::SameImage { seed, twin }) = args.seeds.check_distinct_images()
+    if let Err(SeedsError::SameImage { seed, twin }) = seeds.check_distinct_images()
         && seed != twin
     {
         tracing::warn!("seeds `{seed}` and `{twin}` make the same image, as torch takes a seed modulo 2^32");
@@ -203,27 +224,6 @@ fn option(field: &str) -> String {
         "num_steps" => "steps".to_owned(),
         name => name.replace('_', "-"),
     }
-}
-
-fn recipe(args: &SampleArgs) -> Result<Recipe, Failure> {
-    let labels = args.class.map_or_else(|| args.labels.clone(), Labels::Class);
-    Ok(Recipe {
-        net: args.net.clone(),
-        gnet: args.gnet.clone(),
-        guidance: args.guidance,
-        interval: args.guidance_interval,
-        sampler: terms::sampler(&args.sampler.spec()),
-        stream: terms::stream(args.noise),
-        classes: terms::classes(&labels)?,
-        precision: terms::precision(args.precision),
-        encoder: args.encoder.map(terms::encoder),
-        vae: args.vae.clone(),
-        vae_precision: terms::precision(args.vae_precision),
-        micro_batch: args.micro_batch as usize,
-        latents: true,
-        images: args.png.is_some() || args.vae.is_some(),
-        detectors: Default::default(),
-    })
 }
 
 fn sheet(images: &Buffer<u8>) -> anyhow::Result<Vec<u8>> {

@@ -23,8 +23,7 @@ pub enum Reason {
     Stopped,
 }
 
-/// Raised once, seen by all clones: asked by the device's thread, awaited by tasks. Asking is also the device's sign
-/// of life.
+/// Raised once, seen by all clones: asked by the device's thread, which shows that it lives as it goes, awaited by tasks.
 #[derive(Debug, Clone)]
 pub struct CancelFlag(Arc<Flag>);
 
@@ -32,8 +31,8 @@ pub struct CancelFlag(Arc<Flag>);
 struct Flag {
     raised: watch::Sender<Option<Reason>>,
     made: Instant,
-    /// When it was last asked, in ms after it was made.
-    asked_ms: AtomicU64,
+    /// The device's last sign of life, in ms after this was made.
+    beat_ms: AtomicU64,
     /// Images that the work has come to.
     num_made: AtomicU64,
 }
@@ -41,7 +40,7 @@ struct Flag {
 impl Default for CancelFlag {
     fn default() -> Self {
         let (raised, made) = (watch::Sender::new(None), Instant::now());
-        Self(Arc::new(Flag { raised, made, asked_ms: AtomicU64::new(0), num_made: AtomicU64::new(0) }))
+        Self(Arc::new(Flag { raised, made, beat_ms: AtomicU64::new(0), num_made: AtomicU64::new(0) }))
     }
 }
 
@@ -60,9 +59,9 @@ impl CancelFlag {
         });
     }
 
-    /// True once the flag is raised. Cheap.
-    pub fn is_set(&self) -> bool {
-        self.0.asked_ms.fetch_max(self.0.made.elapsed().as_millis() as u64, Ordering::Relaxed);
+    /// The device is alive, and learns whether it is to stop. Cheap.
+    pub fn beat(&self) -> bool {
+        self.0.beat_ms.fetch_max(self.0.made.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.reason().is_some()
     }
 
@@ -96,16 +95,16 @@ impl CancelFlag {
         }
     }
 
-    /// Waits until nobody has asked [`CancelFlag::is_set`] for `time`, counted from this call at the earliest.
-    pub async fn unseen_for(&self, time: Duration) {
+    /// Waits until there was no [`beat`](Self::beat) for `time`, counted from this call at the earliest.
+    pub async fn silent_for(&self, time: Duration) {
         let mut since = Instant::now();
         loop {
             sleep_until(since + time).await;
-            let asked = self.0.made + Duration::from_millis(self.0.asked_ms.load(Ordering::Relaxed));
-            if asked <= since {
+            let beat = self.0.made + Duration::from_millis(self.0.beat_ms.load(Ordering::Relaxed));
+            if beat <= since {
                 return;
             }
-            since = asked;
+            since = beat;
         }
     }
 }
@@ -115,25 +114,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_device_that_asks_is_alive() {
+    async fn a_device_that_beats_is_alive() {
         let (flag, time) = (CancelFlag::new(), Duration::from_millis(200));
         let hang = tokio::spawn({
             let flag = flag.clone();
-            async move { flag.unseen_for(time).await }
+            async move { flag.silent_for(time).await }
         });
         tokio::task::yield_now().await;
-        // On this runtime's only thread: the other task does not get to look before the device has asked.
+        // On this runtime's only thread: the other task does not get to look before the device has beaten.
         std::thread::sleep(time / 2);
-        flag.is_set();
-        let asked = Instant::now();
+        flag.beat();
+        let beat = Instant::now();
         hang.await.unwrap();
-        assert!(asked.elapsed() >= time - Duration::from_millis(1), "{:?}", asked.elapsed());
+        assert!(beat.elapsed() >= time - Duration::from_millis(1), "{:?}", beat.elapsed());
     }
 
     #[tokio::test]
     async fn the_first_reason_stays_and_wakes_the_waiting() {
         let flag = CancelFlag::new();
-        assert!(!flag.is_set());
+        assert!(!flag.beat());
         let waiting = tokio::spawn({
             let flag = flag.clone();
             async move { flag.raised().await }
@@ -141,6 +140,6 @@ mod tests {
         flag.cancel(Reason::Stopped);
         flag.cancel(Reason::Lost);
         assert_eq!(waiting.await.ok(), Some(Reason::Stopped));
-        assert_eq!(flag.reason(), Some(Reason::Stopped));
+        assert_eq!((flag.reason(), flag.beat()), (Some(Reason::Stopped), true));
     }
 }

@@ -1,4 +1,4 @@
-//! Images that exist, through detectors, behind the seam of [`Engine`]: a seed is an image's place in the dataset.
+//! Images that exist, through detectors: a seed is an image's place in the dataset.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,31 +9,27 @@ use fidelis_contract::{
     kind::Kind,
     payload::Tensor,
     receipt,
-    spec::{DetectorSpec, LocalSpec},
+    spec::{DatasetSpec, DetectorSpec, FileRef},
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, Extracted, Extractor, Source, Unreadable, Watch};
 use fidelis_formats::images::Dataset;
 
-use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, edm2};
+use super::{ChunkOutput, EngineError, EngineOptions, Work, edm2};
 
 /// Keeps the last run's dataset open and its detectors loaded.
 #[derive(Debug)]
 pub struct DatasetEngine {
     options: EngineOptions,
-    loaded: Option<(Recipe, Loaded)>,
+    loaded: Option<Loaded>,
 }
 
-/// What a spec asks for.
-#[derive(Debug, PartialEq, Eq)]
-struct Recipe {
-    data: PathBuf,
-    sha256: Option<Digest>,
-    detectors: BTreeMap<String, PathBuf>,
-}
+/// The images, and the detectors' weights by name.
+type Recipe = (FileRef, BTreeMap<String, PathBuf>);
 
 #[derive(Debug)]
 struct Loaded {
+    recipe: Recipe,
     dataset: Dataset,
     extractor: Extractor,
 }
@@ -43,39 +39,39 @@ impl DatasetEngine {
         Self { options: options.clone(), loaded: None }
     }
 
-    fn load(&mut self, spec: &LocalSpec) -> Result<&mut (Recipe, Loaded), EngineError> {
-        let recipe = recipe(spec)?;
-        if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
+    fn load(&mut self, recipe: Recipe) -> Result<&mut Loaded, EngineError> {
+        if self.loaded.as_ref().is_none_or(|held| held.recipe != recipe) {
             self.loaded = None;
             let unfit = |error: &dyn std::error::Error| EngineError::Unfit(error.to_string());
-            let dataset = Dataset::open(&recipe.data).map_err(|error| unfit(&error))?;
+            let dataset = Dataset::open(Path::new(&recipe.0.path)).map_err(|error| unfit(&error))?;
             let device = device::parse(&self.options.device).map_err(|error| unfit(&error))?;
             let lanes = self.options.lanes.unwrap_or_else(edm2::default_lanes);
-            let extractor = Extractor::load(&recipe.detectors, device, lanes).map_err(edm2::classed)?;
-            self.loaded = Some((recipe, Loaded { dataset, extractor }));
+            let extractor = Extractor::load(&recipe.1, device, lanes).map_err(edm2::classed)?;
+            self.loaded = Some(Loaded { recipe, dataset, extractor });
         }
         Ok(self.loaded.as_mut().expect("it was loaded above"))
     }
-}
 
-impl Engine for DatasetEngine {
-    fn device(&self) -> String {
-        self.options.device.clone()
-    }
-
-    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
-        let (recipe, Loaded { dataset, extractor }) = self.load(spec)?;
+    /// Features of the images at the places `work.seeds`.
+    pub fn generate(
+        &mut self,
+        images: &DatasetSpec,
+        detectors: &[DetectorSpec],
+        work: &Work<'_>,
+    ) -> Result<ChunkOutput, EngineError> {
+        let weights = detectors.iter().map(|d| (d.name.clone(), PathBuf::from(&d.weights.path)));
+        let Loaded { dataset, extractor, .. } = self.load((images.data.clone(), weights.collect()))?;
         let source = Source { dataset, indices: work.seeds };
-        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let watch = Watch { stop: &|| work.cancel.beat(), made: &|images| work.cancel.made(images) };
         let extracted = extractor.extract_watched(&source, work.micro_batch as usize, &watch);
         let extracted = extracted.map_err(edm2::classed)?;
-        if !extracted.unreadable.is_empty() && !spec.allow_unreadable {
-            let refusal = refusal(&recipe.data, &extracted.unreadable);
+        if !extracted.unreadable.is_empty() && !images.allow_unreadable {
+            let refusal = refusal(Path::new(&images.data.path), &extracted.unreadable);
             return Err(EngineError::Unfit(format!(
                 "{refusal}, or leave them out with `--allow-unreadable`"
             )));
         }
-        Ok(chunk_output(spec, extracted))
+        Ok(chunk_output(detectors, extracted))
     }
 }
 
@@ -108,24 +104,14 @@ pub fn none_readable(data: &Path, unreadable: &[Unreadable]) -> anyhow::Error {
     )
 }
 
-fn recipe(spec: &LocalSpec) -> Result<Recipe, EngineError> {
-    let data = spec.data.as_ref().ok_or_else(|| EngineError::Unfit("the spec names no `data`".to_owned()))?;
-    let detectors = spec.detectors.iter();
-    Ok(Recipe {
-        data: PathBuf::from(&data.path),
-        sha256: data.sha256,
-        detectors: detectors.map(|d| (d.name.clone(), PathBuf::from(&d.weights.path))).collect(),
-    })
-}
-
-fn chunk_output(spec: &LocalSpec, mut extracted: Extracted) -> ChunkOutput {
+fn chunk_output(detectors: &[DetectorSpec], mut extracted: Extracted) -> ChunkOutput {
     let mut tensor = |detector: &DetectorSpec| {
         // Nothing where no image of the chunk could be read: then the width is not known either.
         let nothing = || Buffer { shape: vec![0, 0], data: Vec::new() };
         let Buffer { shape, data } = extracted.features.remove(&detector.name).unwrap_or_else(nothing);
         (Kind::Features(detector.name.clone()), Tensor::from_f32("features", &shape, &data))
     };
-    let tensors = spec.detectors.iter().map(&mut tensor).collect();
+    let tensors = detectors.iter().map(&mut tensor).collect();
     let unreadable = extracted.unreadable.into_iter();
     ChunkOutput {
         unreadable: unreadable

@@ -1,4 +1,4 @@
-//! The EDM2 pair on libtorch, behind the seam of [`Engine`].
+//! The EDM2 pair on libtorch.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use fidelis_contract::{
     ids::Digest,
     kind::Kind,
     payload::Tensor,
-    spec::{FileRef, LocalSpec, Precision},
+    spec::{Edm2Spec, RunSpec},
 };
 use fidelis_edm2::device;
 use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe, Watch};
 
-use super::{ChunkOutput, Engine, EngineError, EngineOptions, Work, terms};
+use super::{ChunkOutput, EngineError, EngineOptions, Work};
 
 /// Keeps the nets of the last spec loaded: the next chunk most likely wants them again.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ impl Edm2Engine {
         Self { options: options.clone(), loaded: None }
     }
 
-    fn load(&mut self, spec: &LocalSpec) -> Result<&mut Generator, EngineError> {
-        let recipe = recipe(spec)?;
+    fn load(&mut self, recipe: Recipe) -> Result<&mut Generator, EngineError> {
         // The borrow checker does not see through an early return of the loaded one.
         if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
             // Lets go of the old nets first: two pairs may not fit the device.
@@ -35,22 +34,29 @@ impl Edm2Engine {
             let device =
                 device::parse(&self.options.device).map_err(|e| EngineError::Unfit(e.to_string()))?;
             let lanes = self.options.lanes.unwrap_or_else(default_lanes);
-            self.loaded = Some((recipe.clone(), Generator::load(&recipe, device, lanes).map_err(classed)?));
+            let generator = Generator::load(&recipe, device, lanes).map_err(classed)?;
+            self.loaded = Some((recipe, generator));
         }
         let (_, generator) = self.loaded.as_mut().expect("it was loaded above");
         Ok(generator)
     }
-}
 
-impl Engine for Edm2Engine {
-    fn device(&self) -> String {
-        self.options.device.clone()
-    }
-
-    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
-        let generator = self.load(spec)?;
+    /// The images of `work.seeds`, and what `spec` keeps of them.
+    pub fn generate(
+        &mut self,
+        model: &Edm2Spec,
+        spec: &RunSpec,
+        work: &Work<'_>,
+    ) -> Result<ChunkOutput, EngineError> {
+        let weights = spec.detectors.iter().map(|d| (d.name.clone(), PathBuf::from(&d.weights.path)));
+        let generator = self.load(Recipe {
+            model: model.clone(),
+            micro_batch: spec.micro_batch as usize,
+            outputs: spec.outputs,
+            detectors: weights.collect(),
+        })?;
         generator.set_micro_batch(work.micro_batch as usize);
-        let watch = Watch { stop: &|| work.cancel.is_set(), made: &|images| work.cancel.made(images) };
+        let watch = Watch { stop: &|| work.cancel.beat(), made: &|images| work.cancel.made(images) };
         let generated = generator.generate_watched(work.seeds, &watch).map_err(classed)?;
         Ok(chunk_output(generated))
     }
@@ -58,29 +64,6 @@ impl Engine for Edm2Engine {
 
 pub fn default_lanes() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// What the spec says, in the terms of the crate that does it.
-fn recipe(spec: &LocalSpec) -> Result<Recipe, EngineError> {
-    let net = spec.net.as_ref().ok_or_else(|| EngineError::Unfit("the spec names no `net`".to_owned()))?;
-    let path = |file: &FileRef| PathBuf::from(&file.path);
-    Ok(Recipe {
-        net: path(net),
-        gnet: spec.gnet.as_ref().map(path),
-        guidance: spec.guidance,
-        interval: spec.guidance_interval,
-        sampler: terms::sampler(&spec.sampler),
-        stream: terms::stream(spec.noise),
-        classes: terms::classes(&spec.labels).map_err(|error| EngineError::Unfit(error.to_string()))?,
-        precision: terms::precision(spec.precision),
-        encoder: spec.encoder.map(terms::encoder),
-        vae: spec.vae.as_ref().map(path),
-        vae_precision: terms::precision(spec.vae_precision.unwrap_or(Precision::Fp32)),
-        micro_batch: spec.micro_batch as usize,
-        latents: spec.outputs.latents,
-        images: spec.outputs.images,
-        detectors: spec.detectors.iter().map(|d| (d.name.clone(), path(&d.weights))).collect(),
-    })
 }
 
 pub fn classed(error: GenerateError) -> EngineError {

@@ -4,8 +4,7 @@ mod cancel;
 pub(crate) mod dataset;
 pub(crate) mod edm2;
 pub(crate) mod maker;
-pub mod synthetic;
-pub(crate) mod terms;
+mod synthetic;
 
 use std::collections::BTreeMap;
 
@@ -15,13 +14,12 @@ use fidelis_contract::{
     maker::Maker,
     payload::Tensor,
     receipt::Unreadable,
-    spec::{EngineKind, LocalSpec},
+    spec::{EngineSpec, LocalSpec},
 };
 
 pub use cancel::{CancelFlag, Reason};
 use dataset::DatasetEngine;
 use edm2::Edm2Engine;
-use synthetic::SyntheticEngine;
 
 /// The device an engine is to use, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,19 +30,6 @@ pub struct EngineOptions {
     pub lanes: Option<usize>,
     /// What the device is, and what runs on it.
     pub maker: Maker,
-}
-
-/// Makes the images of a list of seeds.
-pub trait Engine: Send {
-    /// The device as receipts name it.
-    fn device(&self) -> String;
-
-    /// Makes every kind of output that `spec` asks for, one row per seed, in the seeds' order. What a seed gives
-    /// depends on the spec and the seed alone (D1), its last bits on `micro_batch` too (D2).
-    ///
-    /// # Errors
-    /// See [`EngineError`]. `cancel` is looked at many times per second of work.
-    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError>;
 }
 
 /// What to make of a spec.
@@ -107,25 +92,24 @@ impl EngineError {
 pub struct Engines {
     edm2: Edm2Engine,
     dataset: DatasetEngine,
-    synthetic: SyntheticEngine,
 }
 
 impl Engines {
     /// The engines of a device; nets are loaded when a spec first asks for them.
     pub fn new(options: &EngineOptions) -> Self {
-        Self {
-            edm2: Edm2Engine::new(options),
-            dataset: DatasetEngine::new(options),
-            synthetic: SyntheticEngine::new(options),
-        }
+        Self { edm2: Edm2Engine::new(options), dataset: DatasetEngine::new(options) }
     }
 
-    /// The engine that a spec names.
-    pub fn get(&mut self, kind: EngineKind) -> &mut dyn Engine {
-        match kind {
-            EngineKind::Edm2 => &mut self.edm2,
-            EngineKind::Dataset => &mut self.dataset,
-            EngineKind::Synthetic => &mut self.synthetic,
+    /// Makes every kind of output that `spec` asks for, one row per seed, in the seeds' order. What a seed gives
+    /// depends on the spec and the seed alone (D1), its last bits on `micro_batch` too (D2).
+    ///
+    /// # Errors
+    /// See [`EngineError`]. `cancel` is beaten many times per second of work.
+    pub fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+        match &spec.engine {
+            EngineSpec::Edm2(model) => self.edm2.generate(model, spec, work),
+            EngineSpec::Dataset(images) => self.dataset.generate(images, &spec.detectors, work),
+            EngineSpec::Synthetic(numbers) => synthetic::generate(numbers, spec.kinds(), work),
         }
     }
 }

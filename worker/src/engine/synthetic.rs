@@ -1,11 +1,10 @@
-//! An engine without nets: a cheap, exact function of the seed, for trying the fleet itself.
+//! Numbers without nets: a cheap, exact function of the seed, for trying the fleet itself.
 //!
 //! Its FID is known. A feature is `feature_shift + feature_scale · x`, the D of an image independent, x of mean
 //! m = −12/131072 and variance v = 1 − 2⁻³². Against a reference of mean 0 and covariance 1 the Fréchet distance of
 //! endless images is therefore D · ((shift + scale · m)² + (scale · √v − 1)²).
 
 use std::{
-    collections::BTreeMap,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -14,11 +13,11 @@ use fidelis_contract::{
     ids::Digest,
     kind::Kind,
     payload::{NO_LABEL, Tensor},
-    spec::{Labels, LocalSpec, SyntheticSpec},
+    spec::{Labels, SyntheticSettings, SyntheticSpec},
 };
 use fidelis_fleet::failpoint::{self, Bug, Point};
 
-use super::{CancelFlag, ChunkOutput, Engine, EngineError, EngineOptions, Work};
+use super::{CancelFlag, ChunkOutput, EngineError, Work};
 
 /// How often the cancel flag is looked at.
 const SLICE: Duration = Duration::from_millis(5);
@@ -32,46 +31,30 @@ const NOISE_STREAM: u64 = 0;
 const LABEL_STREAM: u64 = 1;
 const FEATURE_STREAM: u64 = 2;
 
-/// See the module's text.
-#[derive(Debug)]
-pub struct SyntheticEngine {
-    device: String,
-}
-
-impl SyntheticEngine {
-    /// Computes on the CPU, whatever the device is called.
-    pub fn new(options: &EngineOptions) -> Self {
-        Self { device: options.device.clone() }
-    }
-}
-
-impl Engine for SyntheticEngine {
-    fn device(&self) -> String {
-        self.device.clone()
-    }
-
-    fn generate(&mut self, spec: &LocalSpec, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
-        let Work { seeds, cancel, .. } = *work;
-        let settings = spec.synthetic.unwrap_or_default();
-        take_time(settings, seeds.len(), cancel)?;
-        let seeds = &drawn_from(seeds)[..];
-        let noise: Vec<f32> = seeds
-            .iter()
-            .flat_map(|&seed| (0..LATENT_LEN).map(move |i| normal(seed, NOISE_STREAM, i)))
-            .collect();
-        let noise_bytes: Vec<u8> = noise.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let mut tensors = BTreeMap::new();
-        for kind in spec.kinds() {
-            let tensor = match &kind {
-                Kind::Latents => Tensor::from_f32("latents", &image_shape(seeds), &noise),
-                Kind::Images => Tensor::from_u8("images", &image_shape(seeds), pixels(&noise)),
-                Kind::Features(_) => features(seeds, settings),
-            };
-            tensors.insert(kind, tensor);
-        }
-        let labels = seeds.iter().map(|&seed| label(seed, &spec.labels, settings.label_dim)).collect();
-        Ok(ChunkOutput { unreadable: Vec::new(), labels, tensors, noise_sha256: Digest::of(&noise_bytes) })
-    }
+/// Computes on the CPU, whatever the device is called.
+pub fn generate(spec: &SyntheticSpec, kinds: Vec<Kind>, work: &Work<'_>) -> Result<ChunkOutput, EngineError> {
+    let Work { seeds, cancel, .. } = *work;
+    let settings = spec.settings();
+    take_time(settings, seeds.len(), cancel)?;
+    let seeds = &drawn_from(seeds)[..];
+    let noise: Vec<f32> =
+        seeds.iter().flat_map(|&seed| (0..LATENT_LEN).map(move |i| normal(seed, NOISE_STREAM, i))).collect();
+    let noise_bytes: Vec<u8> = noise.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let tensor = |kind: Kind| {
+        let tensor = match &kind {
+            Kind::Latents => Tensor::from_f32("latents", &image_shape(seeds), &noise),
+            Kind::Images => Tensor::from_u8("images", &image_shape(seeds), pixels(&noise)),
+            Kind::Features(_) => features(seeds, settings),
+        };
+        (kind, tensor)
+    };
+    let labels = &spec.sampling.labels;
+    Ok(ChunkOutput {
+        unreadable: Vec::new(),
+        labels: seeds.iter().map(|&seed| label(seed, labels, settings.label_dim)).collect(),
+        tensors: kinds.into_iter().map(tensor).collect(),
+        noise_sha256: Digest::of(&noise_bytes),
+    })
 }
 
 /// What the numbers are drawn from: the seeds and nothing else (D1), unless a test plants the mistake.
@@ -80,11 +63,11 @@ fn drawn_from(seeds: &[u64]) -> Vec<u64> {
     seeds.iter().map(|seed| seed ^ salt).collect()
 }
 
-fn take_time(settings: SyntheticSpec, num_images: usize, cancel: &CancelFlag) -> Result<(), EngineError> {
+fn take_time(settings: SyntheticSettings, num_images: usize, cancel: &CancelFlag) -> Result<(), EngineError> {
     let total = Duration::from_millis(u64::from(settings.millis_per_image) * num_images as u64);
     let (start, mut told) = (Instant::now(), 0);
     loop {
-        if cancel.is_set() {
+        if cancel.beat() {
             return Err(EngineError::Cancelled);
         }
         let left = total.saturating_sub(start.elapsed());
@@ -107,8 +90,8 @@ fn pixels(noise: &[f32]) -> Vec<u8> {
     noise.iter().map(|value| (value * 32.0 + 128.0).clamp(0.0, 255.0) as u8).collect()
 }
 
-fn features(seeds: &[u64], settings: SyntheticSpec) -> Tensor {
-    let SyntheticSpec { feature_dim: dim, feature_shift: shift, feature_scale: scale, .. } = settings;
+fn features(seeds: &[u64], settings: SyntheticSettings) -> Tensor {
+    let SyntheticSettings { feature_dim: dim, feature_shift: shift, feature_scale: scale, .. } = settings;
     let feature = |seed, i| (shift + scale * f64::from(normal(seed, FEATURE_STREAM, i))) as f32;
     let mut values: Vec<f32> =
         seeds.iter().flat_map(|&seed| (0..u64::from(dim)).map(move |i| feature(seed, i))).collect();
@@ -151,35 +134,31 @@ fn mix(state: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use fidelis_contract::{
-        ids::Digest,
-        spec::{ResolvedSpec, RunSpec},
-    };
+    use fidelis_contract::spec::{EngineSpec, RunSpec};
 
     use super::*;
 
-    fn spec(extra: &str) -> LocalSpec {
-        let text = format!("name = \"s\"\nengine = \"synthetic\"\nseeds = \"0-9\"\n{extra}");
-        let mut spec = RunSpec::from_toml(&text, "test").unwrap();
-        spec.files_mut().into_iter().for_each(|(_, file)| file.sha256 = Some(Digest([7; 32])));
-        ResolvedSpec::new(spec).unwrap().placed(|_, file| file.path.clone())
-    }
-
-    fn generate(spec: &LocalSpec, seeds: &[u64]) -> Result<ChunkOutput, EngineError> {
-        let options = EngineOptions { device: "cpu".into(), lanes: None, maker: Default::default() };
-        let work = Work { seeds, micro_batch: spec.micro_batch, cancel: &CancelFlag::new() };
-        SyntheticEngine::new(&options).generate(spec, &work)
+    fn made(
+        settings: &str,
+        kinds: Vec<Kind>,
+        (seeds, cancel): (&[u64], &CancelFlag),
+    ) -> Result<ChunkOutput, EngineError> {
+        let text = format!("name = \"s\"\nengine = \"synthetic\"\nseeds = \"0-9\"\n{settings}");
+        let EngineSpec::Synthetic(spec) = RunSpec::from_toml(&text, "test").unwrap().engine else {
+            panic!("another engine")
+        };
+        generate(&spec, kinds, &Work { seeds, micro_batch: 1, cancel })
     }
 
     /// D1: the row of a seed does not know its neighbours.
     #[test]
     fn a_seed_alone_gives_the_same_row() {
-        let spec = spec(
-            "outputs = { latents = true, images = true }\ndetectors = [{ name = \"x\", weights = \"w\" }]",
-        );
-        let (all, one) = (generate(&spec, &[3, 4, 5]).unwrap(), generate(&spec, &[5]).unwrap());
+        let kinds = [Kind::Latents, Kind::Images, Kind::Features("x".into())];
+        let flag = CancelFlag::new();
+        let of = |seeds| made("", kinds.to_vec(), (seeds, &flag)).unwrap();
+        let (all, one) = (of(&[3, 4, 5]), of(&[5]));
         assert_eq!(all.labels[2], one.labels[0]);
-        for kind in spec.kinds() {
+        for kind in kinds {
             let (all, one) = (&all.tensors[&kind].data, &one.tensors[&kind].data);
             assert_eq!(all[2 * one.len()..], one[..], "{kind}");
         }
@@ -188,7 +167,7 @@ mod tests {
     #[test]
     fn features_look_normal() {
         let seeds: Vec<u64> = (0..2000).collect();
-        let settings = SyntheticSpec { feature_dim: 8, ..SyntheticSpec::default() };
+        let settings = SyntheticSettings { feature_dim: 8, ..SyntheticSettings::default() };
         let values = features(&seeds, settings).to_f32().unwrap();
         let n = values.len() as f64;
         let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
@@ -198,12 +177,9 @@ mod tests {
 
     #[test]
     fn a_raised_flag_ends_a_long_chunk() {
-        let spec = spec("outputs = { latents = true }\nsynthetic = { millis_per_image = 60000 }");
         let flag = CancelFlag::new();
         flag.cancel(super::super::Reason::Lost);
-        let options = EngineOptions { device: "cpu".into(), lanes: None, maker: Default::default() };
-        let work = Work { seeds: &[1], micro_batch: 1, cancel: &flag };
-        let result = SyntheticEngine::new(&options).generate(&spec, &work);
+        let result = made("synthetic = { millis_per_image = 60000 }", vec![Kind::Latents], (&[1], &flag));
         assert_eq!(result, Err(EngineError::Cancelled));
     }
 }

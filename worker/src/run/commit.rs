@@ -18,7 +18,7 @@ use fidelis_fleet::{
     failpoint::{Point, reach},
     queue::Claim,
     retry::Backoff,
-    store::{Created, Store, StoreError},
+    store::{Store, StoreError},
 };
 use tokio::{select, time::Instant, time::sleep};
 
@@ -87,7 +87,7 @@ impl Commit<'_> {
         reach(Point::WorkerAfterPutBeforeReceipt, Some(self.chunk.index));
         self.put_receipt(&Receipt {
             version: receipt::VERSION,
-            arithmetic: arithmetic::of(self.spec.engine),
+            arithmetic: arithmetic::of(self.spec.engine.kind()),
             run: self.claim.task.run.clone(),
             chunk: self.chunk.index,
             spec_digest: self.claim.task.spec_digest,
@@ -107,20 +107,19 @@ impl Commit<'_> {
 
     async fn put(&self, kind: &Kind, object: &ChunkObject) -> Result<StoredObject, Setback> {
         let bytes = Bytes::from(object.encode(kind)?);
-        let stored = StoredObject {
-            sha256: Digest::of(&bytes),
+        let key = keys::chunk(&self.claim.task.run, kind, self.chunk.index);
+        Ok(StoredObject {
+            sha256: self.create(&key, &bytes).await?,
             num_bytes: bytes.len() as u64,
             dtype: object.data.dtype,
             shape: object.data.shape.clone(),
-        };
-        self.create(&keys::chunk(&self.claim.task.run, kind, self.chunk.index), bytes).await?;
-        Ok(stored)
+        })
     }
 
     /// Two workers' receipts differ in names and times; they agree when they name the same objects.
     async fn put_receipt(&self, ours: &Receipt) -> Result<(), Setback> {
         let key = self.receipt_key();
-        let conflict = match self.create(&key, Bytes::from(ours.to_json()?)).await {
+        let conflict = match self.create(&key, &Bytes::from(ours.to_json()?)).await {
             Err(conflict @ Setback::Hopeless(_)) => conflict,
             other => return other.map(drop),
         };
@@ -131,8 +130,11 @@ impl Commit<'_> {
         }
     }
 
-    async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, Setback> {
-        self.persevere(async || self.store.create(key, bytes.clone()).await).await
+    /// Gives the digest of what the store then has.
+    async fn create(&self, key: &str, bytes: &Bytes) -> Result<Digest, Setback> {
+        let sha256 = Digest::of(bytes);
+        self.persevere(async || self.store.create_hashed(key, bytes, sha256).await).await?;
+        Ok(sha256)
     }
 
     /// Tries until the store answers: what was computed is not thrown away for an outage. Ends when the chunk is

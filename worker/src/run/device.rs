@@ -33,7 +33,7 @@ pub struct Job {
 pub struct Made {
     /// The images and what was seen in them.
     pub output: ChunkOutput,
-    /// The device as the engine names it.
+    /// The device as receipts name it.
     pub device: String,
     /// What it is, and when it did this.
     pub maker: Maker,
@@ -60,7 +60,7 @@ impl Device {
         thread::Builder::new().name("device".into()).spawn(move || {
             let mut engines = Engines::new(&options);
             while let Some((job, reply)) = queue.blocking_recv() {
-                let made = catch_unwind(AssertUnwindSafe(|| make(&mut engines, &options.maker, &job)));
+                let made = catch_unwind(AssertUnwindSafe(|| make(&mut engines, &options, &job)));
                 let made = made.unwrap_or_else(|panic| {
                     // Whatever it was in the middle of, it starts afresh.
                     engines = Engines::new(&options);
@@ -85,21 +85,21 @@ impl Device {
     }
 }
 
-fn make(engines: &mut Engines, maker: &Maker, job: &Job) -> Reply {
+fn make(engines: &mut Engines, options: &EngineOptions, job: &Job) -> Reply {
     // A first sign of life: the job may have waited.
-    job.cancel.is_set();
+    job.cancel.beat();
     if failpoint::fails(Point::DeviceBeforeMake, Some(job.chunk)) {
         return Err(EngineError::Fault("a test wants this chunk to fail".into()));
     }
-    let engine = engines.get(job.spec.engine);
     let (output, micro_batch) = halving(job.spec.micro_batch, |micro_batch| {
         if failpoint::fails(Point::DeviceBeforeBatch, Some(job.chunk)) {
             return Err(EngineError::OutOfMemory(format!("a test has no room for `{micro_batch}` images")));
         }
         job.cancel.begin();
-        engine.generate(&job.spec, &Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel })
+        engines.generate(&job.spec, &Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel })
     })?;
-    Ok(Made { output, device: engine.device(), maker: maker::dated(maker), micro_batch })
+    let (device, maker) = (options.device.clone(), maker::dated(&options.maker));
+    Ok(Made { output, device, maker, micro_batch })
 }
 
 /// Halves the micro-batch for as long as the device's memory does not hold it; at 1 that is nobody's fault.

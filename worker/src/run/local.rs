@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fidelis_contract::{
     outcome::Outcome,
-    spec::{EngineKind, FileRef, LocalSpec, ResolvedSpec},
+    spec::{EngineSpec, FileRef, LocalSpec, ResolvedSpec},
 };
 use fidelis_fleet::files::{Files, ResolveError, Transfer};
 use tokio::select;
@@ -24,7 +24,7 @@ pub async fn local(
     cancel: &CancelFlag,
 ) -> Result<Arc<LocalSpec>, Setback> {
     // Its nets are no files.
-    if spec.engine == EngineKind::Synthetic {
+    if let EngineSpec::Synthetic(_) = spec.engine {
         return Ok(Arc::new(spec.placed(|_, file| file.path.clone())));
     }
     // Statistics are the reducer's affair.
@@ -64,7 +64,9 @@ mod tests {
 
     fn spec(net: FileRef) -> ResolvedSpec {
         let text = "name = \"s\"\nseeds = \"0-9\"\nnet = \"x\"\noutputs = { latents = true }";
-        ResolvedSpec::new(RunSpec { net: Some(net), ..RunSpec::from_toml(text, "test").unwrap() }).unwrap()
+        let mut spec = RunSpec::from_toml(text, "test").unwrap();
+        *spec.files_mut().remove(0).1 = net;
+        ResolvedSpec::new(spec).unwrap()
     }
 
     async fn setback(net: FileRef) -> Setback {

@@ -8,7 +8,6 @@ mod local;
 mod pace;
 mod setback;
 mod specs;
-mod stop;
 mod unfit;
 
 use std::{pin::pin, time::Duration};
@@ -29,10 +28,10 @@ use tracing::Instrument;
 
 pub use device::Device;
 pub use setback::Setback;
-pub use stop::{Stop, Stopper};
 
 use crate::{
     engine::{CancelFlag, Reason},
+    interrupt::Interrupt,
     lease::Lease,
     logs,
 };
@@ -77,7 +76,7 @@ pub struct Parts {
     /// What makes images.
     pub device: Device,
     /// When to stop.
-    pub stop: Stop,
+    pub stop: Interrupt,
 }
 
 /// One worker.
@@ -158,7 +157,7 @@ impl Worker {
                 Next::End => return Ok(exit::INFRASTRUCTURE),
             }
         }
-        Ok(stop.exit_code())
+        Ok(stop.signal().unwrap_or(exit::DONE))
     }
 
     /// Does what can be done about a chunk.
@@ -259,7 +258,7 @@ impl Worker {
         let stall = self.settings.stall;
         select! {
             made = self.parts.device.make(job) => made.map_err(|error| Setback::of_engine(error, cancel.reason())),
-            () = cancel.unseen_for(stall) => Err(Setback::Stalled(format!(
+            () = cancel.silent_for(stall) => Err(Setback::Stalled(format!(
                 "the device did nothing that could be seen for `{}` s: this worker ends", stall.as_secs_f64()
             ))),
         }

@@ -54,7 +54,7 @@ impl Specs {
 /// # Errors
 /// [`Setback::Unfit`] for such a run; what kept the store from answering.
 async fn check_arithmetic(store: &Store, task: &ChunkTask, run: &Run) -> Result<(), Setback> {
-    let engine = run.spec.engine;
+    let engine = run.spec.engine.kind();
     if arithmetic::of(engine) == FIRST_ARITHMETIC {
         return Ok(());
     }

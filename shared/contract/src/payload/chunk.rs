@@ -28,11 +28,8 @@ impl ChunkObject {
             .map(|&seed| i64::try_from(seed).map_err(|_| PayloadError::Seed { seed: seed.to_string() }));
         let seeds = seeds.collect::<Result<Vec<i64>, _>>()?;
         let rows = [self.seeds.len()];
-        encode(&[
-            Tensor::from_i64("seeds", &rows, &seeds),
-            Tensor::from_i64("labels", &rows, &self.labels),
-            self.data.clone(),
-        ])
+        let seeds = Tensor::from_i64("seeds", &rows, &seeds);
+        encode(&[&seeds, &Tensor::from_i64("labels", &rows, &self.labels), &self.data])
     }
 
     /// Reads back what [`ChunkObject::encode`] wrote.

@@ -11,7 +11,7 @@ pub use chunk::{ChunkObject, NO_LABEL};
 pub use error::PayloadError;
 pub use tensor::{Dtype, Tensor};
 
-use std::collections::HashMap;
+use std::{borrow::Borrow, collections::HashMap};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -20,7 +20,7 @@ use safetensors::tensor::TensorView;
 ///
 /// # Errors
 /// When a name comes twice, or a tensor's data does not fit its shape.
-pub fn encode(tensors: &[Tensor]) -> Result<Vec<u8>, PayloadError> {
+pub fn encode<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Vec<u8>, PayloadError> {
     encode_with(tensors, None)
 }
 
@@ -32,12 +32,12 @@ pub fn encode_named(tensors: &[Tensor], (key, value): (&str, &str)) -> Result<Ve
     encode_with(tensors, Some([(key.to_owned(), value.to_owned())].into()))
 }
 
-fn encode_with(
-    tensors: &[Tensor],
+fn encode_with<T: Borrow<Tensor>>(
+    tensors: &[T],
     metadata: Option<HashMap<String, String>>,
 ) -> Result<Vec<u8>, PayloadError> {
     let mut views = Vec::with_capacity(tensors.len());
-    for tensor in tensors {
+    for tensor in tensors.iter().map(T::borrow) {
         tensor.check()?;
         if views.iter().any(|(name, _): &(&str, TensorView<'_>)| *name == tensor.name) {
             return Err(PayloadError::Duplicate { name: tensor.name.clone() });

@@ -7,8 +7,8 @@ use crate::{
     ids::MAX_NAME_LEN,
     seeds::Seeds,
     spec::{
-        DetectorSpec, EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Outputs, Precision, RunSpec,
-        SamplerSpec,
+        DetectorSpec, Edm2Spec, Encoder, EngineSpec, FileRef, NoiseMode, Outputs, Precision, RunSpec,
+        Sampling,
     },
 };
 
@@ -113,24 +113,10 @@ impl Preset {
 
     /// The run behind the figure: 50,000 images, noise as torch's CUDA generator has it, nets in float16 as published.
     pub fn spec(&self, sites: &Sites) -> RunSpec {
-        let vae = (!self.is_img64()).then(|| FileRef::new(&sites.vae));
         RunSpec {
             name: self.name.to_owned(),
-            engine: EngineKind::Edm2,
+            engine: EngineSpec::Edm2(self.model(sites)),
             seeds: all_seeds(),
-            net: Some(FileRef::new(self.net_url(sites))),
-            gnet: self.gnet_url(sites).map(FileRef::new),
-            data: None,
-            allow_unreadable: false,
-            guidance: self.guidance,
-            guidance_interval: None,
-            labels: Labels::Random,
-            sampler: SamplerSpec::default(),
-            noise: NoiseMode::Cuda,
-            precision: Precision::Fp16,
-            encoder: Some(if vae.is_some() { EncoderKind::StabilityVae } else { EncoderKind::Rgb }),
-            vae,
-            vae_precision: None,
             outputs: Outputs::default(),
             detectors: vec![DetectorSpec {
                 name: self.detector().to_owned(),
@@ -142,18 +128,34 @@ impl Preset {
             chunk_size: 256,
             micro_batch: 64,
             priority: 0,
-            synthetic: None,
+        }
+    }
+
+    /// The nets and how they are sampled.
+    pub fn model(&self, sites: &Sites) -> Edm2Spec {
+        let vae = (!self.is_img64()).then(|| FileRef::new(&sites.vae));
+        Edm2Spec {
+            net: FileRef::new(self.net_url(sites)),
+            gnet: self.gnet_url(sites).map(FileRef::new),
+            sampling: Sampling {
+                guidance: self.guidance,
+                noise: NoiseMode::Cuda,
+                precision: Precision::Fp16,
+                encoder: Some(if vae.is_some() { Encoder::StabilityVae } else { Encoder::Rgb }),
+                ..Sampling::default()
+            },
+            vae,
+            vae_precision: None,
         }
     }
 
     /// The same as a spec file, to begin one of one's own with.
     pub fn toml(&self, sites: &Sites) -> String {
-        let spec = self.spec(sites);
+        let (spec, Edm2Spec { net, gnet, vae, sampling, .. }) = (self.spec(sites), self.model(sites));
         let text = |value: &str| serde_json::Value::from(value).to_string();
-        let optional = |name: &str, file: &Option<FileRef>| {
-            file.as_ref().map_or(String::new(), |file| format!("{name} = {}\n", text(&file.path)))
-        };
-        let encoder = if self.is_img64() { EncoderKind::Rgb } else { EncoderKind::StabilityVae };
+        let file = |name: &str, file: &FileRef| format!("{name} = {}\n", text(&file.path));
+        let optional =
+            |name: &str, it: &Option<FileRef>| it.as_ref().map_or(String::new(), |it| file(name, it));
         format!(
             "# {what} of {published} as published: the minimum over the seeds 0-49999, 50000-99999 and 100000-149999.\n\
              # A file may be pinned: {{ path = \"…\", sha256 = \"…\" }}\n\
@@ -164,12 +166,13 @@ impl Preset {
             published = self.published,
             name = text(self.name),
             seeds = spec.seeds,
-            net = optional("net", &spec.net),
-            gnet = optional("gnet", &spec.gnet),
+            net = file("net", &net),
+            gnet = optional("gnet", &gnet),
             guidance = self.guidance,
-            noise = spec.noise,
-            precision = spec.precision,
-            vae = optional("vae", &spec.vae),
+            noise = sampling.noise,
+            precision = sampling.precision,
+            encoder = if self.is_img64() { Encoder::Rgb } else { Encoder::StabilityVae },
+            vae = optional("vae", &vae),
             chunk = spec.chunk_size,
             micro = spec.micro_batch,
             detector = self.detector(),

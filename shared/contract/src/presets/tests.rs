@@ -27,12 +27,14 @@ fn every_preset_is_a_spec_that_may_run() {
 fn the_row_of_the_papers_table_1() {
     let spec = find("edm2-img512-s-autog-fid").unwrap().spec(&Sites::default());
     let site = "https://nvlabs-fi-cdn.nvidia.com/edm2";
+    let model = spec.engine.edm2().unwrap();
+    let sampling = &model.sampling;
     let path = |file: &Option<FileRef>| file.as_ref().unwrap().path.clone();
-    assert_eq!(path(&spec.net), format!("{site}/posthoc-reconstructions/edm2-img512-s-2147483-0.070.pkl"));
-    assert_eq!(path(&spec.gnet), format!("{site}/posthoc-reconstructions/edm2-img512-xs-0134217-0.125.pkl"));
-    assert_eq!((spec.guidance, spec.sampler.num_steps, spec.seeds.len()), (2.1, 32, 50_000));
-    assert_eq!((spec.noise, spec.precision), (NoiseMode::Cuda, Precision::Fp16));
-    assert_eq!((spec.encoder, path(&spec.vae).as_str()), (Some(EncoderKind::StabilityVae), VAE));
+    assert_eq!(model.net.path, format!("{site}/posthoc-reconstructions/edm2-img512-s-2147483-0.070.pkl"));
+    assert_eq!(path(&model.gnet), format!("{site}/posthoc-reconstructions/edm2-img512-xs-0134217-0.125.pkl"));
+    assert_eq!((sampling.guidance, sampling.sampler.num_steps, spec.seeds.len()), (2.1, 32, 50_000));
+    assert_eq!((sampling.noise, sampling.precision), (NoiseMode::Cuda, Precision::Fp16));
+    assert_eq!((sampling.encoder, path(&model.vae).as_str()), (Some(Encoder::StabilityVae), VAE));
     let detector = &spec.detectors[0];
     assert_eq!((detector.name.as_str(), detector.published), ("inception", Some(1.34)));
     assert_eq!(path(&detector.reference), format!("{site}/dataset-refs/img512.pkl"));
@@ -43,7 +45,8 @@ fn the_row_of_the_papers_table_1() {
 fn small_images_need_no_autoencoder() {
     let sites = Sites { models: "s3://mirror/edm2/".into(), ..Sites::default() };
     let spec = find("edm2-img64-s-autog-dino").unwrap().spec(&sites);
-    assert_eq!((spec.encoder, &spec.vae), (Some(EncoderKind::Rgb), &None));
+    let model = spec.engine.edm2().unwrap();
+    assert_eq!((model.sampling.encoder, &model.vae), (Some(Encoder::Rgb), &None));
     let detector = &spec.detectors[0];
     assert_eq!((detector.name.as_str(), detector.published), ("dinov2", Some(31.85)));
     assert_eq!(detector.reference, Some(FileRef::new("s3://mirror/edm2/dataset-refs/img64.pkl")));

@@ -9,7 +9,7 @@ use crate::{
     ids::{ChunkIndex, Digest},
     receipt::Receipt,
     seeds::Seeds,
-    spec::{EncoderKind, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec},
+    spec::{Encoder, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec},
 };
 
 /// A chunk that was made with another micro-batch than the spec's.
@@ -40,7 +40,7 @@ pub struct Provenance {
     pub gnet_sha256: Option<Digest>,
     /// Latents to pixels, where the spec says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encoder: Option<EncoderKind>,
+    pub encoder: Option<Encoder>,
     /// Of the autoencoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vae_sha256: Option<Digest>,
@@ -87,6 +87,7 @@ pub struct Provenance {
 impl Provenance {
     /// Of a resolved spec and the receipts of its run.
     pub fn of(spec: &RunSpec, receipts: &[&Receipt]) -> Self {
+        let sampling = spec.engine.sampling();
         let sha256 = |file: &Option<FileRef>| file.as_ref().and_then(|file| file.sha256);
         let per_detector = |pick: &dyn Fn(usize) -> Option<Digest>| {
             let digests = spec.detectors.iter().enumerate();
@@ -95,25 +96,25 @@ impl Provenance {
         let devices: BTreeSet<String> = receipts.iter().map(|receipt| receipt.device.clone()).collect();
         let files = spec.files().into_iter().map(|(field, file)| (field, file.name().to_owned()));
         Self {
-            engine: spec.engine,
-            net_sha256: sha256(&spec.net),
-            gnet_sha256: sha256(&spec.gnet),
-            encoder: spec.encoder,
-            vae_sha256: sha256(&spec.vae),
-            data_sha256: sha256(&spec.data),
-            guidance_interval: spec.guidance_interval,
+            engine: spec.engine.kind(),
+            net_sha256: spec.sha256("net"),
+            gnet_sha256: spec.sha256("gnet"),
+            encoder: sampling.encoder,
+            vae_sha256: spec.sha256("vae"),
+            data_sha256: spec.sha256("data"),
+            guidance_interval: sampling.guidance_interval,
             seeds: spec.seeds.clone(),
-            labels: spec.labels.clone(),
-            sampler: spec.sampler.clone(),
-            noise: spec.noise,
-            precision: spec.precision,
+            labels: sampling.labels.clone(),
+            sampler: sampling.sampler.clone(),
+            noise: sampling.noise,
+            precision: sampling.precision,
             micro_batch: spec.micro_batch,
             detector_sha256: per_detector(&|i| spec.detectors[i].weights.sha256),
             reference_sha256: per_detector(&|i| sha256(&spec.detectors[i].reference)),
             held_out_sha256: per_detector(&|i| sha256(&spec.detectors[i].held_out)),
             devices: devices.into_iter().collect(),
             arithmetic: None,
-            vae_precision: spec.vae_precision,
+            vae_precision: spec.engine.edm2().and_then(|model| model.vae_precision),
             files: files.collect(),
             makers: Makers::of(receipts),
         }

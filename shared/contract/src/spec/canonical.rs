@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use super::{FileRef, RunSpec, SpecError};
+use super::{FileRef, RunSpec, SpecError, written::Written};
 use crate::{
     ids::{Digest, MAX_NAME_LEN, PoolId, RunId},
     kind::Kind,
@@ -80,12 +80,11 @@ impl ResolvedSpec {
 
     /// The pool whose workers have these nets loaded.
     pub fn pool(&self) -> PoolId {
-        let digest = |file: &Option<FileRef>| {
-            file.as_ref().and_then(|file| file.sha256).map_or("-".to_owned(), |digest| digest.to_string())
-        };
-        let mut models = format!("{} {} {}", digest(&self.net), digest(&self.gnet), self.engine);
-        if self.data.is_some() {
-            models = format!("{models} {}", digest(&self.data));
+        let digest = |field| self.sha256(field).map(|digest| digest.to_string());
+        let net = |field| digest(field).unwrap_or_else(|| "-".to_owned());
+        let mut models = format!("{} {} {}", net("net"), net("gnet"), self.engine.kind());
+        if let Some(data) = digest("data") {
+            models = format!("{models} {data}");
         }
         PoolId::new(self.priority, &Digest::of(models.as_bytes()))
     }
@@ -123,7 +122,7 @@ fn canonical(spec: &RunSpec) -> String {
         detector.published = None;
     }
     // Serialising plain data with string keys cannot fail.
-    let mut value = serde_json::to_value(spec).unwrap_or_default();
+    let mut value = serde_json::to_value(Written::from(spec)).unwrap_or_default();
     if let Value::Object(fields) = &mut value {
         fields.remove("priority");
     }

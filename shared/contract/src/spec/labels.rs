@@ -9,9 +9,10 @@ use crate::text::UnknownWord;
 
 /// `random`, `balanced`, `class:N` or `file:PATH`; in a spec also `{ file = { path, sha256 } }`. In every mode the
 /// class is drawn from the image's stream all the same, so nothing after it changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Labels {
     /// Drawn from the image's own stream, after its noise.
+    #[default]
     Random,
     /// `seed mod label_dim`: as many of each class as the seeds allow.
     Balanced,

@@ -16,12 +16,16 @@ fn parse(text: &str) -> RunSpec {
 }
 
 /// The minimal spec with a line before its tables.
-fn with(line: &str) -> RunSpec {
-    parse(&format!("{line}{MINIMAL}"))
+fn plus(line: &str) -> String {
+    format!("{line}{MINIMAL}")
 }
 
-fn refusal(spec: &RunSpec) -> String {
-    spec.validate().unwrap_err().to_string()
+fn with(line: &str) -> RunSpec {
+    parse(&plus(line))
+}
+
+fn refusal(text: &str) -> String {
+    RunSpec::from_toml(text, "test").and_then(|spec| spec.validate()).unwrap_err().to_string()
 }
 
 /// A folder with a spec and the files it names.
@@ -66,7 +70,7 @@ fn identity_is_content_not_place() {
         MINIMAL.replace("seeds = \"0-1999\"", "")
     ));
     let there = load(elsewhere.path());
-    assert_ne!(here.net, there.net);
+    assert_ne!(here.files(), there.files());
     assert_eq!(here.run_id(), there.run_id());
     assert_ne!(here.pool(), there.pool(), "the priority is the pool's");
     fs::write(elsewhere.path().join("main.safetensors"), "other").unwrap();
@@ -116,7 +120,7 @@ fn typos_are_named() {
 
 #[test]
 fn seeds_must_make_sense() {
-    let seeds = |list: &str| parse(&MINIMAL.replace("0-1999", list));
+    let seeds = |list: &str| MINIMAL.replace("0-1999", list);
     assert_eq!(refusal(&seeds("")), "spec field `seeds`: no seeds: give at least one, for example `0-49999`");
     assert_eq!(
         refusal(&seeds("5,3")),
@@ -127,46 +131,67 @@ fn seeds_must_make_sense() {
 #[test]
 fn every_rule_names_its_field() {
     let detector = "[[detectors]]\nname = \"fashion-cnn\"\nweights = \"w\"\n";
-    for (spec, field) in [
-        (parse(&MINIMAL.replace("demo", "Demo/1")), "name"),
-        (parse(&MINIMAL.replace("net =", "gnet =")), "net"),
-        (parse(&MINIMAL.replace("main.safetensors", "")), "net"),
-        (parse(&MINIMAL.replace("latents = true", "")), "outputs"),
-        (with("guidance = 1.4"), "guidance"),
-        (with("guidance = nan"), "guidance"),
-        (with("guidance_interval = [2.0, 1.0]"), "guidance_interval"),
-        (with("chunk_size = 0"), "chunk_size"),
-        (with("micro_batch = 257"), "micro_batch"),
-        (with("micro_batch = 0"), "micro_batch"),
-        (with("synthetic = {}"), "synthetic"),
-        (with("data = \"d.zip\""), "data"),
-        (with("engine = \"dataset\""), "net"),
-        (with("allow_unreadable = true"), "allow_unreadable"),
-        (
-            parse(&MINIMAL.replace("net = \"main.safetensors\"", "engine = \"dataset\"\ndata = \"d.zip\"")),
-            "outputs",
-        ),
-        (with("vae = \"v\""), "vae"),
-        (with("encoder = \"stability-vae\""), "vae"),
-        (with("engine = \"synthetic\""), "net"),
-        (with("sampler = { num_steps = 1 }"), "sampler.num_steps"),
-        (with("sampler = { sigma_min = 90 }"), "sampler.sigma_min"),
-        (with("sampler = { S_max = nan }"), "sampler.S_max"),
-        (with("sampler = { rho = inf }"), "sampler.rho"),
-        (parse(&format!("{MINIMAL}{detector}{detector}")), "detectors[1].name"),
-        (parse(&format!("{MINIMAL}{}", detector.replace("cnn", "x"))), "detectors[0].name"),
-        (parse(&format!("{MINIMAL}{detector}held_out = \"h\"")), "detectors[0].name"),
+    for (text, field) in [
+        (MINIMAL.replace("demo", "Demo/1"), "name"),
+        (MINIMAL.replace("net =", "gnet ="), "net"),
+        (MINIMAL.replace("main.safetensors", ""), "net"),
+        (MINIMAL.replace("latents = true", ""), "outputs"),
+        (plus("guidance = 1.4"), "guidance"),
+        (plus("guidance = nan"), "guidance"),
+        (plus("guidance_interval = [2.0, 1.0]"), "guidance_interval"),
+        (plus("chunk_size = 0"), "chunk_size"),
+        (plus("micro_batch = 257"), "micro_batch"),
+        (plus("micro_batch = 0"), "micro_batch"),
+        (plus("synthetic = {}"), "synthetic"),
+        (plus("data = \"d.zip\""), "data"),
+        (plus("engine = \"dataset\""), "net"),
+        (plus("allow_unreadable = true"), "allow_unreadable"),
+        (MINIMAL.replace("net = \"main.safetensors\"", "engine = \"dataset\"\ndata = \"d.zip\""), "outputs"),
+        (plus("vae = \"v\""), "vae"),
+        (plus("encoder = \"stability-vae\""), "vae"),
+        (plus("engine = \"synthetic\""), "net"),
+        (plus("sampler = { num_steps = 1 }"), "sampler.num_steps"),
+        (plus("sampler = { sigma_min = 90 }"), "sampler.sigma_min"),
+        (plus("sampler = { S_max = nan }"), "sampler.S_max"),
+        (plus("sampler = { rho = inf }"), "sampler.rho"),
+        (format!("{MINIMAL}{detector}{detector}"), "detectors[1].name"),
+        (format!("{MINIMAL}{}", detector.replace("cnn", "x")), "detectors[0].name"),
+        (format!("{MINIMAL}{detector}held_out = \"h\""), "detectors[0].name"),
     ] {
-        let error = refusal(&spec);
+        let error = refusal(&text);
         assert!(error.starts_with(&format!("spec field `{field}`: ")), "{field}: {error}");
     }
     with("guidance = 1.0\ngnet = \"g\"").validate().unwrap();
     parse("name=\"s\"\nseeds=\"1\"\nengine=\"synthetic\"\noutputs={images=true}").validate().unwrap();
 }
 
+/// As the first versions had it: such runs are stored.
+#[test]
+fn what_an_engine_does_not_read_names_its_run_all_the_same() {
+    for engine in ["engine = \"dataset\"\ndata = \"main.safetensors\"", "engine = \"synthetic\""] {
+        let text = MINIMAL.replace("net = \"main.safetensors\"", engine).replace("latents = true", "");
+        let detector = "[[detectors]]\nname = \"inception\"\nweights = \"w.safetensors\"\n";
+        let spec = load(folder(&format!("noise = \"cuda\"\nencoder = \"rgb\"{text}{detector}")).path());
+        let canonical = spec.canonical();
+        assert!(canonical.contains("\"noise\":\"cuda\"") && canonical.contains("\"encoder\":\"rgb\""));
+        assert!(
+            canonical.contains("\"guidance\":1.0,") && !canonical.contains("\"synthetic\":"),
+            "{canonical}"
+        );
+        assert_eq!(ResolvedSpec::from_json(&spec.to_json(), "spec.json").unwrap(), spec);
+    }
+}
+
+#[test]
+fn a_field_of_another_engine_says_whose_it_is() {
+    let words =
+        "spec field `data`: the engine `edm2` has no use for it: remove it, or set `engine` to `dataset`";
+    assert_eq!(refusal(&plus("data = \"d.zip\"")), words);
+}
+
 #[test]
 fn labels_have_four_forms() {
-    let labels = |text: &str| with(&format!("labels = {text}")).labels;
+    let labels = |text: &str| with(&format!("labels = {text}")).engine.sampling().labels.clone();
     assert_eq!(labels("\"balanced\""), Labels::Balanced);
     assert_eq!(labels("\"class:7\""), Labels::Class(7));
     assert_eq!(labels("\"file:l.txt\""), Labels::File(FileRef::new("l.txt")));
@@ -191,9 +216,8 @@ fn published_figures_do_not_change_the_run() {
 
 #[test]
 fn a_detector_of_ones_own_is_a_torchscript_file() {
-    let own =
-        |weights: &str| parse(&format!("{MINIMAL}[[detectors]]\nname = \"own\"\nweights = \"{weights}\""));
-    own("own.pt").validate().unwrap();
+    let own = |weights: &str| format!("{MINIMAL}[[detectors]]\nname = \"own\"\nweights = \"{weights}\"");
+    parse(&own("own.pt")).validate().unwrap();
     assert!(refusal(&own("own.pth")).contains("unknown detector `own`"));
 }
 
@@ -222,6 +246,6 @@ fn a_chunk_below_the_default_micro_batch_is_one_micro_batch() {
     let json = r#"{"name":"demo","seeds":"0-9","net":"n","chunk_size":8,"outputs":{"latents":true}}"#;
     assert_eq!(RunSpec::from_json(json, "test").unwrap().micro_batch, 8);
     assert_eq!(with("").micro_batch, 64);
-    let said = with("chunk_size = 16\nmicro_batch = 64");
+    let said = plus("chunk_size = 16\nmicro_batch = 64");
     assert!(refusal(&said).contains("`64` is out of range"), "{}", refusal(&said));
 }

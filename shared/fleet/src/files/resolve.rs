@@ -49,7 +49,7 @@ impl Files {
     ) -> Result<LocalSpec, ResolveError> {
         let mut paths = BTreeMap::new();
         for (field, file) in spec.files().into_iter().filter(|(field, file)| wanted(field, file)) {
-            match self.local(file, progress).await {
+            match self.local(&file, progress).await {
                 Ok(located) => paths.insert(field, located.path.display().to_string()),
                 Err(source) => return Err(ResolveError::File { field, source }),
             };

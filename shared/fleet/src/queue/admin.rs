@@ -58,38 +58,22 @@ impl Queue {
         let mut call = scripts::PROGRESS.prepare_invoke();
         call.key(keys::redis_run(run)).key(keys::redis_queued(run)).key(keys::redis_done(run));
         call.key(keys::redis_dead_chunks(run)).key(keys::redis_cancelled(run)).key(keys::redis_making(run));
-        let counts: Option<[u64; 12]> = self.link.script("read a run's progress", &call).await?;
-        Ok(counts.map(
-            |[
-                num_chunks,
-                num_images,
-                done_images,
-                submitted,
-                copies,
-                flag,
-                done,
-                dead,
-                queued,
-                off,
-                making_chunks,
-                making_images,
-            ]| {
-                Progress {
-                    done_chunks: done,
-                    done_images,
-                    dead_chunks: dead,
-                    queued,
-                    cancelled_chunks: off,
-                    is_cancelled: flag == 1,
-                    submitted_chunks: submitted,
-                    copies,
-                    making_chunks,
-                    making_images,
-                    num_chunks,
-                    num_images,
-                }
-            },
-        ))
+        let counts: HashMap<String, u64> = self.link.script("read a run's progress", &call).await?;
+        let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+        Ok((!counts.is_empty()).then(|| Progress {
+            done_chunks: count("done_chunks"),
+            done_images: count("done_images"),
+            dead_chunks: count("dead_chunks"),
+            queued: count("queued"),
+            cancelled_chunks: count("cancelled_chunks"),
+            is_cancelled: count("cancelled") == 1,
+            submitted_chunks: count("submitted"),
+            copies: count("copies"),
+            making_chunks: count("making_chunks"),
+            making_images: count("making_images"),
+            num_chunks: count("num_chunks"),
+            num_images: count("num_images"),
+        }))
     }
 
     /// Calls a run off: what waits is taken out of the queue, and out of workers' hands, who notice at their next

@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Queue, QueueSettings,
+    claim::{Burial, Claim},
     error::QueueError,
-    leases::{Burial, Leases},
+    leases::Leases,
     link::Link,
     scripts,
 };
@@ -32,43 +33,6 @@ const LAST_LOOKS: u64 = 3;
 
 /// Messages that a consumer remembers to have been given.
 const MAX_KNOWN: usize = 64;
-
-/// A chunk in our hands, until its lease runs out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// The message's id in its stream.
-    pub id: String,
-    /// The pool it came from.
-    pub pool: PoolId,
-    /// What to make.
-    pub task: ChunkTask,
-    /// How often it was handed out, this time included.
-    pub deliveries: u64,
-    /// Whose hands it was in before; our own name for one that is new.
-    pub last_owner: String,
-    /// Its workers died as often as they may: what one of them stored counts, nothing is tried again.
-    pub is_spent: bool,
-    /// A second try at a chunk that somebody else holds for long: whatever becomes of ours, the chunk stays theirs.
-    pub is_copy: bool,
-}
-
-impl Claim {
-    pub(super) fn burial<'a>(&'a self, message: &'a [u8]) -> Burial<'a> {
-        Burial { pool: &self.pool, id: &self.id, message, of: Some((self.task.run.clone(), self.task.chunk)) }
-    }
-
-    /// What is kept of a chunk whose workers died, after so many attempts.
-    pub(super) fn obituary(&self, max_deliveries: u32) -> DeadChunk {
-        DeadChunk {
-            chunk: self.task.chunk,
-            cause: format!("died `{max_deliveries}` times in workers' hands"),
-            worker: self.last_owner.clone(),
-            device: String::new(),
-            deliveries: max_deliveries.into(),
-            log: Vec::new(),
-        }
-    }
-}
 
 /// One taker of chunks.
 #[derive(Debug)]

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use redis::ScriptInvocation;
 
 use super::{
-    QueueSettings, consumer::Claim, error::QueueError, link::Link, record::MAX_DEAD_LETTERS, scripts,
+    QueueSettings,
+    claim::{Burial, Claim},
+    error::QueueError,
+    link::Link,
+    record::MAX_DEAD_LETTERS,
+    scripts,
 };
-use fidelis_contract::{
-    dead::DeadChunk,
-    ids::{ChunkIndex, PoolId, RunId},
-    keys,
-};
+use fidelis_contract::{dead::DeadChunk, ids::PoolId, keys};
 
 /// A chunk's own failure, as the worker saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,15 +56,6 @@ pub struct Leases {
     link: Arc<Link>,
     consumer: Arc<str>,
     settings: QueueSettings,
-}
-
-/// A message to be given up.
-pub(super) struct Burial<'a> {
-    pub(super) pool: &'a PoolId,
-    pub(super) id: &'a str,
-    pub(super) message: &'a [u8],
-    /// `None` when the message does not tell.
-    pub(super) of: Option<(RunId, ChunkIndex)>,
 }
 
 impl Leases {

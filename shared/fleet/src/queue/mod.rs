@@ -4,6 +4,7 @@
 //! pool, and in at most one worker's hands for as long as that worker renews its lease. Only Redis's clock is used.
 
 mod admin;
+mod claim;
 mod consumer;
 mod error;
 mod leases;
@@ -16,7 +17,8 @@ use std::{sync::Arc, time::Duration};
 use redis::cmd;
 
 pub use admin::Progress;
-pub use consumer::{Claim, Consumer};
+pub use claim::Claim;
+pub use consumer::Consumer;
 pub use error::QueueError;
 pub use leases::{Declined, Failure, Leases, Verdict};
 pub use record::UnfitWorker;

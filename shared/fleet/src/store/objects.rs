@@ -48,7 +48,15 @@ impl Store {
     /// [`StoreError::Conflict`] when the key holds other bytes; else what kept the store from answering.
     pub async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, StoreError> {
         let ours = Digest::of(&bytes);
-        retrying!(self, self.try_create(key, &bytes, ours))
+        self.create_hashed(key, &bytes, ours).await
+    }
+
+    /// As [`create`](Self::create), of bytes whose digest is known.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create).
+    pub async fn create_hashed(&self, key: &str, bytes: &Bytes, ours: Digest) -> Result<Created, StoreError> {
+        retrying!(self, self.try_create(key, bytes, ours))
     }
 
     async fn try_create(&self, key: &str, bytes: &Bytes, ours: Digest) -> Result<Created, StoreError> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::encoder::{Encoder, Whitening};
+use super::{Encoder, Whitening};
 
 /// A config that describes no net.
 #[derive(Debug, thiserror::Error)]

@@ -6,10 +6,10 @@
 //! | `.safetensors` | the tensors, and the config as JSON in the metadata key `config` |
 
 mod config;
-mod encoder;
 mod pair;
 mod published;
 mod walk;
+mod whitening;
 
 use std::fs::File;
 use std::io::Read;
@@ -22,8 +22,9 @@ use crate::torch_file::is_torch_file;
 use crate::{FileError, FormatError, StateDict, file, sniff, tensors, text};
 
 pub use config::{ConfigError, NetConfig};
-pub use encoder::{Encoder, Whitening};
+pub use fidelis_contract::spec::Encoder;
 pub use pair::{Mismatch, check_pair};
+pub use whitening::Whitening;
 
 /// Key of the config, as JSON, in a safetensors file's metadata.
 pub const CONFIG_KEY: &str = "config";

@@ -3,15 +3,15 @@
 use std::any::Any;
 
 use fidelis_contract::outcome::{Class, Outcome};
+use fidelis_formats::net::Mismatch;
 
 use crate::checkpoint::CheckpointError;
 use crate::detector::DetectorError;
 use crate::device::{is_lost, is_out_of_memory};
 use crate::encoder::EncoderError;
-use crate::guidance::PairError;
 use crate::net::NetError;
 use crate::noise::DrawsError;
-use crate::sampler::{SamplerError, Stopped};
+use crate::sampler::Stopped;
 
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
@@ -28,9 +28,7 @@ pub enum GenerateError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
-    Pair(#[from] PairError),
-    #[error(transparent)]
-    Sampler(#[from] SamplerError),
+    Pair(#[from] Mismatch),
     #[error(transparent)]
     Encoder(#[from] EncoderError),
     #[error(transparent)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use fidelis_contract::spec::{Edm2Spec, FileRef, Outputs};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
 
@@ -13,7 +14,7 @@ use crate::device;
 use crate::encoder::{Codec, Encoder};
 use crate::guidance::GuidedNet;
 use crate::net::{NetConfig, Precision, Precond};
-use crate::noise::{Draws, Noise};
+use crate::noise::{Classes, Draws, DrawsError, Noise};
 use crate::sampler::{Sampler, Stopped};
 
 /// What came of one micro-batch.
@@ -35,28 +36,28 @@ pub struct Lane {
     /// None when nobody asks for pixels.
     codec: Option<Codec>,
     detectors: BTreeMap<String, Detector>,
-    latents: bool,
-    images: bool,
+    outputs: Outputs,
 }
 
 impl Lane {
     pub fn load(recipe: &Recipe, device: Device) -> Result<Self, GenerateError> {
-        recipe.sampler.check()?;
-        let net = load_net(&recipe.net, device, recipe.precision)?;
-        let gnet = recipe.gnet.as_ref().map(|path| load_net(path, device, recipe.precision)).transpose()?;
-        let nets = GuidedNet::new(net, gnet, recipe.guidance, recipe.interval)?;
+        let sampling = &recipe.model.sampling;
+        let load = |file: &FileRef| load_net(Path::new(&file.path), device, sampling.precision);
+        let (net, gnet) = (load(&recipe.model.net)?, recipe.model.gnet.as_ref().map(load).transpose()?);
+        let nets = GuidedNet::new(net, gnet, sampling.guidance, sampling.guidance_interval)?;
         let config = nets.net().config();
-        let codec = if recipe.images || !recipe.detectors.is_empty() {
-            Some(load_codec(recipe, config, device)?)
+        let codec = if recipe.outputs.images || !recipe.detectors.is_empty() {
+            Some(load_codec(&recipe.model, config, device)?)
         } else {
             None
         };
+        let sampler = Sampler::new(sampling.sampler.clone());
         let draws = Draws {
             shape: config.image_shape(),
             label_dim: config.label_dim,
-            stream: recipe.stream,
-            classes: recipe.classes.clone(),
-            churn_steps: recipe.sampler.churn_steps(),
+            stream: sampling.noise,
+            classes: Classes::of_labels(&sampling.labels).map_err(DrawsError::from)?,
+            churn_steps: sampler.churn_steps(),
         };
         draws.check()?;
         let load = |(name, path): (&String, &std::path::PathBuf)| {
@@ -64,24 +65,23 @@ impl Lane {
         };
         Ok(Self {
             nets,
-            sampler: recipe.sampler.clone(),
+            sampler,
             draws,
             codec,
             detectors: recipe.detectors.iter().map(load).collect::<Result<_, GenerateError>>()?,
-            latents: recipe.latents,
-            images: recipe.images,
+            outputs: recipe.outputs,
         })
     }
 
     /// Makes images too, where the net's encoder does it without weights of its own.
     pub fn add_free_images(&mut self, recipe: &Recipe) {
         let net = self.nets.net();
-        let encoder = recipe.encoder.or(net.config().encoder_or_pixels());
+        let encoder = recipe.model.sampling.encoder.or(net.config().encoder_or_pixels());
         if let Some(Encoder::Rgb | Encoder::SpaceToDepth) = encoder
-            && let Ok(codec) = load_codec(recipe, net.config(), net.device())
+            && let Ok(codec) = load_codec(&recipe.model, net.config(), net.device())
         {
             self.codec = Some(codec);
-            self.images = true;
+            self.outputs.images = true;
         }
     }
 
@@ -101,8 +101,8 @@ impl Lane {
         Ok(Part {
             noise: buffer(&draws.noise),
             labels,
-            latents: self.latents.then(|| buffer(&latents.to_kind(Kind::Float))),
-            images: images.filter(|_| self.images).map(|images| buffer(&images)),
+            latents: self.outputs.latents.then(|| buffer(&latents.to_kind(Kind::Float))),
+            images: images.filter(|_| self.outputs.images).map(|images| buffer(&images)),
             features,
         })
     }
@@ -124,9 +124,10 @@ fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond
 }
 
 /// The encoder that the recipe names, or else the net's file.
-fn load_codec(recipe: &Recipe, config: &NetConfig, device: Device) -> Result<Codec, GenerateError> {
-    let encoder = recipe.encoder.or(config.encoder_or_pixels()).ok_or(GenerateError::NoEncoder)?;
-    let codec = Codec::load(encoder, recipe.vae.as_deref(), (device, recipe.vae_precision))?
+fn load_codec(model: &Edm2Spec, config: &NetConfig, device: Device) -> Result<Codec, GenerateError> {
+    let encoder = model.sampling.encoder.or(config.encoder_or_pixels()).ok_or(GenerateError::NoEncoder)?;
+    let vae = model.vae.as_ref().map(|file| Path::new(&file.path));
+    let codec = Codec::load(encoder, vae, (device, model.vae_precision.unwrap_or_default()))?
         .whitened(config.whitening.as_ref())?;
     codec.check_channels(config.img_channels)?;
     Ok(codec)

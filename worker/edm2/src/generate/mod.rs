@@ -9,13 +9,10 @@ mod lanes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use fidelis_contract::spec::{Edm2Spec, Outputs};
 use tch::Device;
 
 use crate::device::set_threads;
-use crate::encoder::Encoder;
-use crate::net::Precision;
-use crate::noise::{Classes, Stream};
-use crate::sampler::Sampler;
 pub use error::GenerateError;
 pub use extract::{Extracted, Extractor, Source, Unreadable};
 use lane::{Lane, Part};
@@ -23,25 +20,11 @@ use lane::{Lane, Part};
 /// What to generate from, and what to keep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    pub net: PathBuf,
-    pub gnet: Option<PathBuf>,
-    pub guidance: f64,
-    /// Guidance acts for σ in (lo, hi].
-    pub interval: Option<(f64, f64)>,
-    pub sampler: Sampler,
-    /// Whose random stream each seed has.
-    pub stream: Stream,
-    pub classes: Classes,
-    pub precision: Precision,
-    /// Overrides the encoder that the net's file names.
-    pub encoder: Option<Encoder>,
-    /// Weights of the encoder [`Encoder::StabilityVae`].
-    pub vae: Option<PathBuf>,
-    pub vae_precision: Precision,
+    /// The nets and how they are sampled, by its own rules; its files lie on this machine.
+    pub model: Edm2Spec,
     /// Images that go through the nets together; part of what decides the bits (D2).
     pub micro_batch: usize,
-    pub latents: bool,
-    pub images: bool,
+    pub outputs: Outputs,
     /// Detectors by name, with their weights.
     pub detectors: BTreeMap<String, PathBuf>,
 }

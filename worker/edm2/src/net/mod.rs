@@ -8,7 +8,9 @@ mod precond;
 mod resample;
 mod unet;
 
+pub use fidelis_contract::spec::Precision;
 pub use fidelis_formats::net::{ConfigError, NetConfig};
 pub use mp_conv::normalized;
 pub use params::{NetError, Params, StateDict, num_params};
-pub use precond::{Precision, Precond};
+pub use precond::Precond;
+pub(crate) use precond::kind_of;

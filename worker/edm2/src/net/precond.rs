@@ -1,5 +1,6 @@
 //! Preconditioning and uncertainty around the U-Net (EDM, arXiv 2206.00364, table 1; EDM2, section 3).
 
+use fidelis_contract::spec::Precision;
 use fidelis_formats::net::NetConfig;
 use tch::{Device, Kind, Tensor};
 
@@ -7,21 +8,12 @@ use super::mp_conv::{MpConv, MpFourier};
 use super::params::{NetError, Params, StateDict};
 use super::unet::UNet;
 
-/// Number type of a net's activations and weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    Fp32,
-    Bf16,
-    Fp16,
-}
-
-impl Precision {
-    pub(crate) fn kind(self) -> Kind {
-        match self {
-            Self::Fp32 => Kind::Float,
-            Self::Bf16 => Kind::BFloat16,
-            Self::Fp16 => Kind::Half,
-        }
+/// The type that torch has for it.
+pub(crate) fn kind_of(precision: Precision) -> Kind {
+    match precision {
+        Precision::Fp32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::Fp16 => Kind::Half,
     }
 }
 
@@ -59,7 +51,7 @@ impl Precond {
     ) -> Result<Self, NetError> {
         let _guard = tch::no_grad_guard();
         let mut net = Self::new(&mut Params::stored(state, device), config, device)?;
-        net.kind = precision.kind();
+        net.kind = kind_of(precision);
         net.unet.freeze(net.kind);
         net.logvar_linear.freeze(Kind::Float);
         Ok(net)

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fidelis_contract::spec::Labels;
+
 /// Which class each image has: a function of its seed alone (D1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Classes {
@@ -32,8 +34,21 @@ pub enum ClassesError {
 }
 
 impl Classes {
+    /// Of a spec's labels, whose file lies on this machine.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or has a line that is no class.
+    pub fn of_labels(labels: &Labels) -> Result<Self, ClassesError> {
+        match labels {
+            Labels::Random => Ok(Self::Drawn),
+            Labels::Balanced => Ok(Self::Balanced),
+            Labels::Class(class) => Ok(Self::Fixed(i64::from(*class))),
+            Labels::File(file) => Self::read(Path::new(&file.path)),
+        }
+    }
+
     /// Reads one class index from each line of a text file.
-    pub fn read(path: &Path) -> Result<Self, ClassesError> {
+    fn read(path: &Path) -> Result<Self, ClassesError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ClassesError::Read { path: path.to_owned(), source })?;
         let parse = |(at, line): (usize, &str)| {

@@ -2,26 +2,19 @@
 //!
 //! Each seed has its own stream, drawn in this order: the noise, the class (drawn even when another class replaces
 //! it, so that nothing after it moves), the churn noises.
+//!
+//! Of `cuda`, the normal values agree with published ones; that the class is drawn second (`x mod label_dim` of element 0,
+//! draw 1) and churn after it is known on paper only: no GPU was at hand.
 
 mod classes;
 mod mt19937;
 mod philox;
 
+use fidelis_contract::spec::NoiseMode;
 use tch::Tensor;
 
 pub use classes::{Classes, ClassesError};
 pub use mt19937::with_seed;
-
-/// Whose generator a seed's stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// torch's CPU generator (mt19937), seeded with `s mod 2³²`.
-    Cpu,
-    /// torch's CUDA generator (Philox 4×32-10), seeded with `s mod 2³²`. The normal values agree with published ones;
-    /// that the class is drawn second (`x mod label_dim` of element 0, draw 1) and churn after it is known on paper
-    /// only: no GPU was at hand.
-    Cuda,
-}
 
 /// A draw that this stream does not define.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +29,7 @@ pub struct NoiseError {
 /// What to draw for each image.
 #[derive(Clone, Debug)]
 pub struct Draws {
-    pub stream: Stream,
+    pub stream: NoiseMode,
     /// `[C, H, W]`.
     pub shape: [i64; 3],
     /// Number of classes; 0 draws none.
@@ -61,7 +54,7 @@ impl Draws {
     /// Checks that the stream defines these draws and the net has these classes.
     pub fn check(&self) -> Result<(), DrawsError> {
         let found = self.shape.iter().product::<i64>() as usize;
-        if self.stream == Stream::Cuda && found > philox::MAX_ELEMENTS {
+        if self.stream == NoiseMode::Cuda && found > philox::MAX_ELEMENTS {
             return Err(NoiseError { found }.into());
         }
         Ok(self.classes.check(self.label_dim)?)
@@ -86,8 +79,8 @@ impl Draws {
 
     fn draw(&self, seed: u64) -> ImageDraws {
         let ImageDraws { normals, label } = match self.stream {
-            Stream::Cpu => mt19937::draw(seed, self),
-            Stream::Cuda => self.draw_philox(seed),
+            NoiseMode::Cpu => mt19937::draw(seed, self),
+            NoiseMode::Cuda => self.draw_philox(seed),
         };
         ImageDraws { normals, label: label.map(|drawn| self.classes.of(seed, drawn, self.label_dim)) }
     }

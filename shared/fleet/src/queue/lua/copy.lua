@@ -1,9 +1,9 @@
 -- KEYS for each pool: stream, taken, copies
--- ARGV group, consumer, lease_ms, what the keys of times begin with, what the keys of runs begin with
+local group, consumer, lease_ms, times_prefix, run_prefix = unpack(ARGV)
 -- The tail of a run: nothing is left to claim, and one chunk is in somebody's hands for more than two leases and for
 -- more than twice the median of its run. Whoever is idle may make it too, one copy of a chunk at most.
 -- Returns {place of the pool, id, fields, deliveries, owner}, or nothing.
-local group, consumer, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+lease_ms = tonumber(lease_ms)
 local fewest_times, most_looked_at = 3, 100
 
 local function run_of(fields)
@@ -35,10 +35,10 @@ for i = 1, #KEYS, 3 do
     local old = owner ~= consumer and now - since > 2 * lease_ms
     local message = old and redis.call('HEXISTS', copies, id) == 0 and redis.call('XRANGE', stream, id, id)[1]
     local run = message and run_of(message[2])
-    local typical = run and median(ARGV[4] .. run)
+    local typical = run and median(times_prefix .. run)
     if typical and now - since > 2 * typical then
       redis.call('HSET', copies, id, consumer)
-      redis.call('HINCRBY', ARGV[5] .. run, 'copies', 1)
+      redis.call('HINCRBY', run_prefix .. run, 'copies', 1)
       return {(i + 2) / 3, id, message[2], deliveries, owner}
     end
   end

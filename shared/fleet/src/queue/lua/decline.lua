@@ -1,25 +1,23 @@
--- KEYS[2] taken, [3] consumers that cannot make the run, [4] live workers, [5] making
--- ARGV[4] the delivery count to leave, [5] cause, [6] reports until a worker is believed, [7] ms until one counts as dead,
--- [8] chunk
--- A worker that cannot make a run gives its chunk back without blame. Returns 2 instead, and leaves the chunk in its
--- hands, when every live worker has said so often enough: nobody can make it.
-local cause, enough = ARGV[5], tonumber(ARGV[6])
-redis.call('ZADD', KEYS[4], now, consumer)
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[7])
+local _, taken, unfit, workers, making = unpack(KEYS)
+local _, _, _, deliveries, cause, enough, dead_after_ms, chunk = unpack(ARGV)
+-- A worker that cannot make a run gives its chunk back without blame, with the delivery count to leave. Returns 2
+-- instead, and leaves the chunk in its hands, when every live worker has said so often enough: nobody can make it.
+redis.call('ZADD', workers, now, consumer)
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now - dead_after_ms)
 
 local function reports(worker)
-  local found = redis.call('HGET', KEYS[3], worker)
+  local found = redis.call('HGET', unfit, worker)
   return found and cjson.decode(found).reports or 0
 end
 
-redis.call('HSET', KEYS[3], consumer, cjson.encode({reports = reports(consumer) + 1, cause = cause}))
+redis.call('HSET', unfit, consumer, cjson.encode({reports = reports(consumer) + 1, cause = cause}))
 local nobody = true
-for _, worker in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
-  nobody = nobody and reports(worker) >= enough
+for _, worker in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
+  nobody = nobody and reports(worker) >= tonumber(enough)
 end
 if nobody then
   return 2
 end
-redis.call('HDEL', KEYS[2], id)
-redis.call('HDEL', KEYS[5], ARGV[8])
-return #redis.call('XCLAIM', stream, group, consumer, 0, id, 'TIME', 0, 'RETRYCOUNT', ARGV[4], 'JUSTID')
+redis.call('HDEL', taken, id)
+redis.call('HDEL', making, chunk)
+return #redis.call('XCLAIM', stream, group, consumer, 0, id, 'TIME', 0, 'RETRYCOUNT', deliveries, 'JUSTID')

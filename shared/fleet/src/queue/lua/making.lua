@@ -1,4 +1,4 @@
--- KEYS[2] making
--- ARGV[4] chunk, [5] images of it that are made
-redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
+local _, making = unpack(KEYS)
+local _, _, _, chunk, num_images = unpack(ARGV)
+redis.call('HSET', making, chunk, num_images)
 return 1

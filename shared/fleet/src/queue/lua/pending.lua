@@ -1,8 +1,8 @@
--- KEYS stream, live workers
--- ARGV group, consumer, id
+local stream, workers = unpack(KEYS)
+local group, consumer, id = unpack(ARGV)
 -- Whether a copied chunk is still in anybody's hands: if not, it is done or gone.
-redis.call('ZADD', KEYS[2], now, ARGV[2])
-local held = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
+redis.call('ZADD', workers, now, consumer)
+local held = redis.pcall('XPENDING', stream, group, id, id, 1)
 if held.err and not string.find(held.err, 'NOGROUP', 1, true) then
   return held
 end

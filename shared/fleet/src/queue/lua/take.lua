@@ -1,8 +1,7 @@
--- KEYS live workers, then for each pool, most urgent first: stream, taken
--- ARGV group, consumer, lease_ms, then the ids of messages that the consumer knows it was given
+local workers = KEYS[1] -- then for each pool, most urgent first: stream, taken
+local group, consumer, lease_ms = unpack(ARGV) -- then the ids of messages that the consumer knows it was given
 -- Claims one message: in each stream first what idled past the lease, then what is new.
 -- Returns {{place of the pool, id, fields, deliveries, last owner}, {}}, or {false, last id of each stream}.
-local group, consumer, lease_ms = ARGV[1], ARGV[2], ARGV[3]
 
 local function idle(stream)
   local found = redis.pcall('XPENDING', stream, group, 'IDLE', lease_ms, '-', '+', 1)
@@ -37,7 +36,7 @@ local function last_id(stream)
   return '0-0'
 end
 
-redis.call('ZADD', KEYS[1], now, consumer)
+redis.call('ZADD', workers, now, consumer)
 for i = 2, #KEYS, 2 do
   local place, stream, taken = i / 2, KEYS[i], KEYS[i + 1]
   local ours = unknown(stream)

@@ -14,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 use super::EncoderError;
 use crate::checkpoint::TensorFile;
 use crate::layers::in_parts;
-use crate::net::{Precision, StateDict};
+use crate::net::{Precision, StateDict, kind_of};
 use crate::weights::{Weights, WeightsError};
 pub use config::VaeConfig;
 use halves::{Decoder, PixelEncoder};
@@ -43,7 +43,8 @@ impl StabilityVae {
         let file = TensorFile::read(path)?;
         let config = file.metadata.get(CONFIG_KEY).map(|json| VaeConfig::parse(json));
         let config = config.transpose().map_err(unfit)?.unwrap_or_default();
-        Self::new(file.tensors, config, (device, precision.kind())).map_err(|error| unfit(error.to_string()))
+        Self::new(file.tensors, config, (device, kind_of(precision)))
+            .map_err(|error| unfit(error.to_string()))
     }
 
     fn new(

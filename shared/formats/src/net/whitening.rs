@@ -1,18 +1,6 @@
-//! How pixels become what a net acts on, by name.
+//! How latents of an autoencoder become what a net acts on.
 
 use serde::{Deserialize, Serialize};
-
-/// How pixels become what a net acts on, under the names that specs and configs use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Encoder {
-    /// Pixels scaled to [−1, 1].
-    Rgb,
-    /// Pixels scaled to [−1, 1], each 2×2 block laid into the channels: four channels at half the side.
-    SpaceToDepth,
-    /// Latents of Stability's autoencoder, whitened as EDM2 has them.
-    StabilityVae,
-}
 
 /// Latents of the autoencoder to what the net acts on, channel by channel: `x·scale + bias`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
