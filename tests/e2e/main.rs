@@ -10,6 +10,7 @@ mod datasets;
 mod demo;
 mod devices;
 mod faults;
+mod gpu_kit;
 mod house;
 mod images;
 mod nets;
