@@ -26,12 +26,13 @@ const SIZES: [(&str, i64); 3] = [("XXS", 64), ("XS", 128), ("S", 192)];
 const TINY: i64 = 8;
 
 impl Random {
-    /// A conditional net on 64×64 images of `img_channels`; where all is tiny, 16×16 and an eighth as wide.
+    /// A conditional net on 64×64 images of `img_channels`; where all is tiny, 16×16, an eighth as wide and a third as deep.
     pub fn new(name: &'static str, img_channels: i64, is_tiny: bool) -> Self {
         let (_, width) = SIZES.into_iter().find(|(known, _)| *known == name).expect("a size that is listed");
-        let (side, width, classes) = if is_tiny { (16, width / TINY, 10) } else { (64, width, 1000) };
+        let (side, width, blocks, classes) =
+            if is_tiny { (16, width / TINY, 1, 10) } else { (64, width, 3, 1000) };
         let config: NetConfig = serde_json::from_value(json!({
-            "img_resolution": side, "img_channels": img_channels, "label_dim": classes, "model_channels": width,
+            "img_resolution": side, "img_channels": img_channels, "label_dim": classes, "model_channels": width, "num_blocks": blocks,
             "encoder": "rgb",
         }))
         .expect("a config that is a net's");

@@ -138,7 +138,7 @@ fn convolutions(setting: &Setting, report: &Report) {
             };
             let first = call();
             let equal = (0..20).all(|_| call() == first);
-            let seconds = seconds_each(setting.device, Duration::from_millis(200), || drop(call()));
+            let seconds = seconds_each(setting.device, Duration::from_millis(100), || drop(call()));
             report.measured(
                 json!({"what": "a convolution 20 times", "precision": name, "benchmark": benchmark,
                 "deterministic": deterministic, "equal": equal, "seconds": seconds}),
