@@ -21,7 +21,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train test parity fuzz chaos faults planted garage lint fmt
+.PHONY: help setup build programs demo demo-train test parity fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,10 @@ planted: programs ## plant five mistakes and show which tests find each
 
 garage: programs ## run the store's tests against Garage, a second S3 server (not part of `make test`)
 	@infra/check/garage.sh
+
+gpu-kit: build ## leave the checks for a machine with a GPU in .deps/gpu-kit; needs none here (half an hour the first time)
+	@infra/setup/system.sh redis
+	@infra/gpu/kit.sh
 
 lint: ## check formatting, lints, file sizes, scripts and dependencies
 	@infra/setup/system.sh compiler

@@ -14,7 +14,7 @@ check_file_sizes() {
 
 check_scripts() {
   local scripts script
-  mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+  mapfile -t scripts < <(git ls-files '*.sh' .ci/run infra/gpu/gpu-check)
   for script in "${scripts[@]}"; do
     bash -n "$script"
   done

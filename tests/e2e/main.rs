@@ -11,6 +11,7 @@ mod datasets;
 mod demo;
 mod devices;
 mod faults;
+mod gpu_kit;
 mod house;
 mod images;
 mod metrics;

@@ -56,6 +56,13 @@ fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("torch says nothing").to_owned()
 }
 
+/// Returns once the device has done all that it was asked to: a GPU works on after a call returns.
+pub fn synchronize(device: Device) {
+    if let Device::Cuda(index) = device {
+        Cuda::synchronize(index as i64);
+    }
+}
+
 /// How many threads an operation of the calling thread may use on the CPU.
 pub fn set_threads(threads: i32) {
     tch::set_num_threads(threads.max(1));

@@ -1,19 +1,19 @@
 //! The whole path from seeds to buffers: bits that depend on nothing but the recipe and the seeds (D1, D2).
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::fixture;
+use common::place::Place;
 use fidelis_contract::spec::{Edm2Spec, Encoder, FileRef, Labels, Outputs, Precision, SamplerSpec, Sampling};
 use fidelis_edm2::checkpoint::Checkpoint;
 use fidelis_edm2::detector::Detector;
 use fidelis_edm2::encoder::StabilityVae;
 use fidelis_edm2::generate::{GenerateError, Generated, Generator, Recipe};
-use tch::{Device, Tensor};
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
-}
+use tch::Tensor;
 
 fn file(name: &str) -> FileRef {
     FileRef::new(fixture(name).display().to_string())
@@ -44,7 +44,7 @@ fn with(change: impl FnOnce(&mut Edm2Spec)) -> Recipe {
 }
 
 fn generate(recipe: &Recipe, lanes: usize, seeds: &[u64]) -> Result<Generated, GenerateError> {
-    Generator::load(recipe, Device::Cpu, lanes)?.generate(seeds, &|| false)
+    Generator::load(recipe, Place::of_test().device, lanes)?.generate(seeds, &|| false)
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn noise_and_labels_depend_on_the_seed_alone() {
 fn a_stop_is_seen_between_steps() {
     let asked = AtomicUsize::new(0);
     let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 2;
-    let mut generator = Generator::load(&recipe(), Device::Cpu, 2).unwrap();
+    let mut generator = Generator::load(&recipe(), Place::of_test().device, 2).unwrap();
     let error = generator.generate(&[1, 2, 3, 4, 5, 6], &stop).unwrap_err();
     assert!(matches!(error, GenerateError::Stopped), "{error}");
     assert!(!error.is_unfit());
@@ -81,6 +81,7 @@ fn a_stop_is_seen_between_steps() {
 #[test]
 fn latents_become_pixels_and_features_through_the_autoencoder() {
     let (vae, script) = (fixture("vae-tiny.safetensors"), fixture("block-means.pt"));
+    let device = Place::of_test().device;
     let detectors = [("block-means".to_owned(), script.clone())].into();
     let mut recipe = Recipe { detectors, ..with(|model| model.vae = Some(file("vae-tiny.safetensors"))) };
     recipe.model.sampling.encoder = Some(Encoder::StabilityVae);
@@ -91,15 +92,19 @@ fn latents_become_pixels_and_features_through_the_autoencoder() {
     assert_eq!(images.shape, [4, 3, latents.shape[2] * 8, latents.shape[3] * 8]);
     let shape: Vec<i64> = latents.shape.iter().map(|&n| n as i64).collect();
     let whitening = Checkpoint::read(Path::new(&recipe.model.net.path)).unwrap().config.whitening.unwrap();
-    let decoded = StabilityVae::load(&vae, (Device::Cpu, Precision::Fp32))
+    let decoded = StabilityVae::load(&vae, (device, Precision::Fp32))
         .unwrap()
         .whitened(&whitening)
         .unwrap()
-        .decode(&Tensor::from_slice(&latents.data).reshape(shape))
+        .decode(&Tensor::from_slice(&latents.data).reshape(shape).to_device(device))
         .unwrap();
-    assert!(Vec::<u8>::try_from(decoded.flatten(0, -1)).unwrap() == images.data, "other pixels");
-    let detector = Detector::load("block-means", &script, Device::Cpu).unwrap();
-    let features: Vec<f32> = detector.features(&decoded).unwrap().flatten(0, -1).try_into().unwrap();
+    assert!(
+        Vec::<u8>::try_from(decoded.to_device(tch::Device::Cpu).flatten(0, -1)).unwrap() == images.data,
+        "other pixels"
+    );
+    let detector = Detector::load("block-means", &script, device).unwrap();
+    let features: Vec<f32> =
+        detector.features(&decoded).unwrap().to_device(tch::Device::Cpu).flatten(0, -1).try_into().unwrap();
     assert!(features == one.features["block-means"].data, "other features");
     let outputs = Outputs { latents: true, images: false };
     let mut latents_only = Recipe { outputs, detectors: BTreeMap::new(), ..recipe };

@@ -1,10 +1,10 @@
 //! The autoencoder against an independent implementation (tests/fixtures), to 1e-4 of the largest magnitude.
 
-#![allow(clippy::disallowed_macros, reason = "the words of a test")]
-
 mod common;
 
-use common::{check, fixture, quiet, tensors};
+use common::agreement::{Agreement, agree};
+use common::place::Place;
+use common::{fixture, golden, quiet, tensors};
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::encoder::{Codec, Encoder, StabilityVae};
 use fidelis_edm2::net::Precision;
@@ -12,30 +12,26 @@ use fidelis_edm2::noise::with_seed;
 use fidelis_formats::net::Whitening;
 use tch::{Device, Kind, Tensor};
 
+const CPU: (Device, Precision) = (Device::Cpu, Precision::Fp32);
+
 fn vae() -> StabilityVae {
-    StabilityVae::load(&fixture("vae-tiny.safetensors"), (Device::Cpu, Precision::Fp32)).unwrap()
+    StabilityVae::load(&fixture("vae-tiny.safetensors"), CPU).unwrap()
+}
+
+fn check(what: &str, found: &Tensor, expected: &Tensor) {
+    agree(&[Agreement::of(what, found, expected, 1e-6)]);
 }
 
 #[test]
 fn latents_become_the_golden_pixels() {
     let _guard = quiet();
-    let (vae, golden) = (vae(), tensors("vae-golden.safetensors").tensors);
-    let raw = vae.raw(&golden["latent"]).unwrap();
-    check("vae raw_latent", &raw, &golden["raw_latent"], 1e-6);
-    check("vae decoded_float", &vae.decode_raw(&raw), &golden["decoded_float"], 1e-4);
-    let found = vae.decode(&golden["latent"]).unwrap();
-    assert_eq!(found.kind(), Kind::Uint8);
-    let off = (found.to_kind(Kind::Int) - golden["decoded"].to_kind(Kind::Int)).abs();
-    let differing = off.count_nonzero(None::<i64>).int64_value(&[]);
-    println!("vae decoded: {differing} of {} pixels differ", off.numel());
-    assert!(off.max().int64_value(&[]) <= 1 && differing < 10);
+    agree(&golden::encoders::decoder(Place::of_test()));
 }
 
 #[test]
 fn pixels_become_the_golden_posterior() {
     let _guard = quiet();
-    let (vae, golden) = (vae(), tensors("vae-golden.safetensors").tensors);
-    check("vae raw_mean_std", &vae.encode(&golden["image"]).unwrap(), &golden["raw_mean_std"], 1e-4);
+    agree(&golden::encoders::encoder(Place::of_test()));
 }
 
 #[test]
@@ -52,13 +48,13 @@ fn an_image_is_decoded_and_encoded_alike_in_any_batch() {
 fn latents_are_drawn_from_the_posterior_and_whitened() {
     let _guard = quiet();
     let path = fixture("vae-tiny.safetensors");
-    let codec = Codec::load(Encoder::StabilityVae, Some(&path), (Device::Cpu, Precision::Fp32)).unwrap();
+    let codec = Codec::load(Encoder::StabilityVae, Some(&path), CPU).unwrap();
     let moments = tensors("vae-golden.safetensors").tensors["raw_mean_std"].shallow_clone();
     let (one, two) = (with_seed(7, || codec.latents(&moments)), with_seed(7, || codec.latents(&moments)));
     assert_eq!(one, two);
     let noise = with_seed(7, || Tensor::randn([2, 4, 8, 8], (Kind::Float, Device::Cpu)));
     let raw = moments.narrow(1, 0, 4) + moments.narrow(1, 4, 4) * noise;
-    check("vae draw", &vae().raw(&one).unwrap(), &raw, 1e-6);
+    check("vae draw", &vae().raw(&one).unwrap(), &raw);
 }
 
 #[test]
@@ -68,7 +64,7 @@ fn a_nets_own_whitening_takes_the_place_of_the_published_one() {
     let own = Whitening { scale: vec![0.5, 1.0, 2.0, 4.0], bias: vec![1.0, 0.0, -1.0, 0.5] };
     let found = vae().whitened(&own).unwrap().raw(latent).unwrap();
     let channel = |c: i64| (latent.narrow(1, c, 1) - own.bias[c as usize]) / own.scale[c as usize];
-    check("own whitening", &found, &Tensor::cat(&[0, 1, 2, 3].map(channel), 1), 1e-6);
+    check("own whitening", &found, &Tensor::cat(&[0, 1, 2, 3].map(channel), 1));
     for wrong in [vec![1.0; 3], vec![0.0; 4], vec![f64::NAN; 4]] {
         let error = vae().whitened(&Whitening { scale: wrong, ..own.clone() }).unwrap_err().to_string();
         assert!(error.contains("expected four factors"), "{error}");
@@ -95,7 +91,7 @@ fn older_names_and_shapes_are_the_same_net() {
     let path = folder.path().join("old.safetensors");
     file.write(&path).unwrap();
     let latent = &tensors("vae-golden.safetensors").tensors["latent"];
-    let found = StabilityVae::load(&path, (Device::Cpu, Precision::Fp32)).unwrap().decode(latent).unwrap();
+    let found = StabilityVae::load(&path, CPU).unwrap().decode(latent).unwrap();
     assert_eq!(found, vae().decode(latent).unwrap());
 }
 
@@ -108,7 +104,7 @@ fn files_and_images_that_do_not_fit_are_named() {
         let mut file = tensors("vae-tiny.safetensors");
         change(&mut file);
         file.write(&path).unwrap();
-        let text = StabilityVae::load(&path, (Device::Cpu, Precision::Fp32)).unwrap_err().to_string();
+        let text = StabilityVae::load(&path, CPU).unwrap_err().to_string();
         let ok = words.iter().all(|word| text.contains(word)) && text.contains("vae.safetensors");
         assert!(ok && !text.contains('\n'), "{text}");
     };

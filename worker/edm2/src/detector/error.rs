@@ -27,4 +27,6 @@ pub enum DetectorError {
     Script { path: PathBuf, problem: String },
     #[error("the TorchScript file `{path}` ran out of memory: {problem}")]
     ScriptMemory { path: PathBuf, problem: String },
+    #[error("the TorchScript file `{path}` lost the device: {problem}")]
+    ScriptDevice { path: PathBuf, problem: String },
 }

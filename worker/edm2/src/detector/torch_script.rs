@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tch::{CModule, Device, Kind, TchError, Tensor, jit};
 
 use super::DetectorError;
-use crate::device::is_out_of_memory;
+use crate::device::{is_lost, is_out_of_memory};
 
 /// The script on one device. Clones share it.
 #[derive(Clone, Debug)]
@@ -58,6 +58,10 @@ impl TorchScript {
         let problem = last_line(error);
         if is_out_of_memory(&text(error)) {
             return DetectorError::ScriptMemory { path: self.path.clone(), problem };
+        }
+        // A script that reads beyond its tables takes the whole context down with it.
+        if is_lost(&text(error)) {
+            return DetectorError::ScriptDevice { path: self.path.clone(), problem };
         }
         script(&self.path, &format!("its `forward(images)` failed ({problem})"))
     }

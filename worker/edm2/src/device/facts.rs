@@ -6,8 +6,11 @@ use std::{env, fs};
 
 use tch::{Device, utils};
 
-/// The libtorch that this was built with; the build checks that it is the one that tch expects.
-const LIBTORCH: &str = "2.13.0";
+/// The libtorch that this was built with, as the build script read it; else the one that tch expects.
+const LIBTORCH: &str = match option_env!("FIDELIS_LIBTORCH") {
+    Some(version) => version,
+    None => "2.13.0",
+};
 const NVIDIA: &str = "/proc/driver/nvidia";
 
 /// A device and what it depends on.

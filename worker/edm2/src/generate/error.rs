@@ -77,6 +77,7 @@ impl From<DetectorError> for GenerateError {
     fn from(error: DetectorError) -> Self {
         match error {
             DetectorError::ScriptMemory { .. } => Self::OutOfMemory(error.to_string()),
+            DetectorError::ScriptDevice { .. } => Self::Device(error.to_string()),
             _ => Self::Detector(error),
         }
     }
@@ -93,11 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_that_runs_out_of_memory_is_nobodys_fault() {
+    fn a_script_that_runs_out_of_memory_or_loses_the_device_is_nobodys_fault() {
         let script =
             DetectorError::ScriptMemory { path: "own.pt".into(), problem: "CUDA out of memory".into() };
         let error = GenerateError::from(script);
         assert!(matches!(error, GenerateError::OutOfMemory(_)) && !error.is_unfit(), "{error}");
+        let lost = DetectorError::ScriptDevice { path: "own.pt".into(), problem: "CUDA error".into() };
+        assert!(matches!(GenerateError::from(lost), GenerateError::Device(_)));
         let other = GenerateError::from(DetectorError::Unknown("x".to_owned()));
         assert!(matches!(other, GenerateError::Detector(_)) && other.is_unfit());
     }

@@ -47,6 +47,18 @@ impl StabilityVae {
             .map_err(|error| unfit(error.to_string()))
     }
 
+    /// Names and shapes of the published file.
+    pub fn layout() -> Vec<(String, Vec<i64>)> {
+        let mut weights = Weights::blank();
+        Self::halves(&mut weights, &VaeConfig::default())
+            .and_then(|_| weights.finish())
+            .expect("blank weights have every name and shape")
+    }
+
+    fn halves(weights: &mut Weights, config: &VaeConfig) -> Result<(Decoder, PixelEncoder), WeightsError> {
+        Ok((Decoder::new(weights, config)?, PixelEncoder::new(weights, config)?))
+    }
+
     fn new(
         state: StateDict,
         config: VaeConfig,
@@ -54,8 +66,7 @@ impl StabilityVae {
     ) -> Result<Self, WeightsError> {
         let _guard = tch::no_grad_guard();
         let mut weights = Weights::stored(renamed(state), device, kind);
-        let decoder = Decoder::new(&mut weights, &config)?;
-        let encoder = PixelEncoder::new(&mut weights, &config)?;
+        let (decoder, encoder) = Self::halves(&mut weights, &config)?;
         weights.finish()?;
         Ok(Self { config, device, kind, whitening: whitening::published(), decoder, encoder })
     }
