@@ -127,7 +127,8 @@ impl Strip {
 
     fn look(&mut self, c: usize, mut pair: Pair<'_>, radii: &Radii) {
         let (row, column) = (pair.row, pair.column);
-        if !(pair.bounds.low > self.nearest[c].limit()) {
+        let is_far = pair.bounds.low > self.nearest[c].limit();
+        if !is_far {
             self.nearest[c].add(Neighbour { squared: pair.squared(), row: row as u32 });
         }
         if let Some(radii) = &radii.reference {

@@ -69,7 +69,8 @@ impl Neighbours {
             blocks.iter().map(|block| Mutex::new(vec![Nearest::new(k); block.len()])).collect();
         let add = |list: &mut Nearest, row: usize, other: usize, bounds: Bounds| {
             // Not `low <= limit`: what is not known (NaN) is looked at.
-            if !(bounds.low > list.limit()) && row != other {
+            let is_far = bounds.low > list.limit();
+            if !is_far && row != other {
                 let squared = squared_distance(set.row(row), set.row(other));
                 list.add(Neighbour { squared, row: other as u32 });
             }

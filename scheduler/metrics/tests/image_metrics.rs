@@ -195,10 +195,10 @@ fn manifolds_are_those_of_every_distance_in_double_precision() {
             let nearest = distances.iter().position(|d| *d == least).unwrap();
             assert_eq!((found.ours_nearest[j].squared, found.ours_nearest[j].row as usize), (least, nearest));
         }
-        for i in 0..reference.num_rows() {
+        for (i, radius) in far.iter().enumerate() {
             let distances = (0..ours.num_rows()).map(|j| squared(ours.row(j), reference.row(i)));
             assert_eq!(found.reference_inside[i], distances.clone().zip(&near).any(|(d, r)| d <= *r), "{i}");
-            assert_eq!(found.reference_covered[i], distances.clone().any(|d| d < far[i]), "{i}");
+            assert_eq!(found.reference_covered[i], distances.clone().any(|d| d < *radius), "{i}");
         }
     }
 }

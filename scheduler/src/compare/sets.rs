@@ -46,9 +46,7 @@ pub fn compare(
     reference: &Gaussian,
 ) -> Result<Comparison, SetsError> {
     TwoSets { ours: candidate, reference: baseline }.check(4)?;
-    let estimate = |set: &FeatureSet| {
-        Ok::<_, MetricError>(Estimate::of_distance(&set.folded(JACKKNIFE_BLOCKS)?.blocks, reference)?)
-    };
+    let estimate = |set: &FeatureSet| Estimate::of_distance(&set.folded(JACKKNIFE_BLOCKS)?.blocks, reference);
     let of = |a: &FeatureSet, b: &FeatureSet, design| {
         let difference = Difference::new(&estimate(a)?, &estimate(b)?, design, Better::Lower)?;
         Ok(Comparison { difference, num_images: [a.num_rows(), b.num_rows()] })

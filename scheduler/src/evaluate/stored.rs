@@ -106,7 +106,7 @@ impl StoredFeatures {
         let manifest = Manifest::build(run, &receipts.stored)?;
         let found =
             receipts.stored.iter().map(|stored| (stored.receipt.chunk, stored.receipt.arithmetic)).collect();
-        arithmetic::check(store, &run.id, run.spec.engine, &Stored { found, complete: true }).await?;
+        arithmetic::check(store, &run.id, run.spec.engine.kind(), &Stored { found, complete: true }).await?;
         let kind = Kind::Features(detector.clone());
         let mut features: Option<FeatureSet> = None;
         for wave in manifest.chunks.chunks(WAVE) {

@@ -41,7 +41,7 @@ pub fn check(setting: &Setting, report: &Report) {
 }
 
 /// Guided by a smaller net, from seeds to buffers in memory.
-fn sampling(setting: &Setting, report: &Report, precision: &str, num_steps: usize) {
+fn sampling(setting: &Setting, report: &Report, precision: &str, num_steps: u32) {
     let n = if setting.is_tiny() { 2 } else { 64 };
     let mut recipe = recipe(setting, precision, n);
     recipe.model.net = nets::file(setting, "S");
