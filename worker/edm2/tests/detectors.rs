@@ -4,8 +4,6 @@ mod common;
 #[path = "../../../tests/src/published/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod published;
-#[path = "../examples/recipe-weights/recipe.rs"]
-mod recipe;
 
 use std::path::Path;
 
@@ -69,7 +67,7 @@ fn weights_that_do_not_fit_are_named() {
 #[test]
 fn inception_takes_every_tensor_but_counters() {
     let _guard = quiet();
-    let mut state = recipe::weights("inception").unwrap();
+    let mut state = common::golden::detectors::recipe::weights("inception").unwrap();
     state.insert("Mixed_5b.branch1x1.bn.num_batches_tracked".to_owned(), Tensor::from(0_i64));
     let copy = || state.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
     assert!(Inception::new(copy().collect(), CPU).is_ok());
@@ -103,7 +101,7 @@ fn torch_files_hold_the_same_weights_as_safetensors() {
 #[test]
 fn inception_sees_each_image_alone_and_grey_as_colour() {
     let _guard = quiet();
-    let net = Inception::new(recipe::weights("inception").unwrap(), CPU).unwrap();
+    let net = Inception::new(common::golden::detectors::recipe::weights("inception").unwrap(), CPU).unwrap();
     let detector = Detector::Inception(Box::new(net.clone()), Preprocessing::Tf1);
     let grey = images([3, 1, 20, 28]);
     let features = detector.features(&grey).unwrap();
