@@ -115,3 +115,5 @@ pub enum MetricError {
     #[error(transparent)]
     Frechet(#[from] frechet::FrechetError),
 }
+
+fidelis_contract::usage_errors!(MetricError);
