@@ -10,6 +10,11 @@ use serde_json::Value;
 
 /// A run that needs no nets, of images of three classes.
 fn spec(folder: &Path, name: &str, seeds: &str, detectors: &[&str]) -> Result<String> {
+    scaled(folder, (name, "2"), seeds, detectors)
+}
+
+/// Likewise, with features of this standard deviation: the real ones have 1.
+fn scaled(folder: &Path, (name, scale): (&str, &str), seeds: &str, detectors: &[&str]) -> Result<String> {
     let sigma = (0..16).map(|i| if i % 5 == 0 { 1.0 } else { 0.0 }).collect();
     let statistics =
         fidelis_formats::stats::Statistics { mu: vec![0.0; 4], sigma, num_images: 1000, detector: None };
@@ -17,7 +22,7 @@ fn spec(folder: &Path, name: &str, seeds: &str, detectors: &[&str]) -> Result<St
     fs::write(folder.join("w"), b"unused")?;
     let mut text = format!(
         "name = \"{name}\"\nengine = \"synthetic\"\nseeds = \"{seeds}\"\nchunk_size = 24\n\
-         synthetic = {{ feature_dim = 4, feature_scale = 2 }}\n"
+         synthetic = {{ feature_dim = 4, feature_scale = {scale} }}\n"
     );
     for detector in detectors {
         text += &format!("[[detectors]]\nname = \"{detector}\"\nweights = \"w\"\nreference = \"ref.npz\"\n");
@@ -105,5 +110,48 @@ async fn runs_of_a_fleet_are_found_in_its_store() -> Result<()> {
         found["kid-full"]["value"].as_f64() < Some(0.0),
         "a set is nearer to itself than chance: {found}"
     );
+    Ok(())
+}
+
+/// The same seeds with features that are worse, or other seeds that are as good: paired or not, and the exit codes.
+#[test]
+fn a_run_that_got_worse_is_told_from_one_that_did_not() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out").display().to_string();
+    let runs = [("good", "1.25", "0-999"), ("worse", "1.3", "0-999"), ("other", "1.25", "5000-5999")];
+    let mut args = vec!["local".to_owned()];
+    for (name, scale, seeds) in runs {
+        args.push(scaled(folder.path(), (name, scale), seeds, &["own"])?);
+    }
+    args.extend(["--out", &out, "--json"].map(str::to_owned));
+    json(&Outcome::of("fidelis", &args, &[])?)?;
+    let compare =
+        |more: &[&str]| Outcome::of("fidelis", &[&["compare", "--local", &out], more].concat(), &[]);
+    for (baseline, candidate, verdict, code, design) in [
+        ("good", "good", "fine", exit::DONE, "paired"),
+        ("good", "worse", "regressed", exit::REGRESSION, "paired"),
+        ("worse", "good", "improved", exit::DONE, "paired"),
+        ("good", "other", "inconclusive", exit::INCONCLUSIVE, "independent"),
+    ] {
+        let outcome = compare(&[baseline, candidate, "--json"])?;
+        assert_eq!(outcome.code, Some(i32::from(code)), "{outcome:#?}");
+        let found: Value = serde_json::from_str(&outcome.stdout)?;
+        assert_eq!((&found["verdict"], &found["design"]), (&verdict.into(), &design.into()), "{found}");
+        assert_eq!(found["metric"], "fd");
+        assert_eq!(found["num_images"], serde_json::json!([1000, 1000]));
+        let shown = compare(&[baseline, candidate])?;
+        assert!(shown.stdout.contains(&format!("verdict    {verdict}")), "{shown:#?}");
+    }
+    let reference = folder.path().join("ref.npz").display().to_string();
+    for (args, words) in [
+        (vec!["good", "gone"], "no run that is called `gone`"),
+        (vec!["good", &reference], "ref.npz` holds statistics"),
+        (vec![&reference, "good"], "give `--ref`"),
+        (vec!["good", "worse", "--band", "2"], "`--band 2` is no share"),
+    ] {
+        let outcome = compare(&args)?;
+        assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
+        assert!(outcome.error_line().contains(words), "{outcome:#?}");
+    }
     Ok(())
 }

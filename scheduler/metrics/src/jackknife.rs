@@ -7,9 +7,12 @@ use crate::frechet::Gaussian;
 use crate::moments::Moments;
 use crate::tangent::{Tangent, Whole};
 
-/// With this many images for each feature, what leaving out a block changes is linear enough: the error bar is that of
-/// exact distances to 1 % of itself.
-pub const MIN_IMAGES_PER_FEATURE: u64 = 16;
+/// Whether what leaving out a block changes is small enough for a second-order expansion: with 4 D images and 64 √D, the
+/// error bar is that of exact distances to 1 % of itself.
+fn is_smooth(num_images: u64, dim: usize) -> bool {
+    let (n, dim) = (num_images as f64, dim as f64);
+    n >= 4.0 * dim && n >= 64.0 * dim.sqrt()
+}
 
 /// √((B−1)/B · Σ(dᵢ − d̄)²), dᵢ the distance to `reference` of all blocks but the i-th. `None` below two blocks.
 ///
@@ -22,14 +25,14 @@ pub fn standard_error(blocks: &[Moments], reference: &Gaussian) -> Result<Option
     Ok(Some(spread(&without_each(blocks, reference)?)))
 }
 
-/// The distance to `reference` of all blocks but one, each left out in turn: by first-order expansion where there are
-/// [`MIN_IMAGES_PER_FEATURE`], exactly elsewhere. No feature is read twice.
+/// The distance to `reference` of all blocks but one, each left out in turn: by second-order expansion where there are
+/// enough images for their features, exactly elsewhere. No feature is read twice.
 ///
 /// # Errors
 /// The kept blocks have no distance: of another width, or too few images.
 pub fn without_each(blocks: &[Moments], reference: &Gaussian) -> Result<Vec<f64>, MetricError> {
     let Some(total) = Moments::merged(blocks) else { return Ok(Vec::new()) };
-    if total.count() >= MIN_IMAGES_PER_FEATURE * total.dim() as u64 {
+    if is_smooth(total.count(), total.dim()) {
         let ours = Gaussian::new(&total.statistics()?)?;
         if let Some(tangent) = Tangent::new(&ours, reference)? {
             let whole = Whole::new(&tangent, &total);

@@ -116,3 +116,5 @@ pub enum MetricError {
     #[error(transparent)]
     Frechet(#[from] frechet::FrechetError),
 }
+
+fidelis_contract::usage_errors!(MetricError);

@@ -1,16 +1,17 @@
-//! The Fréchet distance's first-order expansion: what it would be for moments close to those it was computed for.
+//! The Fréchet distance's second-order expansion: what it would be for moments close to those it was computed for.
 
-use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::factor::noise_floor;
 use crate::frechet::{FrechetError, Gaussian};
 use crate::moments::Moments;
 
-/// With sigma₂ = A Aᵀ and M = Aᵀ sigma₁ A, d tr(M^½) = ½ tr(T d sigma₁), T = A M^(−½) Aᵀ (the linear map that carries the
-/// first Gaussian to the second). As tr(T sigma₁) = tr(M^½), near (mu₁, sigma₁)
+/// With sigma₂ = A Aᵀ, M = Aᵀ sigma₁ A = V S² Vᵀ, B = A V S^(−½) and T = B Bᵀ (the linear map that carries the first
+/// Gaussian to the second), tr(M^½) changes with sigma₁ by ½ tr(T d sigma₁) − ¼ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ d sigma₁ B. As
+/// tr(T sigma₁) = tr(M^½), near (mu₁, sigma₁)
 ///
-/// FD(mu, sigma) ≈ ‖mu−mu₂‖² + tr(sigma) + tr(sigma₂) − tr(M^½) − tr(T sigma).
+/// FD(mu, sigma) ≈ ‖mu−mu₂‖² + tr(sigma) + tr(sigma₂) − tr(M^½) − tr(T sigma) + ½ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ).
 #[derive(Clone, Debug)]
 pub(super) struct Tangent {
     mu: Vec<f64>,
@@ -18,6 +19,10 @@ pub(super) struct Tangent {
     constant: f64,
     /// I − T, of which the lower triangle counts: [dim, dim].
     slope: Mat<f64>,
+    /// B, [dim, rank]: of a term that is small, in single precision.
+    basis: Mat<f32>,
+    /// sᵢ, ascending.
+    roots: Vec<f64>,
 }
 
 impl Tangent {
@@ -53,9 +58,10 @@ impl Tangent {
             slope.col_as_slice_mut(j).iter_mut().for_each(|value| *value = -*value);
             slope[(j, j)] += 1.0;
         }
-        let root_trace: f64 = (0..rank).map(|k| values[k].sqrt()).sum();
-        let constant = reference.trace() - root_trace;
-        Ok(Some(Self { mu: reference.mu().to_vec(), constant, slope }))
+        let roots: Vec<f64> = (0..rank).map(|k| values[k].sqrt()).collect();
+        let constant = reference.trace() - roots.iter().sum::<f64>();
+        let basis = Mat::from_fn(dim, rank, |i, k| b[(i, k)] as f32);
+        Ok(Some(Self { mu: reference.mu().to_vec(), constant, slope, basis, roots }))
     }
 
     /// The distance of all of `total` but one part of it, `part`.
@@ -68,7 +74,33 @@ impl Tangent {
             total.sloped - self.sloped(part.scatter()) - n * left_out / kept * self.sloped_outer(&delta);
         let mean = total.moments.mean().iter().zip(&delta).map(|(all, d)| all - d * left_out / kept);
         let mean_term: f64 = mean.zip(&self.mu).map(|(ours, theirs)| (ours - theirs).powi(2)).sum();
-        mean_term + sloped / (kept - 1.0) + self.constant
+        mean_term + sloped / (kept - 1.0) + self.constant + self.bent(&total.change(part, &delta))
+    }
+
+    /// ½ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ D B, of a symmetric D.
+    fn bent(&self, change: &Mat<f32>) -> f64 {
+        use triangular::BlockStructure::{Rectangular, TriangularLower};
+        let (dim, rank) = (self.basis.nrows(), self.basis.ncols());
+        let mut turned = Mat::<f32>::zeros(dim, rank);
+        matmul(turned.as_mut(), Accum::Replace, change.as_ref(), self.basis.as_ref(), 1.0, Par::Seq);
+        let mut e = Mat::<f32>::zeros(rank, rank);
+        let (to, b) = (e.as_mut(), self.basis.transpose());
+        triangular::matmul(
+            to,
+            TriangularLower,
+            Accum::Replace,
+            b,
+            Rectangular,
+            &turned,
+            Rectangular,
+            1.0,
+            Par::Seq,
+        );
+        let columns = (0..rank).map(|j| {
+            let term = |i: usize| f64::from(e[(i, j)]).powi(2) / (self.roots[i] + self.roots[j]);
+            0.5 * term(j) + (j + 1..rank).map(term).sum::<f64>()
+        });
+        columns.sum()
     }
 
     /// tr((I − T) S), of a symmetric S of which the lower triangle counts.
@@ -101,6 +133,24 @@ pub(super) struct Whole<'a> {
 impl<'a> Whole<'a> {
     pub(super) fn new(tangent: &Tangent, moments: &'a Moments) -> Self {
         Self { moments, sloped: tangent.sloped(moments.scatter()) }
+    }
+
+    /// What leaving out a part, whose mean is `delta` from that of all, changes in sigma: [dim, dim].
+    fn change(&self, part: &Moments, delta: &[f64]) -> Mat<f32> {
+        let (n, left_out) = (self.moments.count() as f64, part.count() as f64);
+        let (kept, dim) = (n - left_out, delta.len());
+        let mut change = Mat::zeros(dim, dim);
+        for j in 0..dim {
+            let all = self.moments.scatter().col_as_slice(j);
+            let gone = part.scatter().col_as_slice(j);
+            for i in j..dim {
+                let rest = all[i] - gone[i] - n * left_out / kept * delta[i] * delta[j];
+                let value = (rest / (kept - 1.0) - all[i] / (n - 1.0)) as f32;
+                change[(i, j)] = value;
+                change[(j, i)] = value;
+            }
+        }
+        change
     }
 }
 

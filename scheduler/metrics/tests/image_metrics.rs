@@ -133,7 +133,8 @@ fn a_set_is_as_good_as_itself() {
         assert_eq!(value(metric), 1.0, "{}", metric.id());
     }
     assert_eq!(value(Metric::Authenticity), 0.0);
-    assert!(value(Metric::Density) > 1.0);
+    // Of the k balls that each lies in, its own is one; of the others, the one it lies on the sphere of does not count.
+    assert!((value(Metric::Density) - 1.0).abs() < 1e-12);
     assert!(value(Metric::KidFull) < 0.0 && value(Metric::KidFull).abs() < 0.1);
     assert!(value(Metric::FdPerClass) < 1e-6);
 }
@@ -280,11 +281,11 @@ fn what_cannot_be_computed_is_refused() {
     assert!(error.starts_with("non-finite features at row `2`"), "{error}");
 }
 
-/// With enough images for each feature, what a first-order expansion says of left-out blocks is what whole distances say.
+/// With enough images for each feature, what a second-order expansion says of left-out blocks is what whole distances say.
 #[test]
 fn the_fast_error_bar_is_the_exact_one() {
     let dim = 12;
-    for (num_images, shift) in [(192, 0.0), (400, 0.3), (4000, 0.05)] {
+    for (num_images, shift) in [(230, 0.0), (400, 0.3), (4000, 0.05)] {
         let mixed = |n: usize, seed, shift: f32| {
             let mut values = rows(n, dim, seed, false);
             for row in values.chunks_mut(dim) {

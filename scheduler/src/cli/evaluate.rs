@@ -109,3 +109,18 @@ fn shown(value: &Value) -> String {
 fn plain_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::registry::METRICS;
+
+    #[test]
+    fn every_metric_is_in_the_help() {
+        let help = MetricsArgs::augment_args(clap::Command::new("metrics")).render_long_help().to_string();
+        for entry in METRICS {
+            let is_named = help.split([' ', ',', '\n']).any(|word| word == entry.id);
+            assert!(is_named, "`{}` is not in the help", entry.id);
+        }
+    }
+}

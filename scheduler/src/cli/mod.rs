@@ -1,5 +1,6 @@
 //! The command line of `fidelis`: arguments, and what each command does with the rooms of this crate.
 
+mod compare;
 mod console;
 mod detectors;
 mod evaluate;
@@ -35,7 +36,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 2 usage or spec · 5 incomplete: dead chunks, which are listed, or cancelled · 6 integrity · \
+Exit codes: 0 done · 1 regression · 2 usage or spec · 3 inconclusive · 5 incomplete: dead chunks, which are listed, or cancelled · 6 integrity · \
 75 infrastructure, safe to run again · 129/130/143 interrupted, resumable";
 
 #[derive(Debug, Subcommand)]
@@ -64,8 +65,10 @@ enum Command {
     Cancel(operate::CancelArgs),
     /// Read every object of a run and name what is wrong; --repair sets it aside
     Verify(verify::VerifyArgs),
-    /// Distance between files of features or statistics
-    Metrics(evaluate::MetricsArgs),
+    /// Metrics of features or statistics, of files or runs, against real images
+    Metrics(Box<evaluate::MetricsArgs>),
+    /// Whether one run is worse than another, with the interval of their difference
+    Compare(Box<compare::CompareArgs>),
     /// Score images that exist against reference statistics, features or images
     Calc(Box<images::CalcArgs>),
     /// Reference statistics of images, or of a features file
@@ -91,7 +94,8 @@ impl Cli {
             Command::Cancel(args) => operate::cancel(args).await,
             Command::Verify(args) => verify::verify(args).await,
             Command::Presets(args) => presets::presets(args),
-            Command::Metrics(args) => evaluate::metrics(args).await,
+            Command::Metrics(args) => evaluate::metrics(*args).await,
+            Command::Compare(args) => compare::compare(*args).await,
             Command::Calc(args) => images::calc(*args).await,
             Command::Ref(args) => images::reference(*args).await,
         }

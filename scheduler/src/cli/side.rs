@@ -93,6 +93,37 @@ impl Side {
         }
     }
 
+    /// The reference that a run's spec names for a detector, or for its only one.
+    ///
+    /// # Errors
+    /// It names none, or the file cannot be had.
+    pub async fn reference(
+        &self,
+        detector: Option<&str>,
+        addresses: &mut Addresses,
+    ) -> Result<Self, Failure> {
+        let of_spec = match self {
+            Self::File(_) => None,
+            Self::Run(run, _) => match (detector, &run.spec.detectors[..]) {
+                (None, [only]) => only.reference.clone(),
+                (name, all) => {
+                    let named = all.iter().find(|detector| Some(detector.name.as_str()) == name);
+                    named.and_then(|detector| detector.reference.clone())
+                }
+            },
+        };
+        let Some(file) = of_spec else {
+            let text = "nothing says which real images both are compared with: give `--ref`, or a run whose spec has \
+                        the `reference` of one detector";
+            return Err(Failure::new(exit::USAGE, anyhow!(text)));
+        };
+        Ok(Self::File(fetched(&file, addresses).await?))
+    }
+
+    /// Reads the features of a run; `detector` and the metrics asked for say which.
+    ///
+    /// # Errors
+    /// They cannot be read.
     pub async fn given(self, detector: Option<&str>, metrics: &[Metric]) -> Result<Given, Failure> {
         match self {
             Self::File(path) => Ok(Given::File(path)),
@@ -110,9 +141,13 @@ pub(super) async fn local(path: PathBuf, addresses: &mut Addresses) -> Result<Pa
     let Some(address) = address.filter(|file| file.is_url() || file.path.starts_with("file:")) else {
         return Ok(path);
     };
+    fetched(&address, addresses).await
+}
+
+async fn fetched(file: &FileRef, addresses: &mut Addresses) -> Result<PathBuf, FileError> {
     let transfers = Transfers::default();
     let files = files(env::var("FIDELIS_S3_ENDPOINT").ok());
-    let local = files.local(&address, &|transfer| transfers.tell(transfer)).await?.path;
-    addresses.note(&local, &address);
+    let local = files.local(file, &|transfer| transfers.tell(transfer)).await?.path;
+    addresses.note(&local, file);
     Ok(local)
 }

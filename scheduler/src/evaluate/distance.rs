@@ -49,15 +49,23 @@ pub(super) fn detector<'a>(
     request: &'a MetricsRequest,
     [ours, theirs]: [Option<&'a str>; 2],
 ) -> Result<Option<&'a str>, EvaluateError> {
-    let mut known = request.detector.as_deref();
     let reference = request.reference.as_ref().unwrap_or(&request.features);
-    for (side, says) in [(&request.features, ours), (reference, theirs)] {
+    agreed(request.detector.as_deref(), &[(&request.features, ours), (reference, theirs)])
+}
+
+/// The one detector of all sides, of those that say.
+pub(super) fn agreed<'a>(
+    asked: Option<&'a str>,
+    sides: &[(&Given, Option<&'a str>)],
+) -> Result<Option<&'a str>, EvaluateError> {
+    let mut known = asked;
+    for (side, says) in sides {
         match (known, says) {
-            (Some(expected), Some(found)) if expected != found => {
-                let (found, expected) = (found.to_owned(), expected.to_owned());
+            (Some(expected), Some(found)) if expected != *found => {
+                let (found, expected) = ((*found).to_owned(), expected.to_owned());
                 return Err(EvaluateError::Detector { path: side.path().to_owned(), found, expected });
             }
-            (known_before, found) => known = known_before.or(found),
+            (known_before, found) => known = known_before.or(*found),
         }
     }
     Ok(known)

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use fidelis_contract::outcome::{Class, Outcome};
 use fidelis_metrics::{MetricError, registry};
 
+use crate::compare::SetsError;
 use crate::formats::FormatError;
 
 /// Why files were not evaluated.
@@ -66,6 +67,16 @@ pub enum EvaluateError {
     /// One side where two are compared.
     #[error("`{0}` is a comparison: give `--ref`, the real images that it is with")]
     NoReference(&'static str),
+    /// Two runs that cannot be compared.
+    #[error("`{baseline}` and `{candidate}`: {source}")]
+    Compare {
+        /// What is compared with.
+        baseline: PathBuf,
+        /// What is judged.
+        candidate: PathBuf,
+        /// What is wrong.
+        source: SetsError,
+    },
     /// Features that give no class scores.
     #[error("`is` is computed from Inception's features, and these are of `{0}`: ask for another metric")]
     NotInception(String),

@@ -1,9 +1,10 @@
-//! `fidelis metrics` and `fidelis ref`: the same arithmetic as a run's, on files and on what runs stored.
+//! `fidelis metrics`, `fidelis compare` and `fidelis ref`: the same arithmetic as a run's, on files and on what runs stored.
 
 mod distance;
 mod error;
 mod given;
 mod others;
+mod pair;
 mod stored;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 pub use distance::check;
 pub use error::EvaluateError;
 pub use given::{Given, StoredFeatures, load};
+pub use pair::{CompareRequest, Compared, pair};
 pub use stored::FeaturesError;
 
 /// What `fidelis metrics` is asked.
