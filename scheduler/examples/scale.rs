@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use fidelis::metrics::{FeatureSet, Gaussian, Inputs, JACKKNIFE_BLOCKS, Metric, MetricError, jackknife};
 use fidelis_contract::outcome::Failure;
 use fidelis_fleet::out;
+use fidelis_metrics::{FeatureSet, Gaussian, Inputs, JACKKNIFE_BLOCKS, Metric, MetricError, jackknife};
 
 fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
         seed: 2020,
     };
     found.extend(inputs.measure(&others)?.iter().map(|one| format!("{} {}", one.metric.id(), one.value)));
-    found.iter().for_each(|line| out::note(line));
+    found.iter().for_each(out::note);
     let peak = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak =
         peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned();

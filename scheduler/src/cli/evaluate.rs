@@ -113,7 +113,7 @@ fn plain_text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::registry::METRICS;
+    use fidelis_metrics::registry::METRICS;
 
     #[test]
     fn every_metric_is_in_the_help() {

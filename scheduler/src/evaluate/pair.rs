@@ -1,12 +1,12 @@
 //! `fidelis compare`: the distances of two runs, image by image where they share seeds.
 
 use fidelis_contract::detectors::Metric;
+use fidelis_metrics::Gaussian;
 use serde_json::{Value, json};
 
 use super::given::{Features, Given};
 use super::{EvaluateError, distance};
 use crate::compare::{Comparison, Design, Rule, Verdict, compare};
-use crate::metrics::Gaussian;
 
 /// What `fidelis compare` is asked.
 #[derive(Clone, Debug)]
