@@ -34,11 +34,11 @@ impl TwoSets<'_> {
 /// Squared radii of balls around each image of either set; no balls around a set without radii.
 #[derive(Clone, Debug, Default)]
 pub struct Radii {
-    /// Around ours, [m]: ‖x − NNₖ(x)‖².
+    /// Around ours, `[m]`: ‖x − NNₖ(x)‖².
     pub ours: Option<Vec<f64>>,
-    /// Around the reference's, [n].
+    /// Around the reference's, `[n]`.
     pub reference: Option<Vec<f64>>,
-    /// Around the reference's, without the sphere itself, [n].
+    /// Around the reference's, without the sphere itself, `[n]`.
     pub open_reference: Option<Vec<f64>>,
 }
 

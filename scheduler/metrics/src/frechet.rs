@@ -79,7 +79,7 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// Checks the shapes ([D], [D, D]), finiteness and symmetry, and factors sigma. `num_images` 0 means unknown.
+    /// Checks the shapes (`[D]`, `[D, D]`), finiteness and symmetry, and factors sigma. `num_images` 0 means unknown.
     pub fn new(statistics: &Statistics) -> Result<Self, FrechetError> {
         let Statistics { mu, sigma, num_images, .. } = statistics;
         let dim = mu.len();

@@ -23,7 +23,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes as [`write`] does; what cannot be written is kept in a folder for temporary files, since it took long to make.
+/// Writes as [`write()`] does; what cannot be written is kept in a folder for temporary files, since it took long to make.
 ///
 /// # Errors
 /// The place was not to be written; the error says where the bytes are instead.
@@ -74,7 +74,7 @@ fn advice(source: &io::Error) -> &'static str {
     if is_full(source) { "free space there, or name another place" } else { "name another place" }
 }
 
-/// Whether [`write`] can put a file at `path`. Leaves nothing behind, and what is there as it is.
+/// Whether [`write()`] can put a file at `path`. Leaves nothing behind, and what is there as it is.
 ///
 /// # Errors
 /// It cannot.

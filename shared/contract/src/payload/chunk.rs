@@ -11,7 +11,7 @@ pub struct ChunkObject {
     pub seeds: Vec<u64>,
     /// The class of each, or [`NO_LABEL`].
     pub labels: Vec<i64>,
-    /// `latents` [n,C,H,W] f32 · `images` [n,C,H,W] u8 · `features` [n,D] f32, named by [`Kind::tensor_name`].
+    /// `latents` `[N, C, H, W]` f32 · `images` `[N, C, H, W]` u8 · `features` `[N, D]` f32, named by [`Kind::tensor_name`].
     pub data: Tensor,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `.safetensors` | `features`; `seeds` and `labels` int64 [N] where it knows them; `detector` in the metadata |
+//! | `.safetensors` | `features`; `seeds` and `labels` int64 `[N]` where it knows them; `detector` in the metadata |
 //! | `.npz` | `features`, or any one array; `seeds`, `labels` and `detector` likewise |
 //! | `.npy` | the array |
 //!

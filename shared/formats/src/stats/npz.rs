@@ -1,4 +1,4 @@
-//! Statistics as `.npz`: `mu` float64 [D], `sigma` float64 [D, D] (EDM, pytorch-fid and ADM read these), and `num_images`
+//! Statistics as `.npz`: `mu` float64 `[D]`, `sigma` float64 `[D, D]` (EDM, pytorch-fid and ADM read these), and `num_images`
 //! int64 and the text `detector`, which the others leave out.
 
 use std::io::{Cursor, Read, Seek, Write};

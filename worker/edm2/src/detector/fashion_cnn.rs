@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[i64]); 6] = [
     ("head", &[10, FashionCnn::NUM_FEATURES]),
 ];
 
-/// Weights and biases, in the order of [`LAYERS`]. Clones share them.
+/// Weights and biases, in the order of `LAYERS`. Clones share them.
 #[derive(Clone, Debug)]
 pub struct FashionCnn(Vec<(Shared, Shared)>);
 
