@@ -67,13 +67,13 @@ fn detectors_are_named_in_their_table_alone() -> Result<()> {
 /// The rooms of the control plane, each of which may know those before it.
 const ROOMS: [&str; 15] = [
     "formats",
+    "arithmetic",
     "evaluate",
     "compare",
     "destination",
     "fit",
     "dataset",
     "subset",
-    "arithmetic",
     "reduce",
     "report",
     "publish",

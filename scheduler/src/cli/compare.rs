@@ -7,7 +7,7 @@ use clap::Args;
 use fidelis_contract::{addresses::Addresses, exit};
 use fidelis_fleet::out;
 
-use super::{Failure, side::StoredAt};
+use super::{Failure, stored_at::StoredAt};
 use crate::compare::{Comparison, Design, Rule, Verdict};
 use crate::evaluate::{CompareRequest, Compared, pair};
 

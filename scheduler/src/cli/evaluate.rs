@@ -9,10 +9,7 @@ use fidelis_fleet::out;
 use serde_json::Value;
 
 pub(super) use super::side::local;
-use super::{
-    Failure,
-    side::{Side, StoredAt},
-};
+use super::{Failure, side::Side, stored_at::StoredAt};
 use crate::evaluate::{self, MetricsRequest};
 
 /// What to compare.

@@ -14,6 +14,7 @@ mod runs;
 mod session;
 mod side;
 mod status;
+mod stored_at;
 mod target;
 mod transfer;
 mod up;

@@ -16,9 +16,10 @@ use fidelis_fleet::{files::Files, fleet::Fleet, out};
 use super::{
     Failure,
     console::Console,
-    fleet::{FleetArgs, StoreArgs, prepare},
+    fleet::{FleetArgs, prepare},
     presets::{PresetArgs, single},
     session::{Ended, Session},
+    stored_at::StoredAt,
     target::TargetArgs,
     transfer::Transfers,
 };
@@ -78,7 +79,7 @@ pub struct StoredArgs {
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
-    store: StoreArgs,
+    stored: StoredAt,
     /// JSON on stdout: the result
     #[arg(long)]
     json: bool,
@@ -162,11 +163,11 @@ async fn stored(
     args: StoredArgs,
     make: impl AsyncFnOnce(Home<'_>, &Run) -> Result<Reduced, ConductError>,
 ) -> Result<u8, Failure> {
-    let files = args.store.files();
+    let files = args.stored.files();
     let target = args.target.read(&files).await?;
-    let store = args.store.connect().await?;
-    let run = target.find(&store).await?;
-    let reduced = make(Home { store: &store, files: &files, folder: None }, &run).await?;
+    let opened = args.stored.open().await?;
+    let run = target.find(opened.store()).await?;
+    let reduced = make(Home { store: opened.store(), files: &files, folder: None }, &run).await?;
     print(&reduced, args.json)?;
     Ok(exit::DONE)
 }

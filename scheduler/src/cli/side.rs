@@ -7,47 +7,25 @@ use std::{
 };
 
 use anyhow::anyhow;
-use clap::Args;
 use fidelis_contract::{addresses::Addresses, exit, run::Run, spec::FileRef};
-use fidelis_embedded::LocalStore;
-use fidelis_fleet::{files::FileError, store::Store};
+use fidelis_fleet::files::FileError;
 use fidelis_metrics::Metric;
 
 use super::{
     Failure,
-    fleet::{StoreArgs, files},
+    fleet::files,
+    stored_at::{Opened, StoredAt},
     target::Target,
     transfer::Transfers,
 };
 use crate::evaluate::{Given, StoredFeatures};
 use crate::formats::FeatureFile;
 
-/// Where runs lie, of a command that also does without.
-#[derive(Debug, Args)]
-pub struct StoredAt {
-    /// Store of the runs, as s3://bucket/prefix
-    #[arg(long, value_name = "URL", env = "FIDELIS_STORE")]
-    store: Option<String>,
-    /// Another S3 server than AWS, as http://host:port
-    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
-    s3_endpoint: Option<String>,
-    /// Folder that `fidelis local` left (its `--out`), instead of a store
-    #[arg(long, value_name = "DIR")]
-    local: Option<PathBuf>,
-}
-
 /// One side, before its features are read.
 #[derive(Debug)]
 pub enum Side {
     File(PathBuf),
     Run(Box<Run>, Arc<Opened>),
-}
-
-/// A store that is open.
-#[derive(Debug)]
-pub enum Opened {
-    Fleet(Store),
-    Local(LocalStore),
 }
 
 impl StoredAt {
@@ -58,29 +36,12 @@ impl StoredAt {
         let Some((text, target)) = text.and_then(|text| Some((text, Target::named(text).ok()?))) else {
             return Ok(Side::File(path));
         };
-        let opened = match (&self.local, &self.store) {
-            (Some(folder), _) => Opened::Local(LocalStore::open(folder).await?),
-            (None, Some(url)) => {
-                Opened::Fleet(StoreArgs::new(url.clone(), self.s3_endpoint.clone()).connect().await?)
-            }
-            (None, None) => {
-                let text = format!(
-                    "`{text}` is no file: if it is a run, say where it is by `--local DIR` or `--store s3://…`"
-                );
-                return Err(Failure::new(exit::USAGE, anyhow!(text)));
-            }
-        };
+        let opened = self.open().await.map_err(|failure| {
+            let text = format!("`{text}` is no file, and if it is a run, {failure}");
+            Failure::new(failure.code, anyhow!(text))
+        })?;
         let run = target.find(opened.store()).await?;
-        Ok(Side::Run(Box::new(run), Arc::new(opened)))
-    }
-}
-
-impl Opened {
-    fn store(&self) -> &Store {
-        match self {
-            Self::Fleet(store) => store,
-            Self::Local(local) => &local.store,
-        }
+        Ok(Side::Run(Box::new(run), opened))
     }
 }
 

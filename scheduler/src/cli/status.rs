@@ -11,7 +11,7 @@ use fidelis_fleet::{
 };
 use serde_json::{Value, json};
 
-use super::{Failure, fleet::StoreArgs, target::TargetArgs};
+use super::{Failure, stored_at::StoredAt, target::TargetArgs};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
 const LOG_LINES: usize = 5;
@@ -22,7 +22,7 @@ pub struct StatusArgs {
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
-    store: StoreArgs,
+    stored: StoredAt,
     /// Redis server; without it, only the store is asked
     #[arg(long, value_name = "URL", env = "FIDELIS_REDIS", hide_env_values = true)]
     redis: Option<String>,
@@ -33,15 +33,16 @@ pub struct StatusArgs {
 
 /// Prints how far the run is.
 pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
-    let target = args.target.read(&args.store.files()).await?;
-    let store = args.store.connect().await?;
-    let run = target.find(&store).await?;
-    let chunks = stored::chunk_indices(&store, &run.id).await?;
+    let target = args.target.read(&args.stored.files()).await?;
+    let opened = args.stored.open().await?;
+    let store = opened.store();
+    let run = target.find(store).await?;
+    let chunks = stored::chunk_indices(store, &run.id).await?;
     let is_complete = store.get(&keys::success(&run.id)).await?.is_some();
     let (num_chunks, num_images) = (run.plan.num_chunks(), run.plan.num_images());
     let stored_images = run.num_images(&chunks);
     // What is stored to the end was called off too late.
-    let is_off = !run.missing(&chunks).is_empty() && stored::is_cancelled(&store, &run.id).await?;
+    let is_off = !run.missing(&chunks).is_empty() && stored::is_cancelled(store, &run.id).await?;
     let mut found = json!({
         "run": run.id,
         "num_chunks": num_chunks,
@@ -59,7 +60,8 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     if is_off {
         lines.push("cancelled  submitting the run again goes on".to_owned());
     }
-    if let Some(redis) = &args.redis {
+    // A folder's runs are in no queue.
+    if let Some(redis) = args.redis.as_ref().filter(|_| args.stored.local.is_none()) {
         match Seen::of(redis, &run.id).await {
             Ok(seen) => {
                 lines.extend(seen.lines());

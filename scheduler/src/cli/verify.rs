@@ -1,18 +1,11 @@
 //! `fidelis verify`: is a stored run what it says, and if not, how does it become so again?
 
-use std::path::PathBuf;
-
 use clap::Args;
 use fidelis_contract::exit;
-use fidelis_embedded::LocalStore;
-use fidelis_fleet::{out, store::Store};
+use fidelis_fleet::out;
 use serde_json::json;
 
-use super::{
-    Failure,
-    fleet::{StoreArgs, files},
-    target::{Target, TargetArgs},
-};
+use super::{Failure, stored_at::StoredAt, target::TargetArgs};
 use crate::verify::{Repaired, Verification, repair, verify as verify_run};
 
 /// Faults and chunks listed by name; `--json` names all.
@@ -23,15 +16,8 @@ const NAMED: usize = 20;
 pub struct VerifyArgs {
     #[command(flatten)]
     target: TargetArgs,
-    /// Store, as s3://bucket/prefix
-    #[arg(long, value_name = "URL", env = "FIDELIS_STORE", required_unless_present = "local")]
-    store: Option<String>,
-    /// Another S3 server than AWS, as http://host:port
-    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
-    s3_endpoint: Option<String>,
-    /// Folder that `fidelis local` left (its `--out`), instead of a store
-    #[arg(long, value_name = "DIR")]
-    local: Option<PathBuf>,
+    #[command(flatten)]
+    stored: StoredAt,
     /// Set damaged objects aside, so that submitting the run makes their chunks again
     #[arg(long)]
     repair: bool,
@@ -42,17 +28,9 @@ pub struct VerifyArgs {
 
 /// Verifies and, if told so, repairs.
 pub async fn verify(args: VerifyArgs) -> Result<u8, Failure> {
-    let target = args.target.read(&files(args.s3_endpoint.clone())).await?;
-    if let Some(folder) = &args.local {
-        let local = LocalStore::open(folder).await?;
-        return on(&local.store, &target, &args).await;
-    }
-    let url = args.store.clone().unwrap_or_default();
-    let store = StoreArgs::new(url, args.s3_endpoint.clone()).connect().await?;
-    on(&store, &target, &args).await
-}
-
-async fn on(store: &Store, target: &Target, args: &VerifyArgs) -> Result<u8, Failure> {
+    let target = args.target.read(&args.stored.files()).await?;
+    let opened = args.stored.open().await?;
+    let store = opened.store();
     let run = target.find(store).await?;
     let found = verify_run(store, &run).await?;
     let repaired = if args.repair { Some(repair(store, &found).await?) } else { None };
