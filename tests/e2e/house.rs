@@ -68,8 +68,8 @@ fn detectors_are_named_in_their_table_alone() -> Result<()> {
 const ROOMS: [&str; 15] = [
     "formats",
     "arithmetic",
-    "evaluate",
     "compare",
+    "evaluate",
     "destination",
     "fit",
     "dataset",

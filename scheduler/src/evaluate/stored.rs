@@ -127,9 +127,8 @@ fn choose(run: &Run, asked: Option<&str>, metrics: &[Metric]) -> Result<String, 
         |name: &&str| metrics.iter().any(|metric| metric.distance() == Some(detectors::Metric::of(name)));
     let fitting: Vec<&str> = match asked {
         Some(asked) => names.iter().copied().filter(|name| *name == asked).collect(),
-        None if metrics.iter().any(|metric| metric.distance().is_some()) => {
-            names.iter().copied().filter(goes_with).collect()
-        }
+        // Where none goes with the distance that is asked for, whoever computes it says why.
+        None if names.iter().any(goes_with) => names.iter().copied().filter(goes_with).collect(),
         None => names.clone(),
     };
     let next = match (&fitting[..], &names[..], asked) {
