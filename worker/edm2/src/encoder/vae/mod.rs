@@ -15,7 +15,7 @@ use super::EncoderError;
 use crate::checkpoint::TensorFile;
 use crate::layers::in_parts;
 use crate::net::{Precision, StateDict, kind_of};
-use crate::weights::{Weights, WeightsError};
+use crate::params::{Params, ParamsError};
 pub use config::VaeConfig;
 use halves::{Decoder, PixelEncoder};
 
@@ -47,16 +47,13 @@ impl StabilityVae {
             .map_err(|error| unfit(error.to_string()))
     }
 
-    fn new(
-        state: StateDict,
-        config: VaeConfig,
-        (device, kind): (Device, Kind),
-    ) -> Result<Self, WeightsError> {
+    fn new(state: StateDict, config: VaeConfig, (device, kind): (Device, Kind)) -> Result<Self, ParamsError> {
         let _guard = tch::no_grad_guard();
-        let mut weights = Weights::stored(renamed(state), device, kind);
-        let decoder = Decoder::new(&mut weights, &config)?;
-        let encoder = PixelEncoder::new(&mut weights, &config)?;
-        weights.finish()?;
+        let state = renamed(state);
+        let mut params = Params::stored(&state, device).in_kind(kind);
+        let decoder = Decoder::new(&mut params.root(), &config)?;
+        let encoder = PixelEncoder::new(&mut params.root(), &config)?;
+        params.finish()?;
         Ok(Self { config, device, kind, whitening: whitening::published(), decoder, encoder })
     }
 
