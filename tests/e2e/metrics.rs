@@ -83,7 +83,10 @@ fn what_a_local_run_left_has_its_own_numbers_and_others() -> Result<()> {
         assert!(outcome.error_line().contains(words), "{outcome:#?}");
     }
     let nowhere = Outcome::of("fidelis", &["metrics", "--features", "early", "--ref", &reference], &[])?;
-    assert!(nowhere.error_line().contains("say `--store s3://…` (or FIDELIS_STORE), or `--local DIR`"), "{nowhere:#?}");
+    assert!(
+        nowhere.error_line().contains("say `--store s3://…` (or FIDELIS_STORE), or `--local DIR`"),
+        "{nowhere:#?}"
+    );
     Ok(())
 }
 

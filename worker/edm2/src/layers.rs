@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-use crate::weights::{Shared, Weights, WeightsError};
+use crate::params::{ParamsError, Scope, Shared};
 
 /// A convolution with bias.
 #[derive(Clone, Debug)]
@@ -14,12 +14,12 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Stride 1, padded so that the size stays: `{name}.weight` `[out, in, k, k]` and `{name}.bias`.
-    pub fn same(weights: &mut Weights, name: &str, shape: [i64; 3]) -> Result<Self, WeightsError> {
+    /// Stride 1, padded so that the size stays: `weight` `[out, in, k, k]` and `bias`.
+    pub fn same(at: &mut Scope, shape: [i64; 3]) -> Result<Self, ParamsError> {
         let [out, input, k] = shape;
         Ok(Self {
-            weight: weights.tensor(&format!("{name}.weight"), &[out, input, k, k])?.into(),
-            bias: weights.tensor(&format!("{name}.bias"), &[out])?.into(),
+            weight: at.tensor("weight", &[out, input, k, k])?.into(),
+            bias: at.tensor("bias", &[out])?.into(),
             stride: 1,
             padding: [k / 2, k / 2],
         })
@@ -65,10 +65,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub fn new(weights: &mut Weights, name: &str, out: i64, input: i64) -> Result<Self, WeightsError> {
+    pub fn new(at: &mut Scope, out: i64, input: i64) -> Result<Self, ParamsError> {
         Ok(Self {
-            weight: weights.tensor(&format!("{name}.weight"), &[out, input])?.into(),
-            bias: weights.tensor(&format!("{name}.bias"), &[out])?.into(),
+            weight: at.tensor("weight", &[out, input])?.into(),
+            bias: at.tensor("bias", &[out])?.into(),
         })
     }
 
@@ -88,10 +88,10 @@ pub struct Norm {
 impl Norm {
     const EPS: f64 = 1e-6;
 
-    pub fn new(weights: &mut Weights, name: &str, channels: i64) -> Result<Self, WeightsError> {
+    pub fn new(at: &mut Scope, channels: i64) -> Result<Self, ParamsError> {
         Ok(Self {
-            weight: weights.tensor(&format!("{name}.weight"), &[channels])?.into(),
-            bias: weights.tensor(&format!("{name}.bias"), &[channels])?.into(),
+            weight: at.tensor("weight", &[channels])?.into(),
+            bias: at.tensor("bias", &[channels])?.into(),
         })
     }
 

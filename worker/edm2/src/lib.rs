@@ -9,7 +9,7 @@
 //! - [`generate`]: all of the above in one, for a list of seeds
 //! - [`checkpoint`]: nets in and out of files
 //! - [`device`]: devices by name
-//! - [`weights`]: tensors by name, shared between lanes
+//! - [`params`]: tensors by name, shared between lanes
 //! - [`data`], [`train`]: datasets, and the trainer of nets and of the demo's detector
 
 pub mod checkpoint;
@@ -22,6 +22,6 @@ pub mod guidance;
 mod layers;
 pub mod net;
 pub mod noise;
+pub mod params;
 pub mod sampler;
 pub mod train;
-pub mod weights;

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::inception::three_channels;
 use crate::layers::{Conv, Linear, Norm};
 use crate::net::StateDict;
-use crate::weights::{Shared, Weights, WeightsError};
+use crate::params::{Params, ParamsError, Scope, Shared};
 
 const WIDTH: i64 = 1024;
 const DEPTH: i64 = 24;
@@ -39,34 +39,35 @@ impl DinoV2 {
     pub const NUM_FEATURES: i64 = WIDTH;
 
     /// Takes the weights from a state dict under the names of `dinov2_vitl14_pretrain.pth`.
-    pub fn new(mut state: StateDict, device: Device) -> Result<Self, WeightsError> {
+    pub fn new(mut state: StateDict, device: Device) -> Result<Self, ParamsError> {
         // Of training alone.
         state.remove("mask_token");
-        let mut weights = Weights::stored(state, device, Kind::Float);
-        let net = Self::build(&mut weights, device)?;
-        weights.finish()?;
+        let mut params = Params::stored(&state, device);
+        let net = Self::build(&mut params.root())?;
+        params.finish()?;
         Ok(net)
     }
 
     /// Names and shapes of the state dict, without `mask_token`, which may be there and is not used.
     pub fn layout() -> Vec<(String, Vec<i64>)> {
-        let mut weights = Weights::blank();
-        Self::build(&mut weights, Device::Cpu)
-            .and_then(|_| weights.finish())
-            .expect("blank weights have every name and shape")
+        let mut params = Params::blank();
+        Self::build(&mut params.root()).expect("blank weights have every name and shape");
+        params.layout()
     }
 
-    fn build(weights: &mut Weights, device: Device) -> Result<Self, WeightsError> {
+    fn build(at: &mut Scope) -> Result<Self, ParamsError> {
         let _guard = tch::no_grad_guard();
-        let patch_embed = Conv::same(weights, "patch_embed.proj", [WIDTH, 3, PATCH])?;
-        let learned = weights.tensor("pos_embed", &[1, 1 + LEARNED * LEARNED, WIDTH])?;
+        let patch_embed = Conv::same(&mut at.pp("patch_embed.proj"), [WIDTH, 3, PATCH])?;
+        let learned = at.tensor("pos_embed", &[1, 1 + LEARNED * LEARNED, WIDTH])?;
         Ok(Self {
-            device,
-            cls_token: weights.tensor("cls_token", &[1, 1, WIDTH])?.into(),
+            device: at.device(),
+            cls_token: at.tensor("cls_token", &[1, 1, WIDTH])?.into(),
             pos_embed: interpolated(&learned).into(),
             patch_embed: Conv { stride: PATCH, padding: [0, 0], ..patch_embed },
-            blocks: (0..DEPTH).map(|i| Block::new(weights, i)).collect::<Result<_, _>>()?,
-            norm: Norm::new(weights, "norm", WIDTH)?,
+            blocks: (0..DEPTH)
+                .map(|i| Block::new(&mut at.pp(format_args!("blocks.{i}"))))
+                .collect::<Result<_, _>>()?,
+            norm: Norm::new(&mut at.pp("norm"), WIDTH)?,
         })
     }
 
@@ -117,17 +118,16 @@ struct Block {
 }
 
 impl Block {
-    fn new(weights: &mut Weights, index: i64) -> Result<Self, WeightsError> {
-        let name = |part: &str| format!("blocks.{index}.{part}");
+    fn new(at: &mut Scope) -> Result<Self, ParamsError> {
         Ok(Self {
-            norm1: Norm::new(weights, &name("norm1"), WIDTH)?,
-            qkv: Linear::new(weights, &name("attn.qkv"), 3 * WIDTH, WIDTH)?,
-            proj: Linear::new(weights, &name("attn.proj"), WIDTH, WIDTH)?,
-            scale1: weights.tensor(&name("ls1.gamma"), &[WIDTH])?.into(),
-            norm2: Norm::new(weights, &name("norm2"), WIDTH)?,
-            fc1: Linear::new(weights, &name("mlp.fc1"), 4 * WIDTH, WIDTH)?,
-            fc2: Linear::new(weights, &name("mlp.fc2"), WIDTH, 4 * WIDTH)?,
-            scale2: weights.tensor(&name("ls2.gamma"), &[WIDTH])?.into(),
+            norm1: Norm::new(&mut at.pp("norm1"), WIDTH)?,
+            qkv: Linear::new(&mut at.pp("attn.qkv"), 3 * WIDTH, WIDTH)?,
+            proj: Linear::new(&mut at.pp("attn.proj"), WIDTH, WIDTH)?,
+            scale1: at.tensor("ls1.gamma", &[WIDTH])?.into(),
+            norm2: Norm::new(&mut at.pp("norm2"), WIDTH)?,
+            fc1: Linear::new(&mut at.pp("mlp.fc1"), 4 * WIDTH, WIDTH)?,
+            fc2: Linear::new(&mut at.pp("mlp.fc2"), WIDTH, 4 * WIDTH)?,
+            scale2: at.tensor("ls2.gamma", &[WIDTH])?.into(),
         })
     }
 

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::DetectorError;
 use crate::layers::conv2d;
 use crate::net::StateDict;
-use crate::weights::Shared;
+use crate::params::Shared;
 
 /// Names and shapes of the weights; each layer has a bias of its first dimension.
 const LAYERS: [(&str, &[i64]); 6] = [

@@ -5,8 +5,8 @@ use tch::{Kind, Tensor};
 
 use super::mp_conv::MpConv;
 use super::ops::{Resample, mp_silu, mp_sum, normalize};
-use super::params::{NetError, Params};
 use super::resample::Filter;
+use crate::params::{ParamsError, Scope};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
@@ -40,34 +40,24 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn new(
-        params: &mut Params,
-        name: &str,
-        config: &NetConfig,
-        shape: BlockShape,
-    ) -> Result<Self, NetError> {
+    pub fn new(at: &mut Scope, config: &NetConfig, shape: BlockShape) -> Result<Self, ParamsError> {
         let BlockShape { in_channels, out_channels: out, .. } = shape;
         let inner = if shape.flavor == Flavor::Enc { out } else { in_channels };
         let skips = in_channels != out;
         Ok(Self {
             shape,
-            filter: Filter::new(&config.resample_filter, params.device()),
+            filter: Filter::new(&config.resample_filter, at.device()),
             res_balance: config.res_balance,
             clip_act: config.clip_act,
             dropout: config.dropout,
-            conv_res0: MpConv::new(params, &format!("{name}.conv_res0"), &[out, inner, 3, 3])?,
-            emb_linear: MpConv::with_gain(
-                params,
-                &format!("{name}.emb_linear"),
-                &[out, config.emb_channels()],
-                &format!("{name}.emb_gain"),
-            )?,
-            conv_res1: MpConv::new(params, &format!("{name}.conv_res1"), &[out, out, 3, 3])?,
+            conv_res0: MpConv::new(&mut at.pp("conv_res0"), &[out, inner, 3, 3])?,
+            emb_linear: MpConv::with_gain(at, ("emb_linear", "emb_gain"), &[out, config.emb_channels()])?,
+            conv_res1: MpConv::new(&mut at.pp("conv_res1"), &[out, out, 3, 3])?,
             conv_skip: skips
-                .then(|| MpConv::new(params, &format!("{name}.conv_skip"), &[out, in_channels, 1, 1]))
+                .then(|| MpConv::new(&mut at.pp("conv_skip"), &[out, in_channels, 1, 1]))
                 .transpose()?,
             attention: (shape.attention && config.heads(out) > 0)
-                .then(|| Attention::new(params, name, config, out))
+                .then(|| Attention::new(at, config, out))
                 .transpose()?,
         })
     }
@@ -133,12 +123,13 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(params: &mut Params, block: &str, config: &NetConfig, channels: i64) -> Result<Self, NetError> {
+    /// Its parts are named beside those of its block.
+    fn new(at: &mut Scope, config: &NetConfig, channels: i64) -> Result<Self, ParamsError> {
         Ok(Self {
             heads: config.heads(channels),
             balance: config.attn_balance,
-            qkv: MpConv::new(params, &format!("{block}.attn_qkv"), &[channels * 3, channels, 1, 1])?,
-            proj: MpConv::new(params, &format!("{block}.attn_proj"), &[channels, channels, 1, 1])?,
+            qkv: MpConv::new(&mut at.pp("attn_qkv"), &[channels * 3, channels, 1, 1])?,
+            proj: MpConv::new(&mut at.pp("attn_proj"), &[channels, channels, 1, 1])?,
         })
     }
 

@@ -3,14 +3,13 @@
 mod block;
 mod mp_conv;
 mod ops;
-mod params;
 mod precond;
 mod resample;
 mod unet;
 
+pub use crate::params::{Params, StateDict};
 pub use fidelis_contract::spec::Precision;
 pub use fidelis_formats::net::{ConfigError, NetConfig};
 pub use mp_conv::normalized;
-pub use params::{NetError, Params, StateDict, num_params};
-pub use precond::Precond;
 pub(crate) use precond::kind_of;
+pub use precond::{NetError, Precond, num_params};

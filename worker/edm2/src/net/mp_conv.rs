@@ -3,9 +3,8 @@
 use tch::{Kind, Tensor};
 
 use super::ops::normalize;
-use super::params::{Init, NetError, Params};
 use crate::layers::conv2d;
-use crate::weights::Shared;
+use crate::params::{Init, ParamsError, Scope, Shared};
 
 /// `normalize(weight)` over all but the first dimension: what forced weight normalization stores (EDM2, section 2.3).
 pub fn normalized(weight: &Tensor) -> Tensor {
@@ -27,21 +26,16 @@ enum Weight {
 }
 
 impl MpConv {
-    /// Asks `params` for `{name}.weight` of `shape` (out, in[, k, k]).
-    pub fn new(params: &mut Params, name: &str, shape: &[i64]) -> Result<Self, NetError> {
-        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?.into();
+    /// Asks for `weight` of `shape` (out, in[, k, k]).
+    pub fn new(at: &mut Scope, shape: &[i64]) -> Result<Self, ParamsError> {
+        let weight = at.tensor("weight", shape)?.into();
         Ok(Self(Weight::Stored { weight, gain: None }))
     }
 
-    /// As [`Self::new`], multiplied by the learned scalar `gain_name`, which starts at zero.
-    pub fn with_gain(
-        params: &mut Params,
-        name: &str,
-        shape: &[i64],
-        gain_name: &str,
-    ) -> Result<Self, NetError> {
-        let weight = params.tensor(&format!("{name}.weight"), shape, Init::Randn)?.into();
-        let gain = Some(params.tensor(gain_name, &[], Init::Zero)?.into());
+    /// The part `name` as [`Self::new`], multiplied by the learned scalar `gain` beside it, which starts at zero.
+    pub fn with_gain(at: &mut Scope, (name, gain): (&str, &str), shape: &[i64]) -> Result<Self, ParamsError> {
+        let weight = at.pp(name).tensor("weight", shape)?.into();
+        let gain = Some(at.starting(gain, &[], Init::Zero)?.into());
         Ok(Self(Weight::Stored { weight, gain }))
     }
 
@@ -83,10 +77,10 @@ pub struct MpFourier {
 }
 
 impl MpFourier {
-    pub fn new(params: &mut Params, name: &str, channels: i64) -> Result<Self, NetError> {
+    pub fn new(at: &mut Scope, channels: i64) -> Result<Self, ParamsError> {
         Ok(Self {
-            freqs: params.tensor(&format!("{name}.freqs"), &[channels], Init::Frequencies)?.into(),
-            phases: params.tensor(&format!("{name}.phases"), &[channels], Init::Phases)?.into(),
+            freqs: at.starting("freqs", &[channels], Init::Frequencies)?.into(),
+            phases: at.starting("phases", &[channels], Init::Phases)?.into(),
         })
     }
 

@@ -1,12 +1,32 @@
 //! Preconditioning and uncertainty around the U-Net (EDM, arXiv 2206.00364, table 1; EDM2, section 3).
 
 use fidelis_contract::spec::Precision;
-use fidelis_formats::net::NetConfig;
+use fidelis_formats::net::{ConfigError, NetConfig};
 use tch::{Device, Kind, Tensor};
 
 use super::mp_conv::{MpConv, MpFourier};
-use super::params::{NetError, Params, StateDict};
 use super::unet::UNet;
+use crate::params::{Params, ParamsError, StateDict};
+
+/// Why a net could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+}
+
+/// How many parameters the net of a config has: all that training changes, the weight of the uncertainty and the gains
+/// among it, without the buffers (frequencies and phases of the Fourier features). Allocates no weights.
+///
+/// # Errors
+/// A config that describes no net.
+pub fn num_params(config: &NetConfig) -> Result<u64, NetError> {
+    let mut params = Params::blank();
+    Precond::new(&mut params, config, Device::Cpu)?;
+    Ok(params.trained().values().map(|tensor| tensor.numel() as u64).sum())
+}
 
 /// The type that torch has for it.
 pub(crate) fn kind_of(precision: Precision) -> Kind {
@@ -32,9 +52,10 @@ impl Precond {
     /// Builds the net from the tensors that `params` hands out, for training in float32.
     pub fn new(params: &mut Params, config: &NetConfig, device: Device) -> Result<Self, NetError> {
         config.check()?;
-        let unet = UNet::new(params, config)?;
-        let logvar_fourier = MpFourier::new(params, "logvar_fourier", config.logvar_channels)?;
-        let logvar_linear = MpConv::new(params, "logvar_linear", &[1, config.logvar_channels])?;
+        let mut at = params.root();
+        let unet = UNet::new(&mut at.pp("unet"), config)?;
+        let logvar_fourier = MpFourier::new(&mut at.pp("logvar_fourier"), config.logvar_channels)?;
+        let logvar_linear = MpConv::new(&mut at.pp("logvar_linear"), &[1, config.logvar_channels])?;
         params.finish()?;
         Ok(Self { config: config.clone(), kind: Kind::Float, device, unet, logvar_fourier, logvar_linear })
     }

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::ops::Resample;
-use crate::weights::Shared;
+use crate::params::Shared;
 
 /// A filter of evenly many taps.
 #[derive(Clone, Debug)]

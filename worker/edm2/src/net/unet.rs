@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::block::{Block, BlockShape, Flavor};
 use super::mp_conv::{MpConv, MpFourier};
 use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
-use super::params::{NetError, Params};
+use crate::params::{ParamsError, Scope};
 
 #[derive(Clone, Debug)]
 pub struct UNet {
@@ -29,22 +29,23 @@ struct DecStep {
 }
 
 impl UNet {
-    /// Builds the net whose tensors are named `unet.…` in `params`.
-    pub fn new(params: &mut Params, config: &NetConfig) -> Result<Self, NetError> {
+    pub fn new(at: &mut Scope, config: &NetConfig) -> Result<Self, ParamsError> {
         let (noise, emb) = (config.noise_channels(), config.emb_channels());
         let top = config.levels()[0];
-        let emb_fourier = MpFourier::new(params, "unet.emb_fourier", noise)?;
-        let emb_noise = MpConv::new(params, "unet.emb_noise", &[emb, noise])?;
+        let emb_fourier = MpFourier::new(&mut at.pp("emb_fourier"), noise)?;
+        let emb_noise = MpConv::new(&mut at.pp("emb_noise"), &[emb, noise])?;
         let emb_label = (config.label_dim > 0)
-            .then(|| MpConv::new(params, "unet.emb_label", &[emb, config.label_dim]))
+            .then(|| MpConv::new(&mut at.pp("emb_label"), &[emb, config.label_dim]))
             .transpose()?;
-        let conv_name = format!("unet.enc.{0}x{0}_conv", top.0);
         // The extra input channel is the constant one.
-        let conv_in = MpConv::new(params, &conv_name, &[top.1, config.img_channels + 1, 3, 3])?;
-        let (enc, skips) = encoder(params, config)?;
-        let dec = decoder(params, config, skips)?;
+        let conv_in = MpConv::new(
+            &mut at.pp(format_args!("enc.{0}x{0}_conv", top.0)),
+            &[top.1, config.img_channels + 1, 3, 3],
+        )?;
+        let (enc, skips) = encoder(&mut at.pp("enc"), config)?;
+        let dec = decoder(&mut at.pp("dec"), config, skips)?;
         let out_shape = [config.img_channels, top.1, 3, 3];
-        let out_conv = MpConv::with_gain(params, "unet.out_conv", &out_shape, "unet.out_gain")?;
+        let out_conv = MpConv::with_gain(at, ("out_conv", "out_gain"), &out_shape)?;
         Ok(Self {
             label_dim: config.label_dim,
             label_balance: config.label_balance,
@@ -112,7 +113,7 @@ impl UNet {
 }
 
 /// The encoder's blocks, and the channels of every skip it leaves (the input convolution's first).
-fn encoder(params: &mut Params, config: &NetConfig) -> Result<(Vec<Block>, Vec<i64>), NetError> {
+fn encoder(at: &mut Scope, config: &NetConfig) -> Result<(Vec<Block>, Vec<i64>), ParamsError> {
     let levels = config.levels();
     let mut channels = levels[0].1;
     let mut skips = vec![channels];
@@ -126,14 +127,14 @@ fn encoder(params: &mut Params, config: &NetConfig) -> Result<(Vec<Block>, Vec<i
             attention: false,
         };
         if depth > 0 {
-            blocks.push(Block::new(params, &format!("unet.enc.{res}x{res}_down"), config, shape)?);
+            blocks.push(Block::new(&mut at.pp(format_args!("{res}x{res}_down")), config, shape)?);
             skips.push(channels);
         }
         shape.resample = Resample::Keep;
         shape.attention = config.attn_resolutions.contains(&res);
         for i in 0..config.num_blocks {
             shape = BlockShape { in_channels: channels, out_channels: width, ..shape };
-            blocks.push(Block::new(params, &format!("unet.enc.{res}x{res}_block{i}"), config, shape)?);
+            blocks.push(Block::new(&mut at.pp(format_args!("{res}x{res}_block{i}")), config, shape)?);
             channels = width;
             skips.push(channels);
         }
@@ -142,7 +143,7 @@ fn encoder(params: &mut Params, config: &NetConfig) -> Result<(Vec<Block>, Vec<i
 }
 
 /// The decoder's steps, from the lowest level; `skips` are consumed from the end.
-fn decoder(params: &mut Params, config: &NetConfig, mut skips: Vec<i64>) -> Result<Vec<DecStep>, NetError> {
+fn decoder(at: &mut Scope, config: &NetConfig, mut skips: Vec<i64>) -> Result<Vec<DecStep>, ParamsError> {
     let levels = config.levels();
     let mut channels = levels[levels.len() - 1].1;
     let mut steps = Vec::new();
@@ -160,14 +161,14 @@ fn decoder(params: &mut Params, config: &NetConfig, mut skips: Vec<i64>) -> Resu
             &[("up", BlockShape { resample: Resample::Up, ..keep })]
         };
         for (suffix, shape) in entries {
-            let block = Block::new(params, &format!("unet.dec.{res}x{res}_{suffix}"), config, *shape)?;
+            let block = Block::new(&mut at.pp(format_args!("{res}x{res}_{suffix}")), config, *shape)?;
             steps.push(DecStep { block, takes_skip: false });
         }
         for i in 0..=config.num_blocks {
             let skip = skips.pop().expect("the encoder leaves one skip for each decoder block");
             let attention = config.attn_resolutions.contains(&res);
             let shape = BlockShape { in_channels: channels + skip, out_channels: width, attention, ..keep };
-            let block = Block::new(params, &format!("unet.dec.{res}x{res}_block{i}"), config, shape)?;
+            let block = Block::new(&mut at.pp(format_args!("{res}x{res}_block{i}")), config, shape)?;
             steps.push(DecStep { block, takes_skip: true });
             channels = width;
         }

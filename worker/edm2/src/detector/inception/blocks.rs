@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use crate::layers::Conv;
-use crate::weights::{Weights, WeightsError};
+use crate::params::{ParamsError, Scope};
 
 /// Where it differs from torch's 1e-5: the graph's own.
 const BATCH_NORM_EPS: f64 = 1e-3;
@@ -38,16 +38,10 @@ pub const fn valid(name: &'static str, out: i64, stride: i64) -> ConvSpec {
 pub struct BasicConv(Conv);
 
 impl BasicConv {
-    pub fn new(
-        weights: &mut Weights,
-        prefix: &str,
-        spec: ConvSpec,
-        input: i64,
-    ) -> Result<Self, WeightsError> {
+    pub fn new(at: &mut Scope, spec: ConvSpec, input: i64) -> Result<Self, ParamsError> {
         let ConvSpec { name, out, kernel: [h, w], stride, padding } = spec;
-        let mut take = |part: &str, shape: &[i64]| {
-            Ok(weights.tensor(&format!("{prefix}{name}.{part}"), shape)?.to_kind(Kind::Double))
-        };
+        let mut at = at.pp(name);
+        let mut take = |part: &str, shape: &[i64]| Ok(at.tensor(part, shape)?.to_kind(Kind::Double));
         let kernel = take("conv.weight", &[out, input, h, w])?;
         let (gain, shift) = (take("bn.weight", &[out])?, take("bn.bias", &[out])?);
         let (mean, var) = (take("bn.running_mean", &[out])?, take("bn.running_var", &[out])?);
@@ -116,24 +110,18 @@ impl Branch {
 pub struct Block(Vec<Branch>);
 
 impl Block {
-    /// Builds the block `name` on `input` channels; also gives the channels that it leaves.
-    pub fn new(
-        weights: &mut Weights,
-        name: &str,
-        specs: Vec<BranchSpec>,
-        input: i64,
-    ) -> Result<(Self, i64), WeightsError> {
-        let prefix = format!("{name}.");
+    /// Builds the block on `input` channels; also gives the channels that it leaves.
+    pub fn new(at: &mut Scope, specs: Vec<BranchSpec>, input: i64) -> Result<(Self, i64), ParamsError> {
         let mut channels = 0;
         let mut branches = Vec::new();
         for BranchSpec { pool, convs, tails } in specs {
             let mut width = input;
             let mut built = Vec::new();
             for spec in convs {
-                built.push(BasicConv::new(weights, &prefix, spec, width)?);
+                built.push(BasicConv::new(at, spec, width)?);
                 width = spec.out;
             }
-            let last = |spec: &ConvSpec| BasicConv::new(weights, &prefix, *spec, width);
+            let last = |spec: &ConvSpec| BasicConv::new(at, *spec, width);
             channels += if tails.is_empty() { width } else { tails.iter().map(|t| t.out).sum() };
             let tails = tails.iter().map(last).collect::<Result<_, _>>()?;
             branches.push(Branch { pool, convs: built, tails });

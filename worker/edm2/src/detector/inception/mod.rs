@@ -10,7 +10,7 @@ mod tables;
 use tch::{Device, Kind, Tensor};
 
 use crate::net::StateDict;
-use crate::weights::{Shared, Weights, WeightsError};
+use crate::params::{Params, ParamsError, Scope, Shared};
 use blocks::{BasicConv, Block, Pool, conv, valid};
 pub use resize::{Preprocessing, three_channels};
 
@@ -36,24 +36,23 @@ impl Inception {
     pub const NUM_LOGITS: i64 = 1008;
 
     /// Takes the weights from a state dict under torchvision's names, and folds the batch normalizations in.
-    pub fn new(mut state: StateDict, device: Device) -> Result<Self, WeightsError> {
+    pub fn new(mut state: StateDict, device: Device) -> Result<Self, ParamsError> {
         // A counter of training steps.
         state.retain(|name, _| !name.ends_with(".num_batches_tracked"));
-        let mut weights = Weights::stored(state, device, Kind::Float);
-        let net = Self::build(&mut weights, device)?;
-        weights.finish()?;
+        let mut params = Params::stored(&state, device);
+        let net = Self::build(&mut params.root())?;
+        params.finish()?;
         Ok(net)
     }
 
     /// Names and shapes of the state dict.
     pub fn layout() -> Vec<(String, Vec<i64>)> {
-        let mut weights = Weights::blank();
-        Self::build(&mut weights, Device::Cpu)
-            .and_then(|_| weights.finish())
-            .expect("blank weights have every name and shape")
+        let mut params = Params::blank();
+        Self::build(&mut params.root()).expect("blank weights have every name and shape");
+        params.layout()
     }
 
-    fn build(weights: &mut Weights, device: Device) -> Result<Self, WeightsError> {
+    fn build(at: &mut Scope) -> Result<Self, ParamsError> {
         let _guard = tch::no_grad_guard();
         let mut channels = 3;
         let mut stem = Vec::new();
@@ -69,7 +68,7 @@ impl Inception {
             stem.push(match spec {
                 None => Stem::Halve,
                 Some(spec) => {
-                    let conv = BasicConv::new(weights, "", spec, channels)?;
+                    let conv = BasicConv::new(at, spec, channels)?;
                     channels = spec.out;
                     Stem::Conv(conv)
                 }
@@ -77,14 +76,14 @@ impl Inception {
         }
         let mut built = Vec::new();
         for (name, specs) in tables::blocks() {
-            let (block, out) = Block::new(weights, name, specs, channels)?;
+            let (block, out) = Block::new(&mut at.pp(name), specs, channels)?;
             built.push(block);
             channels = out;
         }
-        let fc = weights.tensor("fc.weight", &[Self::NUM_LOGITS, Self::NUM_FEATURES])?.into();
+        let fc = at.tensor("fc.weight", &[Self::NUM_LOGITS, Self::NUM_FEATURES])?.into();
         // Of no use to features or unbiased logits; but it belongs to the net.
-        let _ = weights.tensor("fc.bias", &[Self::NUM_LOGITS])?;
-        Ok(Self { device, stem, blocks: built, fc })
+        let _ = at.tensor("fc.bias", &[Self::NUM_LOGITS])?;
+        Ok(Self { device: at.device(), stem, blocks: built, fc })
     }
 
     pub fn device(&self) -> Device {

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use super::config::VaeConfig;
 use crate::layers::{Conv, Linear, Norm};
-use crate::weights::{Weights, WeightsError};
+use crate::params::{ParamsError, Scope};
 
 /// GroupNorm–SiLU–3×3 twice, beside a shortcut.
 #[derive(Clone, Debug)]
@@ -19,20 +19,16 @@ pub struct ResBlock {
 }
 
 impl ResBlock {
-    pub fn new(
-        weights: &mut Weights,
-        name: &str,
-        groups: i64,
-        [input, out]: [i64; 2],
-    ) -> Result<Self, WeightsError> {
-        let shortcut = format!("{name}.conv_shortcut");
+    pub fn new(at: &mut Scope, groups: i64, [input, out]: [i64; 2]) -> Result<Self, ParamsError> {
         Ok(Self {
             groups,
-            norm1: Norm::new(weights, &format!("{name}.norm1"), input)?,
-            conv1: Conv::same(weights, &format!("{name}.conv1"), [out, input, 3])?,
-            norm2: Norm::new(weights, &format!("{name}.norm2"), out)?,
-            conv2: Conv::same(weights, &format!("{name}.conv2"), [out, out, 3])?,
-            shortcut: (input != out).then(|| Conv::same(weights, &shortcut, [out, input, 1])).transpose()?,
+            norm1: Norm::new(&mut at.pp("norm1"), input)?,
+            conv1: Conv::same(&mut at.pp("conv1"), [out, input, 3])?,
+            norm2: Norm::new(&mut at.pp("norm2"), out)?,
+            conv2: Conv::same(&mut at.pp("conv2"), [out, out, 3])?,
+            shortcut: (input != out)
+                .then(|| Conv::same(&mut at.pp("conv_shortcut"), [out, input, 1]))
+                .transpose()?,
         })
     }
 
@@ -55,16 +51,12 @@ pub struct Middle {
 }
 
 impl Middle {
-    pub fn new(weights: &mut Weights, half: &str, config: &VaeConfig) -> Result<Self, WeightsError> {
-        let (name, channels) = (format!("{half}.mid_block"), config.lowest());
-        let block = |weights: &mut Weights, i: i64| {
-            let name = format!("{name}.resnets.{i}");
-            ResBlock::new(weights, &name, config.norm_num_groups, [channels; 2])
-        };
+    pub fn new(at: &mut Scope, config: &VaeConfig) -> Result<Self, ParamsError> {
+        let (groups, channels) = (config.norm_num_groups, config.lowest());
         Ok(Self {
-            first: block(weights, 0)?,
-            attention: Attention::new(weights, &format!("{name}.attentions.0"), config)?,
-            second: block(weights, 1)?,
+            first: ResBlock::new(&mut at.pp("resnets.0"), groups, [channels; 2])?,
+            attention: Attention::new(&mut at.pp("attentions.0"), config)?,
+            second: ResBlock::new(&mut at.pp("resnets.1"), groups, [channels; 2])?,
         })
     }
 
@@ -85,11 +77,11 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(weights: &mut Weights, name: &str, config: &VaeConfig) -> Result<Self, WeightsError> {
+    fn new(at: &mut Scope, config: &VaeConfig) -> Result<Self, ParamsError> {
         let channels = config.lowest();
-        let mut linear = |part: &str| Linear::new(weights, &format!("{name}.{part}"), channels, channels);
+        let mut linear = |part: &str| Linear::new(&mut at.pp(part), channels, channels);
         let (q, k, v, out) = (linear("to_q")?, linear("to_k")?, linear("to_v")?, linear("to_out.0")?);
-        let norm = Norm::new(weights, &format!("{name}.group_norm"), channels)?;
+        let norm = Norm::new(&mut at.pp("group_norm"), channels)?;
         Ok(Self { groups: config.norm_num_groups, norm, q, k, v, out })
     }
 

@@ -5,7 +5,7 @@ use tch::Tensor;
 use super::blocks::{Middle, ResBlock};
 use super::config::VaeConfig;
 use crate::layers::{Conv, Norm};
-use crate::weights::{Weights, WeightsError};
+use crate::params::{ParamsError, Scope};
 
 const PIXEL_CHANNELS: i64 = 3;
 
@@ -17,20 +17,15 @@ struct Level {
 }
 
 impl Level {
-    /// `name` as `decoder.up_blocks.0`; `resample` as `upsamplers`, where the level is not the last.
-    fn new(
-        weights: &mut Weights,
-        name: &str,
-        shape: &LevelShape,
-        resample: Option<&str>,
-    ) -> Result<Self, WeightsError> {
+    /// `resample` as `upsamplers`, where the level is not the last.
+    fn new(at: &mut Scope, shape: &LevelShape, resample: Option<&str>) -> Result<Self, ParamsError> {
         let block = |i: i64| {
             let input = if i == 0 { shape.input } else { shape.out };
-            ResBlock::new(weights, &format!("{name}.resnets.{i}"), shape.groups, [input, shape.out])
+            ResBlock::new(&mut at.pp(format_args!("resnets.{i}")), shape.groups, [input, shape.out])
         };
         let blocks = (0..shape.num_blocks).map(block).collect::<Result<_, _>>()?;
         let resample = resample
-            .map(|part| Conv::same(weights, &format!("{name}.{part}.0.conv"), [shape.out, shape.out, 3]))
+            .map(|part| Conv::same(&mut at.pp(format_args!("{part}.0.conv")), [shape.out, shape.out, 3]))
             .transpose()?;
         Ok(Self { blocks, resample })
     }
@@ -56,14 +51,9 @@ struct Head {
 }
 
 impl Head {
-    fn new(
-        weights: &mut Weights,
-        half: &str,
-        groups: i64,
-        [input, out]: [i64; 2],
-    ) -> Result<Self, WeightsError> {
-        let norm = Norm::new(weights, &format!("{half}.conv_norm_out"), input)?;
-        let conv = Conv::same(weights, &format!("{half}.conv_out"), [out, input, 3])?;
+    fn new(at: &mut Scope, groups: i64, [input, out]: [i64; 2]) -> Result<Self, ParamsError> {
+        let norm = Norm::new(&mut at.pp("conv_norm_out"), input)?;
+        let conv = Conv::same(&mut at.pp("conv_out"), [out, input, 3])?;
         Ok(Self { groups, norm, conv })
     }
 
@@ -83,21 +73,22 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    pub fn new(weights: &mut Weights, config: &VaeConfig) -> Result<Self, WeightsError> {
+    pub fn new(root: &mut Scope, config: &VaeConfig) -> Result<Self, ParamsError> {
         let latent = config.latent_channels;
-        let post_quant = Conv::same(weights, "post_quant_conv", [latent, latent, 1])?;
-        let conv_in = Conv::same(weights, "decoder.conv_in", [config.lowest(), latent, 3])?;
-        let middle = Middle::new(weights, "decoder", config)?;
+        let post_quant = Conv::same(&mut root.pp("post_quant_conv"), [latent, latent, 1])?;
+        let mut at = root.pp("decoder");
+        let conv_in = Conv::same(&mut at.pp("conv_in"), [config.lowest(), latent, 3])?;
+        let middle = Middle::new(&mut at.pp("mid_block"), config)?;
         let mut levels = Vec::new();
         let mut input = config.lowest();
         for (i, &out) in config.block_out_channels.iter().rev().enumerate() {
             let (groups, num_blocks) = (config.norm_num_groups, config.layers_per_block + 1);
             let resample = (i + 1 < config.block_out_channels.len()).then_some("upsamplers");
             let shape = LevelShape { groups, num_blocks, input, out };
-            levels.push(Level::new(weights, &format!("decoder.up_blocks.{i}"), &shape, resample)?);
+            levels.push(Level::new(&mut at.pp(format_args!("up_blocks.{i}")), &shape, resample)?);
             input = out;
         }
-        let head = Head::new(weights, "decoder", config.norm_num_groups, [input, PIXEL_CHANNELS])?;
+        let head = Head::new(&mut at, config.norm_num_groups, [input, PIXEL_CHANNELS])?;
         Ok(Self { post_quant, conv_in, middle, levels, head })
     }
 
@@ -128,25 +119,26 @@ pub struct PixelEncoder {
 }
 
 impl PixelEncoder {
-    pub fn new(weights: &mut Weights, config: &VaeConfig) -> Result<Self, WeightsError> {
+    pub fn new(root: &mut Scope, config: &VaeConfig) -> Result<Self, ParamsError> {
         let mut input = config.block_out_channels[0];
-        let conv_in = Conv::same(weights, "encoder.conv_in", [input, PIXEL_CHANNELS, 3])?;
+        let mut at = root.pp("encoder");
+        let conv_in = Conv::same(&mut at.pp("conv_in"), [input, PIXEL_CHANNELS, 3])?;
         let mut levels = Vec::new();
         for (i, &out) in config.block_out_channels.iter().enumerate() {
             let (groups, num_blocks) = (config.norm_num_groups, config.layers_per_block);
             let resample = (i + 1 < config.block_out_channels.len()).then_some("downsamplers");
             let shape = LevelShape { groups, num_blocks, input, out };
-            let mut level = Level::new(weights, &format!("encoder.down_blocks.{i}"), &shape, resample)?;
+            let mut level = Level::new(&mut at.pp(format_args!("down_blocks.{i}")), &shape, resample)?;
             if let Some(conv) = &mut level.resample {
                 (conv.stride, conv.padding) = (2, [0, 0]);
             }
             levels.push(level);
             input = out;
         }
-        let middle = Middle::new(weights, "encoder", config)?;
+        let middle = Middle::new(&mut at.pp("mid_block"), config)?;
         let moments = 2 * config.latent_channels;
-        let head = Head::new(weights, "encoder", config.norm_num_groups, [input, moments])?;
-        let quant = Conv::same(weights, "quant_conv", [moments, moments, 1])?;
+        let head = Head::new(&mut at, config.norm_num_groups, [input, moments])?;
+        let quant = Conv::same(&mut root.pp("quant_conv"), [moments, moments, 1])?;
         Ok(Self { conv_in, levels, middle, head, quant })
     }
 

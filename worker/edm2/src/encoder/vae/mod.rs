@@ -15,7 +15,7 @@ use super::EncoderError;
 use crate::checkpoint::TensorFile;
 use crate::layers::in_parts;
 use crate::net::{Precision, StateDict, kind_of};
-use crate::weights::{Weights, WeightsError};
+use crate::params::{Params, ParamsError};
 pub use config::VaeConfig;
 use halves::{Decoder, PixelEncoder};
 
@@ -47,27 +47,23 @@ impl StabilityVae {
             .map_err(|error| unfit(error.to_string()))
     }
 
-    /// Names and shapes of the published file.
+    /// Names and shapes of the published file's tensors.
     pub fn layout() -> Vec<(String, Vec<i64>)> {
-        let mut weights = Weights::blank();
-        Self::halves(&mut weights, &VaeConfig::default())
-            .and_then(|_| weights.finish())
-            .expect("blank weights have every name and shape")
+        let mut params = Params::blank();
+        Self::halves(&mut params, &VaeConfig::default()).expect("blank tensors have every name and shape");
+        params.layout()
     }
 
-    fn halves(weights: &mut Weights, config: &VaeConfig) -> Result<(Decoder, PixelEncoder), WeightsError> {
-        Ok((Decoder::new(weights, config)?, PixelEncoder::new(weights, config)?))
+    fn halves(params: &mut Params<'_>, config: &VaeConfig) -> Result<(Decoder, PixelEncoder), ParamsError> {
+        Ok((Decoder::new(&mut params.root(), config)?, PixelEncoder::new(&mut params.root(), config)?))
     }
 
-    fn new(
-        state: StateDict,
-        config: VaeConfig,
-        (device, kind): (Device, Kind),
-    ) -> Result<Self, WeightsError> {
+    fn new(state: StateDict, config: VaeConfig, (device, kind): (Device, Kind)) -> Result<Self, ParamsError> {
         let _guard = tch::no_grad_guard();
-        let mut weights = Weights::stored(renamed(state), device, kind);
-        let (decoder, encoder) = Self::halves(&mut weights, &config)?;
-        weights.finish()?;
+        let state = renamed(state);
+        let mut params = Params::stored(&state, device).in_kind(kind);
+        let (decoder, encoder) = Self::halves(&mut params, &config)?;
+        params.finish()?;
         Ok(Self { config, device, kind, whitening: whitening::published(), decoder, encoder })
     }
 
