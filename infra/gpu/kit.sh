@@ -70,7 +70,7 @@ lay_out() {
   cp infra/gpu/peer.py infra/parity/plain_edm2.py "$parts"
   cp infra/gpu/gpu-check "$to"
   tar -C "$parts" --sort=name --owner=0 --group=0 --mtime=@0 -c . |
-    xz --x86 --lzma2=preset=9e,dict=128MiB >"$to/parts.tar.xz"
+    xz --x86 --lzma2=preset=9,dict=128MiB >"$to/parts.tar.xz"
   rm -r "$parts"
 }
 

@@ -11,12 +11,13 @@ use crate::bits::digest;
 use crate::repeat::recipe;
 use crate::report::Report;
 use crate::setting::{Setting, arguments};
+use crate::smi;
 
 const PRECISION: &str = "fp32";
 const GIB: i64 = 1 << 30;
 
 /// On a GPU all memory but this is taken away first.
-const LEFT_GIB: usize = 4;
+const LEFT_GIB: usize = 6;
 /// On a CPU a process may have half of what the huge one takes more than this.
 const SMALL: usize = 16;
 
@@ -74,9 +75,11 @@ fn is_short(setting: &Setting, error: &GenerateError) -> bool {
 }
 
 fn on_gpu(setting: &Setting) -> (Halved, Halved) {
+    // What is left stays the driver's: kernels that are loaded late want some of it too.
+    let free_mib = smi::ask(setting.device, "memory.free").and_then(|values| values[0].parse::<usize>().ok());
+    let free_gib = free_mib.expect("nvidia-smi tells how much memory is free") / 1024;
     let block = || Tensor::f_zeros([GIB], (Kind::Uint8, setting.device)).ok();
-    let mut filler: Vec<Tensor> = std::iter::from_fn(block).collect();
-    filler.truncate(filler.len().saturating_sub(LEFT_GIB));
+    let filler: Vec<Tensor> = std::iter::from_fn(block).take(free_gib.saturating_sub(LEFT_GIB)).collect();
     let found = halving(setting, huge(setting));
     drop(filler);
     let expected = halving(setting, found.micro_batch);
