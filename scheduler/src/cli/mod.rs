@@ -37,7 +37,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 1 regression · 2 usage or spec · 3 inconclusive · 5 incomplete: dead chunks, which are listed, or cancelled · 6 integrity · \
+Exit codes: 0 done · 1 regression · 2 usage or spec · 3 inconclusive · 4 nothing to compare · \
+5 incomplete: dead chunks, which are listed, or cancelled · 6 integrity · \
 75 infrastructure, safe to run again · 129/130/143 interrupted, resumable";
 
 #[derive(Debug, Subcommand)]
