@@ -127,7 +127,7 @@ impl Strip {
 
     fn look(&mut self, c: usize, mut pair: Pair<'_>, radii: &Radii) {
         let (row, column) = (pair.row, pair.column);
-        if !(pair.bounds.low > self.nearest[c].limit()) {
+        if pair.bounds.may_be_within(self.nearest[c].limit()) {
             self.nearest[c].add(Neighbour { squared: pair.squared(), row: row as u32 });
         }
         if let Some(radii) = &radii.reference {
