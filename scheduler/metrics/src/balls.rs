@@ -127,8 +127,7 @@ impl Strip {
 
     fn look(&mut self, c: usize, mut pair: Pair<'_>, radii: &Radii) {
         let (row, column) = (pair.row, pair.column);
-        let is_far = pair.bounds.low > self.nearest[c].limit();
-        if !is_far {
+        if pair.bounds.may_be_within(self.nearest[c].limit()) {
             self.nearest[c].add(Neighbour { squared: pair.squared(), row: row as u32 });
         }
         if let Some(radii) = &radii.reference {

@@ -68,9 +68,7 @@ impl Neighbours {
         let lists: Vec<Mutex<Vec<Nearest>>> =
             blocks.iter().map(|block| Mutex::new(vec![Nearest::new(k); block.len()])).collect();
         let add = |list: &mut Nearest, row: usize, other: usize, bounds: Bounds| {
-            // Not `low <= limit`: what is not known (NaN) is looked at.
-            let is_far = bounds.low > list.limit();
-            if !is_far && row != other {
+            if bounds.may_be_within(list.limit()) && row != other {
                 let squared = squared_distance(set.row(row), set.row(other));
                 list.add(Neighbour { squared, row: other as u32 });
             }

@@ -36,9 +36,9 @@ pub(super) fn squared_distance(x: &[f32], y: &[f32]) -> f64 {
     let (x_lanes, x_rest) = x.as_chunks::<LANES>();
     let (y_lanes, y_rest) = y.as_chunks::<LANES>();
     for (x, y) in x_lanes.iter().zip(y_lanes) {
-        for lane in 0..LANES {
-            let d = f64::from(x[lane]) - f64::from(y[lane]);
-            sums[lane] += d * d;
+        for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+            let d = f64::from(x) - f64::from(y);
+            *sum += d * d;
         }
     }
     let rest: f64 = x_rest.iter().zip(y_rest).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum();
@@ -150,6 +150,13 @@ const ROOM: f64 = 65_536.0;
 pub(super) struct Bounds {
     pub(super) low: f64,
     pub(super) high: f64,
+}
+
+impl Bounds {
+    /// Unless it certainly is more.
+    pub(super) fn may_be_within(&self, limit: f64) -> bool {
+        self.low <= limit || self.low.is_nan()
+    }
 }
 
 /// Some rows, float32 [num_rows, dim] row-major.

@@ -140,12 +140,12 @@ impl<'a> Whole<'a> {
         let (n, left_out) = (self.moments.count() as f64, part.count() as f64);
         let (kept, dim) = (n - left_out, delta.len());
         let mut change = Mat::zeros(dim, dim);
-        for j in 0..dim {
-            let all = self.moments.scatter().col_as_slice(j);
-            let gone = part.scatter().col_as_slice(j);
-            for i in j..dim {
-                let rest = all[i] - gone[i] - n * left_out / kept * delta[i] * delta[j];
-                let value = (rest / (kept - 1.0) - all[i] / (n - 1.0)) as f32;
+        for (j, &along) in delta.iter().enumerate() {
+            let all = &self.moments.scatter().col_as_slice(j)[j..];
+            let gone = &part.scatter().col_as_slice(j)[j..];
+            for (i, ((all, gone), across)) in (j..dim).zip(all.iter().zip(gone).zip(&delta[j..])) {
+                let rest = all - gone - n * left_out / kept * across * along;
+                let value = (rest / (kept - 1.0) - all / (n - 1.0)) as f32;
                 change[(i, j)] = value;
                 change[(j, i)] = value;
             }

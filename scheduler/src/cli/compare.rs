@@ -8,7 +8,7 @@ use fidelis_contract::{addresses::Addresses, exit};
 use fidelis_fleet::out;
 
 use super::{Failure, stored_at::StoredAt};
-use crate::compare::{Comparison, Design, Rule, Verdict};
+use crate::compare::{Comparison, Design, Identity, Rule, Verdict};
 use crate::evaluate::{CompareRequest, Compared, pair};
 
 /// What to compare.
@@ -70,10 +70,12 @@ pub async fn compare(args: CompareArgs) -> Result<u8, Failure> {
 }
 
 fn lines(compared: &Compared) -> Vec<String> {
-    let Comparison { difference, num_images: [ours, theirs] } = &compared.comparison;
+    let Comparison { difference, num_images: [ours, theirs], identity } = &compared.comparison;
     let name = compared.metric.label();
     let images = match difference.design {
-        Design::Paired => format!("{ours} of the same seeds, compared one by one"),
+        Design::Paired => {
+            format!("{ours} of the same seeds, compared one by one: {}", sameness(identity.as_ref()))
+        }
         Design::Independent => format!("{ours} and {theirs}, which share no seeds: their errors add up"),
     };
     let [low, high] = difference.interval();
@@ -96,4 +98,15 @@ fn lines(compared: &Compared) -> Vec<String> {
         format!("images     {images}"),
         format!("verdict    {verdict}"),
     ]
+}
+
+/// Whether the images of the same seeds are the same.
+fn sameness(identity: Option<&Identity>) -> String {
+    match identity {
+        Some(identity) if identity.is_exact() => "their features are the same bits".to_owned(),
+        Some(Identity { num_other, largest, .. }) => {
+            format!("the features of {num_other} differ, by up to {largest:.1e} of the largest")
+        }
+        None => "not known whether they are the same".to_owned(),
+    }
 }

@@ -7,7 +7,7 @@ use fidelis_metrics::balls::TwoSets;
 use fidelis_metrics::registry::Better;
 use fidelis_metrics::{FeatureSet, Gaussian, JACKKNIFE_BLOCKS, MetricError};
 
-use super::{CompareError, Design, Difference, Estimate};
+use super::{CompareError, Design, Difference, Estimate, Identity};
 
 /// Two runs compared by their distance to a reference.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Comparison {
     pub difference: Difference,
     /// Images of either run that were compared: of common seeds where the runs are paired, all of each elsewhere.
     pub num_images: [usize; 2],
+    /// Whether they are the same images, where the runs are paired.
+    pub identity: Option<Identity>,
 }
 
 /// Why two runs were not compared.
@@ -49,7 +51,8 @@ pub fn compare(
     let estimate = |set: &FeatureSet| Estimate::of_distance(&set.folded(JACKKNIFE_BLOCKS)?.blocks, reference);
     let of = |a: &FeatureSet, b: &FeatureSet, design| {
         let difference = Difference::new(&estimate(a)?, &estimate(b)?, design, Better::Lower)?;
-        Ok(Comparison { difference, num_images: [a.num_rows(), b.num_rows()] })
+        let identity = (design == Design::Paired).then(|| Identity::of(a, b));
+        Ok(Comparison { difference, num_images: [a.num_rows(), b.num_rows()], identity })
     };
     match common(baseline, candidate)? {
         Some([a, b]) => of(&a, &b, Design::Paired),
@@ -101,8 +104,10 @@ mod tests {
         assert_eq!((found.num_images, found.difference.design), ([300, 300], Design::Paired));
         // Each block is left out of both: nothing is different.
         assert_eq!((found.difference.worse_by, found.difference.sd), (0.0, 0.0));
-        let shifted = compare(&set(&all, 0.1), &set(&some, 0.2), &reference()).unwrap().difference;
-        assert!(shifted.at_least() > 0.0, "{shifted:?}");
+        assert!(found.identity.unwrap().is_exact());
+        let shifted = compare(&set(&all, 0.1), &set(&some, 0.2), &reference()).unwrap();
+        assert!(shifted.difference.at_least() > 0.0, "{shifted:?}");
+        assert_eq!(shifted.identity.unwrap().num_other, 300);
     }
 
     #[test]
@@ -110,7 +115,7 @@ mod tests {
         let (first, second): (Vec<u64>, Vec<u64>) = ((0..200).collect(), (1000..1300).collect());
         let found = compare(&set(&first, 0.1), &set(&second, 0.1), &reference()).unwrap();
         assert_eq!((found.num_images, found.difference.design), ([200, 300], Design::Independent));
-        assert!(found.difference.sd > 0.0);
+        assert!(found.difference.sd > 0.0 && found.identity.is_none());
         let nameless = FeatureSet::of(set(&first, 0.1).values().to_vec(), 2).unwrap();
         let found = compare(&nameless, &nameless, &reference()).unwrap();
         assert_eq!(found.difference.design, Design::Independent);

@@ -71,7 +71,7 @@ fn features(side: &Given) -> Result<Features<'_>, EvaluateError> {
 impl Compared {
     /// As `--json` prints it.
     pub fn to_json(&self) -> Value {
-        let Comparison { difference, num_images } = &self.comparison;
+        let Comparison { difference, num_images, identity } = &self.comparison;
         let design = match difference.design {
             Design::Paired => "paired",
             Design::Independent => "independent",
@@ -90,6 +90,8 @@ impl Compared {
             "band": self.rule.band,
             "design": design,
             "num_images": num_images,
+            "num_other": identity.map(|identity| identity.num_other),
+            "largest_difference": identity.map(|identity| identity.largest),
         })
     }
 }
