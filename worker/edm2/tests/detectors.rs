@@ -4,11 +4,10 @@ mod common;
 #[path = "../../../tests/src/published/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod published;
-#[path = "../examples/recipe-weights/recipe.rs"]
-mod recipe;
 
 use std::path::Path;
 
+use common::golden::detectors::recipe;
 use common::{fixture, quiet};
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::detector::{Detector, DetectorError, Inception, Preprocessing};
