@@ -10,5 +10,6 @@ mod unet;
 
 pub use fidelis_formats::net::{ConfigError, NetConfig};
 pub use mp_conv::normalized;
+pub(crate) use ops::mp_silu;
 pub use params::{NetError, Params, StateDict, num_params};
 pub use precond::{Precision, Precond};
