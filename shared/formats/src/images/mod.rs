@@ -24,6 +24,7 @@ mod names;
 mod npz;
 mod others;
 mod pnm;
+mod resample;
 mod tensors;
 pub mod transform;
 

@@ -1,9 +1,7 @@
 //! Crops and resizes, as the field makes its datasets.
 
-use fast_image_resize::images::{Image as Plane, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
 use super::Image;
+use super::resample::{Filter, resize};
 
 /// How a picture becomes a square of a given side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl Transform {
             Self::None => return Err(SizeError { width: picture.width, height: picture.height, size }),
             Self::CenterCrop => {
                 let side = picture.width.min(picture.height);
-                picture.middle(side).resized((size, size), FilterType::Lanczos3)
+                picture.middle(side).resized((size, size), Filter::Lanczos)
             }
             Self::CenterCropDhariwal => dhariwal(picture, size),
         };
@@ -53,14 +51,13 @@ impl Transform {
 fn dhariwal(mut picture: Picture, size: usize) -> Picture {
     while picture.width.min(picture.height) >= 2 * size {
         let half = (picture.width / 2, picture.height / 2);
-        picture = picture.resized(half, FilterType::Box);
+        picture = picture.resized(half, Filter::Box);
     }
     let scale = size as f64 / picture.width.min(picture.height) as f64;
     // As Python rounds.
     let side = |old: usize| (old as f64 * scale).round_ties_even() as usize;
     let sides = (side(picture.width), side(picture.height));
-    // Catmull and Rom's is the cubic that Pillow calls bicubic.
-    picture.resized(sides, FilterType::CatmullRom).middle(size)
+    picture.resized(sides, Filter::Bicubic).middle(size)
 }
 
 /// RGB pixels `[height, width, 3]`.
@@ -91,16 +88,9 @@ impl Picture {
         Self { width: side, height: side, pixels: (0..side).flat_map(row).copied().collect() }
     }
 
-    fn resized(self, (width, height): (usize, usize), filter: FilterType) -> Self {
-        if (width, height) == (self.width, self.height) {
-            return self;
-        }
-        let source = ImageRef::new(self.width as u32, self.height as u32, &self.pixels, PixelType::U8x3)
-            .expect("three bytes a pixel");
-        let mut target = Plane::new(width as u32, height as u32, PixelType::U8x3);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        Resizer::new().resize(&source, &mut target, &options).expect("both are of three bytes a pixel");
-        Self { width, height, pixels: target.into_vec() }
+    fn resized(self, sides: (usize, usize), filter: Filter) -> Self {
+        let pixels = resize(&self.pixels, (self.width, self.height), sides, filter);
+        Self { width: sides.0, height: sides.1, pixels }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fidelis_formats::atomic;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -53,8 +54,7 @@ impl TensorFile {
         Ok(Self { metadata, tensors })
     }
 
-    /// Writes beside the destination first and renames: the file appears whole or not at all. The same tensors and
-    /// metadata give the same bytes.
+    /// The file appears whole or not at all, and is on the disk. The same tensors and metadata give the same bytes.
     pub fn write(&self, path: &Path) -> Result<(), TensorFileError> {
         let failed = |source| TensorFileError::Write { path: path.to_owned(), source };
         let stored: Vec<_> = self.tensors.iter().map(|(name, tensor)| (name, Stored::of(tensor))).collect();
@@ -63,13 +63,7 @@ impl TensorFile {
             .map_err(|error| error.to_string())
             .and_then(|bytes| with_metadata(bytes, &self.metadata))
             .map_err(|error| failed(std::io::Error::other(error)))?;
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".part-{}", std::process::id()));
-        fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|source| {
-            // Leaves nothing half-written behind; the first error is the one that matters.
-            fs::remove_file(&aside).ok();
-            failed(source)
-        })
+        atomic::write(path, &bytes).map_err(failed)
     }
 
     /// The tensor `name` of the file that was read from `path`.

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-/// Below the largest by this much, a term adds nothing in float64.
-const NEGLIGIBLE: f64 = 45.0;
+/// Below the largest by this much, a thousand terms add nothing in float64.
+const NEGLIGIBLE: f64 = 37.0;
 /// Points that one thread takes at a time.
 const CHUNK: usize = 64;
 
@@ -58,6 +58,17 @@ impl Axes {
     }
 }
 
+/// What a component has to do with a point.
+#[derive(Clone, Copy, Debug)]
+struct Term {
+    /// −½ (x−μ)ᵀ Σ⁻¹ (x−μ).
+    exponent: f64,
+    /// 1 / |Σ|.
+    precision: f64,
+    /// Σ⁻¹ (x−μ) along the axes, times |Σ|.
+    pull: [f64; 2],
+}
+
 /// Logarithm of the density and its gradient at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct At {
@@ -81,24 +92,28 @@ impl Mixture {
 
     /// At `x`, with noise of standard deviation `sigma` added.
     pub fn at(&self, x: [f64; 2], sigma: f64) -> At {
+        self.at_with(&mut Vec::new(), x, sigma)
+    }
+
+    /// As [`Self::at`], in memory that is there already.
+    fn at_with(&self, terms: &mut Vec<Term>, x: [f64; 2], sigma: f64) -> At {
         let noise = sigma * sigma;
-        let mut exponents = Vec::with_capacity(self.axes.len());
-        let mut largest = f64::NEG_INFINITY;
-        for axes in &self.axes {
+        // A pass without branches or exponentials, over all; then one over the few that count.
+        terms.clear();
+        terms.extend(self.axes.iter().map(|axes| {
             let [u, v] = axes.along(x);
-            let exponent = -0.5 * (u * u / (axes.variances[0] + noise) + v * v / (axes.variances[1] + noise));
-            largest = largest.max(exponent);
-            exponents.push(exponent);
-        }
+            let [a, b] = axes.variances.map(|variance| variance + noise);
+            let precision = 1.0 / (a * b);
+            Term { exponent: -0.5 * (u * u * b + v * v * a) * precision, precision, pull: [u * b, v * a] }
+        }));
+        let largest = terms.iter().map(|term| term.exponent).fold(f64::NEG_INFINITY, f64::max);
         let (mut sum, mut gradient) = (0.0, [0.0; 2]);
-        for (axes, exponent) in self.axes.iter().zip(exponents) {
-            if exponent < largest - NEGLIGIBLE {
+        for (axes, term) in self.axes.iter().zip(terms.iter()) {
+            if term.exponent < largest - NEGLIGIBLE {
                 continue;
             }
-            let variances = axes.variances.map(|variance| variance + noise);
-            let share = axes.weight / (variances[0] * variances[1]).sqrt() * (exponent - largest).exp();
-            let [u, v] = axes.along(x);
-            let [u, v] = [share * u / variances[0], share * v / variances[1]];
+            let share = axes.weight * term.precision.sqrt() * (term.exponent - largest).exp();
+            let [u, v] = term.pull.map(|pull| share * pull * term.precision);
             sum += share;
             gradient[0] -= u * axes.first[0] - v * axes.first[1];
             gradient[1] -= u * axes.first[1] + v * axes.first[0];
@@ -127,7 +142,7 @@ impl Mixture {
         let at: Vec<At> = (&points, &sigmas)
             .into_par_iter()
             .with_min_len(CHUNK)
-            .map(|(&point, &sigma)| self.at(point, sigma))
+            .map_init(Vec::new, |terms, (&point, &sigma)| self.at_with(terms, point, sigma))
             .collect();
         let log_density: Vec<f64> = at.iter().map(|at| at.log_density).collect();
         let score: Vec<f64> = at.iter().flat_map(|at| at.score).collect();

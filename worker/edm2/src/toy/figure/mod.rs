@@ -181,12 +181,11 @@ fn arrows(canvas: &mut Canvas, field: impl Fn(&Tensor) -> Tensor) {
 
 /// The ways of points from the noise level to the samples, over the ground truth without noise.
 fn trajectories(truth: &Mixture, score: &Guided, start: &Tensor) -> Canvas {
-    const SHOWN: usize = 1024;
     let mut canvas = background(truth, &DETAIL);
     let mut ways: Vec<Vec<[f64; 2]>> = Vec::new();
     let samples = points_of(&score.run(start, SIGMA, |x| ways.push(points_of(x))));
     for pair in ways.windows(2) {
-        for (from, to) in pair[0].iter().zip(&pair[1]).take(SHOWN) {
+        for (from, to) in pair[0].iter().zip(&pair[1]) {
             canvas.line(DETAIL.pixel(*from), DETAIL.pixel(*to), 1.0, (DARK_GREY, 0.7));
         }
     }
