@@ -10,6 +10,8 @@ mod train;
 
 use clap::{Args, Subcommand};
 
+use fidelis_edm2::device;
+
 use super::Failure;
 
 #[derive(Debug, Args)]
@@ -32,8 +34,9 @@ enum What {
     Replay(replay::ReplayArgs),
 }
 
-/// Does what was asked for.
+/// Does what was asked for. The nets are so small that threads would wait for each other; the ground truth has its own.
 pub fn toy(args: &ToyArgs) -> Result<u8, Failure> {
+    device::set_threads(1);
     match &args.what {
         What::Run(args) => run::run(args),
         What::Train(args) => train::train(args),

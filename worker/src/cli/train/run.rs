@@ -100,9 +100,9 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(code) = interrupt.signal() {
         return Ok(code);
     }
+    let mut trainer = session.open(recipe, Box::new(feed), device)?;
     std::fs::create_dir_all(outdir)
         .with_context(|| format!("cannot make the folder `{}`", outdir.display()))?;
-    let mut trainer = session.open(recipe, Box::new(feed), device)?;
     session.run(&mut trainer, &mut |progress| {
         progress.iter().for_each(tell);
         interrupt.signal().is_none()
