@@ -13,6 +13,9 @@ MINUTES ?= 0
 # How often `make faults` runs every test.
 TIMES ?= 5
 
+# How often `make toy` trains each net.
+TRAININGS ?= 3
+
 # How long `make fuzz` looks, all targets together.
 SECONDS ?= 600
 
@@ -21,7 +24,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train test parity fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +49,9 @@ demo: build ## generate and score images with two kinds of guidance (N=2000 of e
 demo-train: build ## train the demo's nets and detector again, as their model card says
 	@infra/setup/system.sh images
 	@infra/demo/train.sh
+
+toy: build ## train, sample and draw the 2D example of autoguidance (TRAININGS=3 of each net)
+	@infra/toy.sh $(TRAININGS)
 
 test: programs ## run every test
 	@infra/check/test.sh

@@ -16,6 +16,8 @@ pub enum DataError {
         "`{name}` of `{path}` has shape {found:?}, the first image {expected:?}: one shape is needed here"
     )]
     Shape { path: PathBuf, name: String, found: [usize; 3], expected: [usize; 3] },
+    #[error("a thread that read `{0}` ended by itself: this is a fault of the program")]
+    Reader(PathBuf),
 }
 
 /// Images of one shape with their classes, if known.

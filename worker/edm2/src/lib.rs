@@ -11,6 +11,7 @@
 //! - [`device`]: devices by name
 //! - [`params`]: tensors by name, shared between lanes
 //! - [`data`], [`train`]: datasets, and the trainer of nets and of the demo's detector
+//! - [`toy`]: the 2D example of autoguidance
 
 pub mod checkpoint;
 pub mod data;
@@ -24,4 +25,5 @@ pub mod net;
 pub mod noise;
 pub mod params;
 pub mod sampler;
+pub mod toy;
 pub mod train;

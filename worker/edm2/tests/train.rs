@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
 use fidelis_edm2::data::ImageSet;
 use fidelis_edm2::net::{Precision, Precond};
-use fidelis_edm2::train::{Recipe, Trainer};
+use fidelis_edm2::train::{Images, InMemory, Recipe, Trainer};
 use tch::{Device, Kind, Tensor};
 
 const RECIPE: &str = r#"
@@ -61,8 +61,13 @@ fn images() -> ImageSet {
     ImageSet { images, labels: Some(labels) }
 }
 
+/// In the order of the recipe's seed.
+fn in_memory(images: ImageSet) -> Box<dyn Images> {
+    Box::new(InMemory::new(images, 5))
+}
+
 fn trainer(recipe: Recipe) -> Trainer {
-    Trainer::new(recipe, images(), Device::Cpu).unwrap()
+    Trainer::new(recipe, in_memory(images()), Device::Cpu).unwrap()
 }
 
 fn assert_same(a: &Checkpoint, b: &Checkpoint) {
@@ -77,19 +82,20 @@ fn a_stop_and_a_resume_give_the_weights_of_no_stop() {
     let folder = Folder::new("resume");
     let state = folder.0.join("state.safetensors");
     let mut whole = trainer(folder.recipe(RECIPE));
-    (0..9).for_each(|_| _ = whole.advance());
+    (0..9).for_each(|_| whole.advance().map(drop).unwrap());
     let mut first = trainer(folder.recipe(RECIPE));
-    (0..4).for_each(|_| _ = first.advance());
+    (0..4).for_each(|_| first.advance().map(drop).unwrap());
     first.save(&state).unwrap();
-    let mut second = Trainer::resume(folder.recipe(RECIPE), images(), Device::Cpu, &state).unwrap();
+    let mut second =
+        Trainer::resume(folder.recipe(RECIPE), in_memory(images()), Device::Cpu, &state).unwrap();
     assert_eq!(second.step(), 4);
-    (0..5).for_each(|_| _ = second.advance());
+    (0..5).for_each(|_| second.advance().map(drop).unwrap());
     for ema in 0..2 {
         assert_same(&whole.snapshot(ema), &second.snapshot(ema));
     }
     let other = folder.recipe(&RECIPE.replace("seed = 5", "seed = 6"));
     assert!(
-        Trainer::resume(other, images(), Device::Cpu, &state)
+        Trainer::resume(other, in_memory(images()), Device::Cpu, &state)
             .unwrap_err()
             .to_string()
             .contains("another recipe")
@@ -100,7 +106,8 @@ fn a_stop_and_a_resume_give_the_weights_of_no_stop() {
 fn the_loss_falls_and_the_snapshot_is_a_net() {
     let folder = Folder::new("learns");
     let mut trainer = trainer(folder.recipe(RECIPE));
-    let losses: Vec<f64> = std::iter::from_fn(|| (!trainer.is_done()).then(|| trainer.advance())).collect();
+    let losses: Vec<f64> =
+        std::iter::from_fn(|| (!trainer.is_done()).then(|| trainer.advance().unwrap())).collect();
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&losses[25..]) < 0.8 * mean(&losses[..5]), "{losses:?}");
     let path = folder.0.join("net.safetensors");
@@ -124,17 +131,17 @@ fn a_net_of_the_autoencoders_latents_is_trained_the_same_after_a_resume() {
         let images = images.narrow(0, 0, 6).upsample_nearest2d([64, 64], None, None);
         ImageSet { images: images.expand([6, 3, 64, 64], false), labels: labels.map(|l| l.narrow(0, 0, 6)) }
     };
-    let trainer = || Trainer::new(folder.recipe(&text), wide(), Device::Cpu).unwrap();
+    let trainer = || Trainer::new(folder.recipe(&text), in_memory(wide()), Device::Cpu).unwrap();
     let (mut whole, mut first) = (trainer(), trainer());
-    let losses: Vec<f64> = (0..3).map(|_| whole.advance()).collect();
+    let losses: Vec<f64> = (0..3).map(|_| whole.advance().unwrap()).collect();
     assert!(losses.iter().all(|loss| loss.is_finite()));
     let state = folder.0.join("state.safetensors");
-    assert_eq!(first.advance(), losses[0]);
+    assert_eq!(first.advance().unwrap(), losses[0]);
     first.save(&state).unwrap();
-    let mut second = Trainer::resume(folder.recipe(&text), wide(), Device::Cpu, &state).unwrap();
-    assert_eq!([second.advance(), second.advance()], losses[1..]);
+    let mut second = Trainer::resume(folder.recipe(&text), in_memory(wide()), Device::Cpu, &state).unwrap();
+    assert_eq!([second.advance().unwrap(), second.advance().unwrap()], losses[1..]);
     let without = folder.recipe(&text.replace(&format!("vae = {vae:?}"), ""));
-    let error = Trainer::new(without, wide(), Device::Cpu).unwrap_err().to_string();
+    let error = Trainer::new(without, in_memory(wide()), Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("`vae`"), "{error}");
 }
 
@@ -149,8 +156,9 @@ fn recipes_and_images_that_do_not_fit_are_refused() {
     assert!(read(&RECIPE.replace("p_mean", "p_men")).contains("p_men"));
     assert!(read(&RECIPE.replace("img_resolution = 8", "img_resolution = 7")).contains("img_resolution"));
     assert!(read(&RECIPE.replace("[0.10, 0.05]", "[]")).contains("ema"));
-    let refused =
-        |recipe: Recipe, images: ImageSet| Trainer::new(recipe, images, Device::Cpu).unwrap_err().to_string();
+    let refused = |recipe: Recipe, images: ImageSet| {
+        Trainer::new(recipe, in_memory(images), Device::Cpu).unwrap_err().to_string()
+    };
     let unlabelled = ImageSet { labels: None, ..images() };
     assert!(refused(folder.recipe(RECIPE), unlabelled).contains("labels"));
     let small = folder.recipe(&RECIPE.replace("img_resolution = 8", "img_resolution = 16"));

@@ -2,12 +2,15 @@
 
 mod address;
 mod convert;
+mod encode;
 mod features;
 mod grid;
 mod info;
 mod output;
+mod phema;
 pub mod run;
 mod sample;
+mod toy;
 mod train;
 
 use std::process::ExitCode;
@@ -39,8 +42,14 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Tell what a net, a state dict or statistics hold
     Info(info::InfoArgs),
-    /// Train a net or the demo's detector
+    /// Train a net or the demo's detector, or take recorded steps again
     Train(train::TrainArgs),
+    /// Make a dataset of pictures that trainers read: cropped, in one ZIP, with their classes
+    Encode(encode::EncodeArgs),
+    /// Make averages of other widths out of the snapshots that training left
+    Phema(phema::PhemaArgs),
+    /// The 2D example of autoguidance
+    Toy(toy::ToyArgs),
 }
 
 impl Cli {
@@ -69,6 +78,9 @@ impl Cli {
                 done.map_err(|failure| failure.at(&from))
             }
             Command::Train(args) => blocking(move || train::train(&args)).await,
+            Command::Encode(args) => blocking(move || encode::encode(&args)).await,
+            Command::Phema(args) => blocking(move || phema::phema(&args)).await,
+            Command::Toy(args) => blocking(move || toy::toy(&args)).await,
         }
     }
 }

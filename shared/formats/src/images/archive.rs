@@ -25,14 +25,30 @@ pub struct Archive {
 
 #[derive(Debug)]
 struct Entries {
-    /// Names of the images, sorted, and their places in the archive.
+    /// Names of the members that are meant, sorted, and their places in the archive.
     names: Vec<String>,
     places: Vec<usize>,
     labels: Vec<Option<i64>>,
 }
 
+/// Which members of a folder or an archive are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// Pictures of any format.
+    Images,
+    /// NumPy's arrays, by their names.
+    Arrays,
+}
+
+impl Members {
+    /// Whether a name is an array's.
+    pub fn is_array(name: &str) -> bool {
+        name.to_ascii_lowercase().ends_with(".npy")
+    }
+}
+
 impl Archive {
-    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+    pub fn open(path: &Path, members: Members) -> Result<Self, DatasetError> {
         let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
         let damaged = |detail: String| DatasetError::damaged(path, detail);
         let mut zip =
@@ -49,7 +65,10 @@ impl Archive {
             }
             if name == labels::FILE {
                 table = Some(place);
-            } else if is_image(&mut zip, &name, place) {
+            } else if match members {
+                Members::Images => is_image(&mut zip, &name, place),
+                Members::Arrays => Members::is_array(&name),
+            } {
                 entries.push((name, place));
             }
         }
@@ -78,8 +97,12 @@ impl Archive {
     }
 
     pub fn read(&mut self, index: u64) -> Result<Image, ImageError> {
-        let bytes = read_entry(&mut self.zip, self.images.places[index as usize])?;
-        codec::decode(&bytes)
+        codec::decode(&self.bytes(index)?)
+    }
+
+    /// The member as it is.
+    pub fn bytes(&mut self, index: u64) -> Result<Vec<u8>, ImageError> {
+        read_entry(&mut self.zip, self.images.places[index as usize])
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use super::archive::Members;
 use super::names::{self, Named};
 use super::{DatasetError, Image, ImageError, codec, labels};
 use crate::{sniff, tree};
@@ -24,13 +25,17 @@ struct Files {
 }
 
 impl Folder {
-    pub fn open(root: &Path) -> Result<Self, DatasetError> {
+    pub fn open(root: &Path, members: Members) -> Result<Self, DatasetError> {
         let failed = |path: &Path, source| DatasetError::Read { path: path.to_owned(), source };
         let files =
             tree::files(root).map_err(|source| DatasetError::Tree { path: root.to_owned(), source })?;
         let mut names = Vec::with_capacity(files.len());
         for name in files {
-            if is_image(root, &name).map_err(|source| failed(&root.join(&name), source))? {
+            let is_meant = match members {
+                Members::Images => is_image(root, &name),
+                Members::Arrays => Ok(Members::is_array(&name.to_string_lossy())),
+            };
+            if is_meant.map_err(|source| failed(&root.join(&name), source))? {
                 names.push(name);
             }
         }
@@ -59,7 +64,12 @@ impl Folder {
     }
 
     pub fn read(&self, index: u64) -> Result<Image, ImageError> {
-        codec::decode(&fs::read(self.0.root.join(&self.0.names[index as usize]))?)
+        codec::decode(&self.bytes(index)?)
+    }
+
+    /// The member as it is.
+    pub fn bytes(&self, index: u64) -> Result<Vec<u8>, ImageError> {
+        Ok(fs::read(self.0.root.join(&self.0.names[index as usize]))?)
     }
 }
 

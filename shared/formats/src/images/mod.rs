@@ -7,25 +7,33 @@
 //! | `*.npz` | `arr_0`, uint8 `[N, H, W, C]` (ADM's samples), classes in `arr_1` |
 //! | `*-images-idx3-ubyte[.gz]` | MNIST's format, classes in the labels file beside it |
 //! | `*.safetensors` | `images`, uint8 `[N, C, H, W]`, classes in `labels` |
+//!
+//! [`Latents`] are a ZIP or folder of `.npy` files: an autoencoder's posteriors, as EDM2 stores them. [`transform`] and [`edm_zip`] make one out of another.
 
 mod archive;
 mod bmp;
 mod codec;
+pub mod edm_zip;
 mod error;
 mod folder;
 mod idx;
 mod jpeg;
 mod labels;
+mod latents;
 mod names;
 mod npz;
 mod others;
 mod pnm;
+mod resample;
 mod tensors;
+pub mod transform;
 
 use std::path::Path;
 
+use archive::Members;
 pub use codec::decode;
 pub use error::{DatasetError, ImageError};
+pub use latents::{Latent, Latents};
 
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +67,9 @@ impl Dataset {
         found.map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let source = if path.is_dir() {
-            Source::Folder(folder::Folder::open(path)?)
+            Source::Folder(folder::Folder::open(path, Members::Images)?)
         } else if name.ends_with(".zip") {
-            Source::Archive(archive::Archive::open(path)?)
+            Source::Archive(archive::Archive::open(path, Members::Images)?)
         } else if name.ends_with(".npz") {
             Source::Npz(npz::Npz::open(path)?)
         } else if name.ends_with(".safetensors") {

@@ -49,9 +49,18 @@ impl Checkpoint {
 
     /// Writes the net with its tensors as they are; the file appears whole or not at all.
     pub fn write(self, path: &Path) -> Result<(), CheckpointError> {
+        self.write_with(path, [])
+    }
+
+    /// As [`Self::write`], with `more` in the metadata.
+    pub fn write_with(
+        self,
+        path: &Path,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), CheckpointError> {
         let config = serde_json::to_string(&self.config)
             .map_err(|source| CheckpointError::Config { path: path.to_owned(), source })?;
-        let metadata = [(CONFIG_KEY.to_owned(), config)].into();
+        let metadata = more.into_iter().chain([(CONFIG_KEY.to_owned(), config)]).collect();
         Ok(TensorFile { metadata, tensors: self.state }.write(path)?)
     }
 }

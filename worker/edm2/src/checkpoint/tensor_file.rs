@@ -1,9 +1,10 @@
 //! Safetensors files to and from torch tensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fidelis_formats::atomic;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -53,22 +54,16 @@ impl TensorFile {
         Ok(Self { metadata, tensors })
     }
 
-    /// Writes beside the destination first and renames: the file appears whole or not at all. At most one
-    /// metadata key keeps the bytes reproducible.
+    /// The file appears whole or not at all, and is on the disk. The same tensors and metadata give the same bytes.
     pub fn write(&self, path: &Path) -> Result<(), TensorFileError> {
         let failed = |source| TensorFileError::Write { path: path.to_owned(), source };
         let stored: Vec<_> = self.tensors.iter().map(|(name, tensor)| (name, Stored::of(tensor))).collect();
         let views = stored.iter().map(|(name, s)| (name.as_str(), s.view()));
-        let metadata: HashMap<_, _> = self.metadata.clone().into_iter().collect();
-        let metadata = (!metadata.is_empty()).then_some(metadata);
-        let bytes = serialize(views, metadata).map_err(|e| failed(std::io::Error::other(e.to_string())))?;
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".part-{}", std::process::id()));
-        fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(|source| {
-            // Leaves nothing half-written behind; the first error is the one that matters.
-            fs::remove_file(&aside).ok();
-            failed(source)
-        })
+        let bytes = serialize(views, None)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| with_metadata(bytes, &self.metadata))
+            .map_err(|error| failed(std::io::Error::other(error)))?;
+        atomic::write(path, &bytes).map_err(failed)
     }
 
     /// The tensor `name` of the file that was read from `path`.
@@ -77,6 +72,24 @@ impl TensorFile {
             .remove(name)
             .ok_or_else(|| TensorFileError::Missing { path: path.to_owned(), tensor: name.to_owned() })
     }
+}
+
+/// Adds metadata to the header of a file that has none, in the order of the keys: the crate's own order changes from one
+/// time to the next.
+fn with_metadata(bytes: Vec<u8>, metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+    if metadata.is_empty() {
+        return Ok(bytes);
+    }
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or("no header")?;
+    let (header, data) = rest.split_at_checked(u64::from_le_bytes(*length) as usize).ok_or("no header")?;
+    let header: serde_json::Value = serde_json::from_slice(header).map_err(|error| error.to_string())?;
+    let serde_json::Value::Object(mut header) = header else { return Err("no header".to_owned()) };
+    header.insert("__metadata__".to_owned(), serde_json::json!(metadata));
+    let mut header = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
+    // The data begin at a multiple of eight.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    Ok([&length, header.as_slice(), data].concat())
 }
 
 /// A tensor's bytes on the CPU.

@@ -9,3 +9,4 @@ pub use codec::Codec;
 pub use error::EncoderError;
 pub use fidelis_formats::net::Encoder;
 pub use vae::{StabilityVae, VaeConfig};
+pub(crate) use vae::{draw, published_whitening};

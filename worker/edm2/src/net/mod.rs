@@ -11,5 +11,6 @@ pub use crate::params::{Params, StateDict};
 pub use fidelis_contract::spec::Precision;
 pub use fidelis_formats::net::{ConfigError, NetConfig};
 pub use mp_conv::normalized;
+pub(crate) use ops::mp_silu;
 pub(crate) use precond::kind_of;
 pub use precond::{NetError, Precond, num_params};

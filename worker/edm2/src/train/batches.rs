@@ -33,7 +33,8 @@ impl Batches {
         Tensor::from_slice(&indices)
     }
 
-    fn index(&mut self, position: u64) -> i64 {
+    /// The image at a position.
+    pub fn index(&mut self, position: u64) -> i64 {
         let epoch = position / self.num_images;
         if epoch != self.epoch {
             self.order = permutation(self.seed, epoch, self.num_images);

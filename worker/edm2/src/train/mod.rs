@@ -1,13 +1,46 @@
-//! The trainer of nets (EDM2, arXiv 2312.02696, section 2 and appendix C) and of the demo's detector.
+//! The trainer of nets (EDM2, arXiv 2312.02696, sections 2 and 3) and of the demo's detector.
+//!
+//! - [`NoiseLevels`], [`LrSchedule`], [`profile`]: loss, learning rate and averaging profiles, each a formula
+//! - [`Learner`]: what one step does to weights, optimiser and moving averages
+//! - [`Images`]: where images come from, [`InMemory`] or a [`Feed`] of files
+//! - [`Recipe`], [`Trainer`]: a run of steps, a pure function of recipe and images, resumable
+//! - [`replay`]: recorded steps, taken again
+//! - [`snapshots`], [`posthoc`]: the averages that training leaves, and those that are made of them afterwards
+//! - [`detector`]: the demo's classifier
 
 mod adam;
 mod batches;
+mod clean;
 pub mod detector;
 mod ema;
+mod feed;
+mod files;
+mod images;
+mod learner;
+mod loss;
+pub mod posthoc;
+mod presets;
+pub mod profile;
 mod recipe;
+mod replay;
 mod schedule;
+mod session;
+pub mod snapshots;
+mod state;
 mod trainer;
 
-pub use ema::sigma_rel_to_gamma;
+pub(crate) use adam::{Adam, prefixed};
+pub(crate) use batches::mixed;
+pub(crate) use ema::Ema;
+pub use feed::Feed;
+pub use images::{Images, InMemory, Stored};
+pub use learner::{Learner, Moment};
+pub use loss::{Batch, NoiseLevels, StepDraws};
+pub use presets::{PresetError, preset, preset_names};
+pub use profile::{MAX_SIGMA_REL, sigma_rel_to_gamma};
 pub use recipe::{Recipe, RecipeError};
+pub(crate) use replay::under;
+pub use replay::{ReplayError, replay};
+pub use schedule::LrSchedule;
+pub use session::{Progress, Session};
 pub use trainer::{TrainError, Trainer};

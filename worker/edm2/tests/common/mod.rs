@@ -23,6 +23,7 @@ pub fn tensors(name: &str) -> TensorFile {
 }
 
 /// One thread for a test: torch's own would spin against those of the tests beside it.
+#[allow(dead_code)]
 pub fn quiet() -> tch::NoGradGuard {
     tch::set_num_threads(1);
     tch::no_grad_guard()

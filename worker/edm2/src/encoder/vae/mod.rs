@@ -18,6 +18,7 @@ use crate::net::{Precision, StateDict, kind_of};
 use crate::params::{Params, ParamsError};
 pub use config::VaeConfig;
 use halves::{Decoder, PixelEncoder};
+pub(crate) use whitening::published as published_whitening;
 
 /// Images that a GPU takes at once; at 512×512 their activations need some 2 GB in float32.
 const GPU_BATCH: i64 = 4;
@@ -119,9 +120,7 @@ impl StabilityVae {
 
     /// Whitened latents drawn from posteriors `[N, 8, h, w]` with torch's current CPU generator.
     pub fn draw(&self, moments: &Tensor) -> Tensor {
-        let [mean, std] = [0, 1].map(|half| moments.narrow(1, half * Self::CHANNELS, Self::CHANNELS));
-        let noise = Tensor::randn(mean.size(), (Kind::Float, Device::Cpu)).to_device(moments.device());
-        whitening::apply(&self.whitening, &(mean + std * noise))
+        draw(&self.whitening, moments)
     }
 
     fn through(&self, x: &Tensor, half: impl Fn(&Tensor) -> Tensor) -> Tensor {
@@ -130,6 +129,13 @@ impl StabilityVae {
         let Ok(whole) = in_parts::<std::convert::Infallible>(x, self.device, GPU_BATCH, part);
         whole
     }
+}
+
+/// As [`StabilityVae::draw`], which needs no weights.
+pub(crate) fn draw(whitening: &Whitening, moments: &Tensor) -> Tensor {
+    let [mean, std] = [0, 1].map(|half| moments.narrow(1, half * whitening::CHANNELS, whitening::CHANNELS));
+    let noise = Tensor::randn(mean.size(), (Kind::Float, Device::Cpu)).to_device(moments.device());
+    whitening::apply(whitening, &(mean + std * noise))
 }
 
 /// Older files have the attention's parts under other names, and as 1×1 convolutions.

@@ -1,44 +1,27 @@
-//! `fidelis-worker train`: nets and the demo's detector.
+//! `fidelis-worker train net`: a net from a recipe.
 
-use super::Failure;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::Args;
 use fidelis_contract::exit;
-use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::data::ImageSet;
 use fidelis_edm2::device;
-use fidelis_edm2::train::detector::DetectorTrainer;
-use fidelis_edm2::train::{Recipe, Trainer};
+use fidelis_edm2::train::{InMemory, Recipe, Trainer};
 use fidelis_fleet::out;
 use fidelis_formats::atomic;
 
-use super::output;
+use crate::cli::{Failure, output};
 use crate::interrupt::Interrupt;
 
 const SAVE_EVERY: Duration = Duration::from_secs(120);
 const LOG_EVERY_STEPS: u64 = 50;
 
 #[derive(Debug, Args)]
-pub struct TrainArgs {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    /// Train an EDM2 net; goes on where an earlier call on the same folder stopped
-    Net(NetArgs),
-    /// Train the demo's detector, a classifier whose inner layer gives the features
-    Detector(DetectorArgs),
-}
-
-#[derive(Debug, Args)]
-struct NetArgs {
+pub struct NetArgs {
     /// Recipe (.toml)
     recipe: PathBuf,
     /// Images to train on: …-images-idx3-ubyte[.gz] with its labels beside it, or .safetensors
@@ -55,35 +38,8 @@ struct NetArgs {
     device: String,
 }
 
-#[derive(Debug, Args)]
-struct DetectorArgs {
-    /// Labelled images to train on
-    #[arg(long)]
-    data: PathBuf,
-    /// Labelled images to measure the accuracy on
-    #[arg(long)]
-    test: PathBuf,
-    /// Where the weights go (.safetensors)
-    #[arg(long)]
-    out: PathBuf,
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    epochs: u64,
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Threads; the bits of the result depend on their number
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=1024))]
-    threads: i32,
-}
-
 /// Runs until done or interrupted; interrupted training is saved and resumable.
-pub fn train(args: &TrainArgs) -> Result<u8, Failure> {
-    match &args.what {
-        What::Net(args) => train_net(args),
-        What::Detector(args) => train_detector(args),
-    }
-}
-
-fn train_net(args: &NetArgs) -> Result<u8, Failure> {
+pub fn train(args: &NetArgs) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
     device::set_threads(args.threads);
     let device = device::open(&args.device)?;
@@ -92,7 +48,7 @@ fn train_net(args: &NetArgs) -> Result<u8, Failure> {
     output::check(files.iter().map(PathBuf::as_path))?;
     let recipe = Recipe::read(&args.recipe)?;
     let (steps, batch) = (recipe.steps, recipe.batch);
-    let images = ImageSet::read(&args.data)?;
+    let images = Box::new(InMemory::new(ImageSet::read(&args.data)?, recipe.seed));
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder `{}`", args.out.display()))?;
     let state = args.out.join("state.safetensors");
@@ -105,7 +61,7 @@ fn train_net(args: &NetArgs) -> Result<u8, Failure> {
     let (start, first_step) = (Instant::now(), trainer.step());
     let mut saved = Instant::now();
     while !trainer.is_done() && interrupt.signal().is_none() {
-        let loss = trainer.advance();
+        let loss = trainer.advance()?;
         if log.add(trainer.step(), loss)? {
             let rate = (trainer.step() - first_step) as f64 / start.elapsed().as_secs_f64();
             let left = (steps - trainer.step()) as f64 / rate;
@@ -166,32 +122,4 @@ impl LossLog {
         writeln!(self.file, "{step},{:.5}", self.last).context("cannot write the loss log")?;
         Ok(true)
     }
-}
-
-fn train_detector(args: &DetectorArgs) -> Result<u8, Failure> {
-    let interrupt = Interrupt::watch()?;
-    device::set_threads(args.threads);
-    output::check([args.out.as_path()])?;
-    let test = ImageSet::read(&args.test)?;
-    let mut trainer = DetectorTrainer::new(args.seed, args.epochs, ImageSet::read(&args.data)?)
-        .with_context(|| format!("the images of `{}` come without labels", args.data.display()))?;
-    let (start, steps, mut step) = (Instant::now(), trainer.steps(), 0u64);
-    while let Some(loss) = trainer.advance() {
-        if let Some(code) = interrupt.signal() {
-            return Ok(code);
-        }
-        step += 1;
-        if step.is_multiple_of(100) {
-            out::note(format!(
-                "step {step}/{steps} · cross-entropy {loss:.4} · {:.0} s",
-                start.elapsed().as_secs_f64()
-            ));
-        }
-    }
-    let accuracy = trainer
-        .accuracy(&test)
-        .with_context(|| format!("the images of `{}` come without labels", args.test.display()))?;
-    TensorFile { tensors: trainer.weights(), ..TensorFile::default() }.write(&args.out)?;
-    out::line(format!("test accuracy {:.2} %, {:.0} s", accuracy * 100.0, start.elapsed().as_secs_f64()));
-    Ok(exit::DONE)
 }

@@ -1,0 +1,67 @@
+//! Training that stops and goes on: everything that decides the next step, in one file.
+
+use std::path::Path;
+
+use tch::{Device, Tensor};
+
+use super::adam::prefixed;
+use super::images::Images;
+use super::recipe::Recipe;
+use super::trainer::{TrainError, Trainer};
+use crate::checkpoint::TensorFile;
+use crate::net::StateDict;
+
+/// Metadata key of the recipe.
+const RECIPE_KEY: &str = "recipe";
+const STEP: &str = "step";
+
+impl Trainer {
+    /// Writes everything that a later [`Self::resume`] needs to go on bit for bit.
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let mut tensors: StateDict = prefixed("net", &self.learner.all).collect();
+        tensors.extend(prefixed("adam1", &self.learner.adam.first));
+        tensors.extend(prefixed("adam2", &self.learner.adam.second));
+        for (i, ema) in self.learner.emas.iter().enumerate() {
+            tensors.extend(prefixed(&format!("ema{i}"), &ema.average));
+        }
+        tensors.insert(STEP.to_owned(), Tensor::from(self.step as i64));
+        let metadata = [(RECIPE_KEY.to_owned(), self.identity())].into();
+        Ok(TensorFile { metadata, tensors }.write(path)?)
+    }
+
+    /// Goes on from a state that [`Self::save`] wrote under the same recipe (its `steps` may differ).
+    pub fn resume(
+        recipe: Recipe,
+        images: Box<dyn Images>,
+        device: Device,
+        path: &Path,
+    ) -> Result<Self, TrainError> {
+        let mut file = TensorFile::read(path)?;
+        let mut trainer = Self::new(recipe, images, device)?;
+        if file.metadata.get(RECIPE_KEY) != Some(&trainer.identity()) {
+            return Err(TrainError::OtherRecipe);
+        }
+        let _guard = tch::no_grad_guard();
+        trainer.step = file.take(path, STEP)?.int64_value(&[]) as u64;
+        trainer.learner.adam.step = trainer.step as i32;
+        let mut restore = |prefix: &str, state: &StateDict| -> Result<(), TrainError> {
+            for (name, tensor) in state {
+                tensor.shallow_clone().copy_(&file.take(path, &format!("{prefix}/{name}"))?);
+            }
+            Ok(())
+        };
+        restore("net", &trainer.learner.all)?;
+        restore("adam1", &trainer.learner.adam.first)?;
+        restore("adam2", &trainer.learner.adam.second)?;
+        for (i, ema) in trainer.learner.emas.iter().enumerate() {
+            restore(&format!("ema{i}"), &ema.average)?;
+        }
+        Ok(trainer)
+    }
+
+    /// The recipe without its length, which may be extended.
+    fn identity(&self) -> String {
+        let recipe = Recipe { steps: 0, ..self.recipe.clone() };
+        serde_json::to_string(&recipe).expect("a recipe is plain data")
+    }
+}
