@@ -7,7 +7,6 @@ mod published;
 
 use std::path::Path;
 
-use common::golden::detectors::recipe;
 use common::{fixture, quiet};
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::detector::{Detector, DetectorError, Inception, Preprocessing};
