@@ -6,8 +6,9 @@ use fidelis_contract::exit;
 
 use super::Difference;
 
-/// When a difference counts. The chance of an alarm about a run that is no worse is 5 % at most, and that twice, as an
-/// alarm is confirmed by new seeds: 0.25 %.
+/// When a difference counts. The chance of an alarm about a run that is no worse is 5 % at most; an alarm that new seeds
+/// of both runs confirm has that chance twice, 0.25 %. New seeds of one alone are no second opinion: both looks would share
+/// what chance did to the other.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
     /// Differences within this share of the baseline do not matter, either way: 0.02 is ±2 %, as MLPerf has it.
@@ -56,7 +57,7 @@ impl Verdict {
         }
     }
 
-    /// What stands once other seeds were asked too: an alarm only where both raise it.
+    /// What stands once other seeds of both runs were asked too: an alarm only where both raise it.
     pub fn confirmed_by(self, again: Self) -> Self {
         match (self, again) {
             (Self::Regressed, Self::Improved | Self::Fine) => Self::Fine,
