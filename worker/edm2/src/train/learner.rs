@@ -69,8 +69,8 @@ impl Learner {
 
     /// Adds a batch's gradients to those that the weights hold, `round` images at a time, each round after forced weight
     /// normalization. Gives the mean loss per element.
-    pub fn accumulate(&self, levels: NoiseLevels, batch: &Batch, draws: &StepDraws, round: i64) -> f64 {
-        let len = batch.len();
+    pub fn accumulate(&self, levels: NoiseLevels, (batch, draws): (&Batch, &StepDraws), round: i64) -> f64 {
+        let len = batch.num_images();
         let mut total = 0.0;
         for start in (0..len).step_by(round.max(1) as usize) {
             let count = round.min(len - start);

@@ -46,7 +46,7 @@ impl StepDraws {
 
 impl Batch {
     /// How many images there are.
-    pub fn len(&self) -> i64 {
+    pub fn num_images(&self) -> i64 {
         self.images.size()[0]
     }
 

@@ -44,14 +44,8 @@ struct Size {
     duration_mi: u64,
 }
 
-const fn size(
-    name: &'static str,
-    model_channels: i64,
-    alpha_ref: f64,
-    dropout: f64,
-    duration_mi: u64,
-) -> Size {
-    Size { name, model_channels, alpha_ref, dropout, duration_mi }
+const fn size(name: &'static str, model_channels: i64, rates: (f64, f64), duration_mi: u64) -> Size {
+    Size { name, model_channels, alpha_ref: rates.0, dropout: rates.1, duration_mi }
 }
 
 const FAMILIES: [Family; 2] = [
@@ -63,13 +57,13 @@ const FAMILIES: [Family; 2] = [
         img_channels: 4,
         encoder: "stability-vae",
         sizes: &[
-            size("xxs", 64, 0.0170, 0.0, 2048),
-            size("xs", 128, 0.0120, 0.0, 2048),
-            size("s", 192, 0.0100, 0.0, 2048),
-            size("m", 256, 0.0090, 0.1, 2048),
-            size("l", 320, 0.0080, 0.1, 1792),
-            size("xl", 384, 0.0070, 0.1, 1280),
-            size("xxl", 448, 0.0065, 0.1, 896),
+            size("xxs", 64, (0.0170, 0.0), 2048),
+            size("xs", 128, (0.0120, 0.0), 2048),
+            size("s", 192, (0.0100, 0.0), 2048),
+            size("m", 256, (0.0090, 0.1), 2048),
+            size("l", 320, (0.0080, 0.1), 1792),
+            size("xl", 384, (0.0070, 0.1), 1280),
+            size("xxl", 448, (0.0065, 0.1), 896),
         ],
     },
     Family {
@@ -80,11 +74,11 @@ const FAMILIES: [Family; 2] = [
         img_channels: 3,
         encoder: "rgb",
         sizes: &[
-            size("xs", 128, 0.0120, 0.0, 1024),
-            size("s", 192, 0.0100, 0.0, 1024),
-            size("m", 256, 0.0090, 0.1, 2048),
-            size("l", 320, 0.0080, 0.1, 1024),
-            size("xl", 384, 0.0070, 0.1, 640),
+            size("xs", 128, (0.0120, 0.0), 1024),
+            size("s", 192, (0.0100, 0.0), 1024),
+            size("m", 256, (0.0090, 0.1), 2048),
+            size("l", 320, (0.0080, 0.1), 1024),
+            size("xl", 384, (0.0070, 0.1), 640),
         ],
     },
 ];

@@ -83,7 +83,7 @@ pub fn replay(path: &Path, device: Device) -> Result<TensorFile, ReplayError> {
     while file.tensors.contains_key(&format!("step{}/images", losses.len())) {
         let step = losses.len() as u64;
         let (batch, draws) = recorded(&mut file, path, step, (&run, &config, device))?;
-        losses.push(learner.accumulate(levels, &batch, &draws, (run.batch / run.rounds) as i64));
+        losses.push(learner.accumulate(levels, (&batch, &draws), (run.batch / run.rounds) as i64));
         if step == 0 {
             tensors.extend(prefixed("grad0", &learner.gradients()));
         }
@@ -118,7 +118,7 @@ fn metadata<T: DeserializeOwned>(
 }
 
 fn check(run: &Run, config: &NetConfig) -> Result<(), String> {
-    if run.batch == 0 || run.rounds == 0 || run.batch % run.rounds != 0 {
+    if run.batch == 0 || run.rounds == 0 || !run.batch.is_multiple_of(run.rounds) {
         return Err(format!("a batch of `{}` images cannot be taken in `{}` rounds", run.batch, run.rounds));
     }
     if config.dropout > 0.0 {
@@ -177,7 +177,7 @@ fn recorded(
 fn poison(learner: &Learner) {
     let _guard = tch::no_grad_guard();
     let mut first = learner.trained[POISONED].grad().flatten(0, -1).narrow(0, 0, 2);
-    let _ = first.copy_(&Tensor::from_slice(&[f32::NAN, f32::INFINITY]));
+    first.copy_(&Tensor::from_slice(&[f32::NAN, f32::INFINITY]));
 }
 
 fidelis_contract::usage_errors!(ReplayError);

@@ -114,7 +114,7 @@ impl Trainer {
         let levels = NoiseLevels { p_mean: self.recipe.p_mean, p_std: self.recipe.p_std };
         let loss = with_seed(mixed(self.recipe.seed, NOISE_STREAM + self.step), || {
             let draws = StepDraws::new(&batch.images.size(), self.device);
-            self.learner.accumulate(levels, &batch, &draws, self.round)
+            self.learner.accumulate(levels, (&batch, &draws), self.round)
         });
         self.learner.update(Moment { lr: self.recipe.lr.at(seen, len), seen: seen + len, batch: len });
         self.step += 1;

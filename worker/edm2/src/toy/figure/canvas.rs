@@ -11,6 +11,16 @@ use embedded_graphics::text::{Alignment, Text};
 /// Red, green and blue, each 0 to 1.
 pub type Color = [f32; 3];
 
+/// What lines and dots are drawn with.
+#[derive(Clone, Copy, Debug)]
+pub struct Pen {
+    /// In pixels.
+    pub width: f32,
+    pub color: Color,
+    /// 0 to 1.
+    pub alpha: f32,
+}
+
 /// `0xrrggbb`.
 pub const fn rgb(code: u32) -> Color {
     [part(code, 16), part(code, 8), part(code, 0)]
@@ -39,7 +49,7 @@ impl Canvas {
     }
 
     /// Lays `color` over a pixel; `cover` is how much of it is covered, 0 to 1.
-    pub fn blend(&mut self, x: usize, y: usize, color: Color, cover: f32) {
+    pub fn blend(&mut self, (x, y): (usize, usize), color: Color, cover: f32) {
         if x < self.width && y < self.height && cover > 0.0 {
             let pixel = &mut self.pixels[y * self.width + x];
             for (old, new) in pixel.iter_mut().zip(color) {
@@ -48,31 +58,29 @@ impl Canvas {
         }
     }
 
-    pub fn disc(&mut self, center: [f32; 2], radius: f32, color: Color, alpha: f32) {
-        self.stroke(center, center, radius, (color, alpha));
-    }
-
-    pub fn line(&mut self, from: [f32; 2], to: [f32; 2], width: f32, (color, alpha): (Color, f32)) {
-        self.stroke(from, to, 0.5 * width, (color, alpha));
+    /// A dot as wide as the pen.
+    pub fn disc(&mut self, center: [f32; 2], pen: Pen) {
+        self.line(center, center, pen);
     }
 
     /// A line with a head at `to`.
-    pub fn arrow(&mut self, from: [f32; 2], to: [f32; 2], width: f32, color: Color) {
+    pub fn arrow(&mut self, from: [f32; 2], to: [f32; 2], pen: Pen) {
         let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
         let length = dx.hypot(dy);
-        self.line(from, to, width, (color, 1.0));
+        self.line(from, to, pen);
         if length > 1.0 {
-            let head = (0.4 * length).min(4.0 * width);
+            let head = (0.4 * length).min(4.0 * pen.width);
             let (ux, uy) = (dx / length * head, dy / length * head);
             for side in [0.5, -0.5] {
                 let end = [to[0] - ux - side * uy, to[1] - uy + side * ux];
-                self.line(to, end, width, (color, 1.0));
+                self.line(to, end, pen);
             }
         }
     }
 
-    /// Everything closer than `radius` to the line between two points.
-    fn stroke(&mut self, from: [f32; 2], to: [f32; 2], radius: f32, (color, alpha): (Color, f32)) {
+    /// Everything closer than half the pen's width to the line between two points.
+    pub fn line(&mut self, from: [f32; 2], to: [f32; 2], pen: Pen) {
+        let radius = 0.5 * pen.width;
         let reach = radius + 1.0;
         let span = |k: usize, end: usize| {
             let (low, high) = (from[k].min(to[k]) - reach, from[k].max(to[k]) + reach);
@@ -85,7 +93,7 @@ impl Canvas {
                 let (px, py) = (x as f32 + 0.5 - from[0], y as f32 + 0.5 - from[1]);
                 let along = ((px * dx + py * dy) / square).clamp(0.0, 1.0);
                 let distance = (px - along * dx).hypot(py - along * dy);
-                self.blend(x, y, color, alpha * (radius - distance + 0.5).clamp(0.0, 1.0));
+                self.blend((x, y), pen.color, pen.alpha * (radius - distance + 0.5).clamp(0.0, 1.0));
             }
         }
     }
@@ -94,7 +102,7 @@ impl Canvas {
     pub fn paste(&mut self, other: &Self, left: usize, top: usize) {
         for y in 0..other.height {
             for x in 0..other.width {
-                self.blend(left + x, top + y, other.pixels[y * other.width + x], 1.0);
+                self.blend((left + x, top + y), other.pixels[y * other.width + x], 1.0);
             }
         }
     }
@@ -121,7 +129,7 @@ impl DrawTarget for Canvas {
         for Pixel(Point { x, y }, color) in pixels {
             if let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) {
                 let color = [color.r(), color.g(), color.b()].map(|part| f32::from(part) / 255.0);
-                self.blend(x, y, color, 1.0);
+                self.blend((x, y), color, 1.0);
             }
         }
         Ok(())

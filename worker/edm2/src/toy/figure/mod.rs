@@ -13,7 +13,7 @@ use super::model::Model;
 use super::sample::{Guided, Score};
 use super::tree::{Classes, ground_truth};
 pub use canvas::Canvas;
-use canvas::{Color, rgb};
+use canvas::{Color, Pen, rgb};
 use panel::{Field, View};
 
 /// Pixels along a panel's edge, between panels, and below each for its caption.
@@ -39,6 +39,11 @@ pub const SIGMA: f64 = 0.03;
 /// Between the arrows of Figure 2.
 const SPACING: f64 = 0.045;
 
+/// One that covers.
+fn pen(width: f32, color: Color) -> Pen {
+    Pen { width, color, alpha: 1.0 }
+}
+
 /// Samples over the outlines of both classes, one panel for each way of sampling. Samples outside of class A's outline
 /// of 99 % are of another colour.
 pub fn samples(ways: &[(String, &Tensor)]) -> Canvas {
@@ -55,8 +60,8 @@ fn scatter(truth: &Mixture, points: &Tensor) -> Canvas {
     // Those outside last, so that none hides.
     points.sort_by_key(outside);
     for point in &points {
-        let (radius, color, alpha) = if outside(point) { (1.5, VERMILION, 0.9) } else { (1.0, BLUE, 0.35) };
-        canvas.disc(WHOLE.pixel(*point), radius, color, alpha);
+        let (width, color, alpha) = if outside(point) { (3.0, VERMILION, 0.9) } else { (2.0, BLUE, 0.35) };
+        canvas.disc(WHOLE.pixel(*point), Pen { width, color, alpha });
     }
     canvas
 }
@@ -72,7 +77,7 @@ fn background(truth: &Mixture, view: &View) -> Canvas {
         all.values.iter().zip(&ours.values).map(|(all, ours)| (2.0 * all.exp() - ours.exp()).max(1e-12).ln());
     let other = Field::new(view, other.collect());
     other.fill(&mut canvas, &[(bottom, GREY)]);
-    other.outline(&mut canvas, bottom, 1.2, DARK_GREY);
+    other.outline(&mut canvas, bottom, pen(1.2, DARK_GREY));
     bands(&mut canvas, &ours);
     canvas
 }
@@ -96,7 +101,7 @@ fn bands(canvas: &mut Canvas, field: &Field) {
     let level = |i: usize| bottom + (top - bottom) * i as f64 / BANDS.len() as f64;
     let levels: Vec<(f64, Color)> = BANDS.iter().enumerate().map(|(i, &color)| (level(i), color)).collect();
     field.fill(canvas, &levels);
-    field.outline(canvas, bottom, 1.6, BLACK);
+    field.outline(canvas, bottom, pen(1.6, BLACK));
 }
 
 /// What the pair of Figure 2 is made of.
@@ -175,7 +180,7 @@ fn arrows(canvas: &mut Canvas, field: impl Fn(&Tensor) -> Tensor) {
     for ([x, y], [dx, dy]) in points_of(&grid).into_iter().zip(vectors) {
         let length = dx.hypot(dy);
         let scale = SPACING * 0.95 * (length / longest).sqrt() / length.max(1e-12);
-        canvas.arrow(DETAIL.pixel([x, y]), DETAIL.pixel([x + dx * scale, y + dy * scale]), 1.5, BLACK);
+        canvas.arrow(DETAIL.pixel([x, y]), DETAIL.pixel([x + dx * scale, y + dy * scale]), pen(1.5, BLACK));
     }
 }
 
@@ -186,12 +191,17 @@ fn trajectories(truth: &Mixture, score: &Guided, start: &Tensor) -> Canvas {
     let samples = points_of(&score.run(start, SIGMA, |x| ways.push(points_of(x))));
     for pair in ways.windows(2) {
         for (from, to) in pair[0].iter().zip(&pair[1]) {
-            canvas.line(DETAIL.pixel(*from), DETAIL.pixel(*to), 1.0, (DARK_GREY, 0.7));
+            canvas.line(
+                DETAIL.pixel(*from),
+                DETAIL.pixel(*to),
+                Pen { width: 1.0, color: DARK_GREY, alpha: 0.7 },
+            );
         }
     }
     for point in samples {
         let outside = truth.at(point, 0.0).log_density < OUTLINE;
-        canvas.disc(DETAIL.pixel(point), 2.0, if outside { VERMILION } else { BLUE }, 0.9);
+        let color = if outside { VERMILION } else { BLUE };
+        canvas.disc(DETAIL.pixel(point), Pen { width: 4.0, color, alpha: 0.9 });
     }
     canvas
 }
@@ -214,6 +224,6 @@ fn frame(canvas: &mut Canvas, left: usize, top: usize) {
     let (right, bottom) = (left + PANEL as f32, top + PANEL as f32);
     let corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]];
     for pair in corners.windows(2) {
-        canvas.line(pair[0], pair[1], 1.0, (DARK_GREY, 1.0));
+        canvas.line(pair[0], pair[1], pen(1.0, DARK_GREY));
     }
 }

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::canvas::{Canvas, Color};
+use super::canvas::{Canvas, Color, Pen};
 
 /// What of the plane a panel shows.
 #[derive(Clone, Copy, Debug)]
@@ -67,16 +67,16 @@ impl Field {
     pub fn fill(&self, canvas: &mut Canvas, levels: &[(f64, Color)]) {
         self.each(|x, y, value, slope| {
             for &(level, color) in levels {
-                canvas.blend(x, y, color, ((value - level) / slope + 0.5).clamp(0.0, 1.0) as f32);
+                canvas.blend((x, y), color, ((value - level) / slope + 0.5).clamp(0.0, 1.0) as f32);
             }
         });
     }
 
     /// Draws the line where the value is `level`.
-    pub fn outline(&self, canvas: &mut Canvas, level: f64, width: f32, color: Color) {
+    pub fn outline(&self, canvas: &mut Canvas, level: f64, pen: Pen) {
         self.each(|x, y, value, slope| {
             let distance = ((value - level) / slope).abs() as f32;
-            canvas.blend(x, y, color, (0.5 * width - distance + 0.5).clamp(0.0, 1.0));
+            canvas.blend((x, y), pen.color, pen.alpha * (0.5 * pen.width - distance + 0.5).clamp(0.0, 1.0));
         });
     }
 
