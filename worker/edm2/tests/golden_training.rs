@@ -4,12 +4,17 @@ mod common;
 
 use std::path::Path;
 
-use common::{check, fixture, tensors};
+use common::agreement::{Agreement, agree};
+use common::{fixture, tensors};
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
 use fidelis_edm2::toy;
 use fidelis_edm2::train::posthoc::Reconstruction;
 use fidelis_edm2::train::replay;
 use tch::{Device, Kind, Tensor};
+
+fn check(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
+    agree(&[Agreement::of(what, found, expected, tolerance)]);
+}
 
 /// Every tensor of `expected` under one of the prefixes.
 fn compare(found: &TensorFile, expected: &TensorFile, tolerances: &[(&str, f64)]) {

@@ -37,7 +37,7 @@ impl EdmZip {
         Ok(Self { path: path.to_owned(), zip: ZipWriter::new(BufWriter::new(file)), labels: Vec::new() })
     }
 
-    /// Adds the PNG of the next image, as [`png`] makes it, and its class.
+    /// Adds the PNG of the next image, as [`png()`] makes it, and its class.
     ///
     /// # Errors
     /// What the system said.

@@ -93,7 +93,7 @@ pub enum ToyNetError {
 
 fidelis_contract::usage_errors!(ToyNetError);
 
-/// Reads a net that [`write`] wrote.
+/// Reads a net that [`write()`] wrote.
 ///
 /// # Errors
 /// A file that cannot be read or holds no net of the example.

@@ -2,7 +2,7 @@
 //! score, and what guidance does to their samples.
 //!
 //! - [`tree`], [`mixture`]: the ground truth, with its density and score in closed form
-//! - [`model`], [`trainer`], [`replay`]: the nets
+//! - [`model`], [`trainer`], [`mod@replay`]: the nets
 //! - [`sample`], [`measure`]: points, and how many of them are where they should be
 //! - [`figure`]: the paper's pictures
 //! - [`experiment`]: all of it
