@@ -72,7 +72,10 @@ fn what_a_local_run_left_has_its_own_numbers_and_others() -> Result<()> {
             "no run that is called `earlier`",
         ),
         (["--features", "early", "--ref", "late", "--metrics", "fid"], "is called `fd`, not `fid`"),
-        (["--features", "early", "--ref", "late", "--metrics", "is"], "give `--weights F`"),
+        (
+            ["--features", "early", "--ref", "late", "--metrics", "is"],
+            "is computed from Inception's features",
+        ),
         (
             ["--features", "early", "--ref", "late", "--detector", "other"],
             "features of `own`: none of `other`",
