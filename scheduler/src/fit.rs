@@ -192,6 +192,6 @@ mod tests {
             assert!(error.contains(words) && !error.contains('\n'), "`{words}` is not in: {error}");
         }
         assert_eq!(refusal("edm2-main.pkl", &format!("gnet = \"{guide}\"\nlabels = \"class:9\"")), None);
-        assert_eq!(refusal("edm2-null.safetensors", &format!("gnet = \"{null}\"")), None);
+        assert_eq!(refusal("edm2-null.pkl", &format!("gnet = \"{null}\"")), None);
     }
 }

@@ -61,8 +61,7 @@ fn convert_keeps_every_bit_and_the_images() -> Result<()> {
         assert_eq!(outcome.code, Some(0), "{outcome:#?}");
         Ok(std::fs::read(&out)?)
     };
-    let published = sampled(&fixture("edm2-uncond.pkl"))?;
-    assert!(published == sampled(&converted)? && published == sampled(&fixture("edm2-uncond.safetensors"))?);
+    assert!(sampled(&fixture("edm2-uncond.pkl"))? == sampled(&converted)?);
     Ok(())
 }
 

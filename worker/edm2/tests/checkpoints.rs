@@ -26,13 +26,16 @@ fn quiet() -> tch::NoGradGuard {
 fn a_published_net_denoises_as_its_safetensors_does() {
     let _guard = quiet();
     let golden = TensorFile::read(&fixture("forward-uncond.safetensors")).unwrap().tensors;
-    for name in ["edm2-uncond.pkl", "edm2-uncond.safetensors"] {
-        let Checkpoint { config, state } = Checkpoint::read(&fixture(name)).unwrap();
+    let (folder, published) = (tempfile::tempdir().unwrap(), fixture("edm2-uncond.pkl"));
+    let stored = folder.path().join("net.safetensors");
+    std::fs::write(&stored, net::read(&published).unwrap().to_safetensors().unwrap()).unwrap();
+    for path in [published, stored] {
+        let Checkpoint { config, state } = Checkpoint::read(&path).unwrap();
         let net = Precond::load(&state, &config, Device::Cpu, Precision::Fp32).unwrap();
         let found = net.denoise(&golden["x"], &golden["sigma"], None);
         let scale = golden["D"].abs().max().double_value(&[]);
         let difference = (found - &golden["D"]).abs().max().double_value(&[]) / scale;
-        assert!(difference <= 2e-5, "{name}: {difference:.2e}");
+        assert!(difference <= 2e-5, "{}: {difference:.2e}", path.display());
     }
 }
 

@@ -123,7 +123,7 @@ fn pairs_and_options_that_do_not_fit_are_named() {
         let text = error.to_string();
         assert!(error.is_unfit() && words.iter().all(|word| text.contains(word)), "{text}");
     };
-    let uncond = || file("edm2-uncond.safetensors");
+    let uncond = || file("edm2-uncond.pkl");
     refused(with(|model| model.gnet = Some(uncond())), &["image shape"]);
     refused(with(|model| model.sampling.labels = Labels::Class(10)), &["class", "10"]);
     refused(with(|model| model.sampling.encoder = None), &["encoder"]);
