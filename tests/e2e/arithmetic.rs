@@ -18,9 +18,14 @@ use fidelis_fleet::{
     queue::{Queue, QueueSettings},
     store::Store,
 };
-use fidelis_tests::{Fleet, Outcome, repository};
+use fidelis_tests::{Fleet, Outcome, Process, RunFiles, repository};
 
 const NUM_CHUNKS: ChunkIndex = 4;
+
+/// The arithmetic of this build's nets.
+fn now() -> u32 {
+    arithmetic::of(EngineKind::Edm2)
+}
 
 /// Four chunks of the demo's net.
 fn spec(fleet: &Fleet) -> Result<String> {
@@ -77,10 +82,61 @@ async fn unfinish(store: &Store, run: &RunId) -> Result<()> {
     Ok(())
 }
 
+/// A run of [`spec`] that ended, on a fleet of one worker.
+struct Made {
+    fleet: Fleet,
+    _worker: Process,
+    spec: String,
+    run: RunId,
+    id: String,
+    store: Store,
+    files: RunFiles,
+}
+
+impl Made {
+    async fn new() -> Result<Self> {
+        let fleet = Fleet::start().await?;
+        let spec = spec(&fleet)?;
+        let worker = fleet.worker("one", 1)?;
+        ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
+        let run = fleet.run_id("old").await?;
+        let (id, files, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
+        Ok(Self { fleet, _worker: worker, spec, run, id, store, files })
+    }
+
+    async fn age(&self, chunks: impl IntoIterator<Item = ChunkIndex>) -> Result<()> {
+        for chunk in chunks {
+            age(&self.store, &self.run, chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// What `args` printed, which ended with `code`.
+    async fn fidelis(&self, args: &[&str], code: u8) -> Result<Outcome> {
+        let outcome = self.fleet.fidelis(args).await?;
+        ended(&outcome, code)?;
+        Ok(outcome)
+    }
+
+    /// Runs the command that a refusal names, after which chunks are missing.
+    async fn obey(&self, refusal: &Outcome) -> Result<()> {
+        ended(&fidelis(&self.fleet, &named_command(refusal)?).await?, exit::INCOMPLETE)
+    }
+
+    /// Makes what is missing; the run is whole then.
+    async fn make_again(&self) -> Result<RunFiles> {
+        self.fidelis(&["run", &self.spec], exit::DONE).await?;
+        let after = self.fleet.files(&self.run).await?;
+        ensure!(after.fd_bits() == self.files.fd_bits(), "other bits than those of a run that was never old");
+        self.fidelis(&["verify", &self.id], exit::DONE).await?;
+        Ok(after)
+    }
+}
+
 /// The command that a refusal names, as its words.
 fn named_command(outcome: &Outcome) -> Result<Vec<String>> {
     let line = outcome.stderr.lines().last().unwrap_or_default();
-    ensure!(line.contains("arithmetic `1` where this build makes `2`"), "{line}");
+    ensure!(line.contains(&format!("arithmetic `1` where this build makes `{}`", now())), "{line}");
     let command = line.split('`').find(|part| part.starts_with("fidelis ")).context("no command is named")?;
     Ok(command.split_whitespace().skip(1).map(str::to_owned).collect())
 }
@@ -99,102 +155,69 @@ fn objects(receipts: &[Receipt]) -> Vec<BTreeMap<Kind, Digest>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfinished_run_of_the_old_arithmetic_is_refused_and_made_anew_by_the_command_named() -> Result<()>
 {
-    let fleet = Fleet::start().await?;
-    let spec = spec(&fleet)?;
-    let _worker = fleet.worker("one", 1)?;
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    let run = fleet.run_id("old").await?;
-    let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
-    assert!(before.receipts.iter().all(|receipt| receipt.arithmetic == 2));
-    assert_eq!(before.result["provenance"]["arithmetic"], 2);
+    let made = Made::new().await?;
+    let Made { fleet, run, id, store, files: before, .. } = &made;
+    assert!(before.receipts.iter().all(|receipt| receipt.arithmetic == now()));
+    assert_eq!(before.result["provenance"]["arithmetic"], now());
 
     // All old; one of them lost its receipt, and nobody knows whose the objects are.
-    for chunk in 0..NUM_CHUNKS {
-        age(&store, &run, chunk).await?;
-    }
-    store.remove(&keys::receipt(&run, 3)).await?;
-    unfinish(&store, &run).await?;
+    made.age(0..NUM_CHUNKS).await?;
+    store.remove(&keys::receipt(run, 3)).await?;
+    unfinish(store, run).await?;
     for command in ["submit", "run", "watch", "reduce", "report", "retry"] {
-        let target = if matches!(command, "submit" | "run") { &spec } else { &id };
-        let outcome = fleet.fidelis(&[command, target]).await?;
-        ended(&outcome, exit::INTEGRITY).context(command)?;
-        assert_eq!(named_command(&outcome)?, ["verify", &id, "--repair"], "{command}");
+        let target = if matches!(command, "submit" | "run") { &made.spec } else { id };
+        let outcome = made.fidelis(&[command, target], exit::INTEGRITY).await.context(command)?;
+        assert_eq!(named_command(&outcome)?, ["verify", id, "--repair"], "{command}");
         outcome.error_line();
     }
-    assert_eq!(fleet.num_receipts(&run).await?, 3, "nothing was added to it");
+    assert_eq!(fleet.num_receipts(run).await?, 3, "nothing was added to it");
 
-    let found = fleet.fidelis(&["verify", &id]).await?;
-    ended(&found, exit::INTEGRITY)?;
-    assert!(found.stdout.contains("is of arithmetic `1` where this build makes `2`"), "{}", found.stdout);
-    let repaired = fidelis(&fleet, &["verify", &id, "--repair"].map(str::to_owned)).await?;
-    ended(&repaired, exit::INCOMPLETE)?;
-    assert_eq!(fleet.num_receipts(&run).await?, 0);
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    let after = fleet.files(&run).await?;
+    let found = made.fidelis(&["verify", id], exit::INTEGRITY).await?;
+    assert!(found.stdout.contains("is of arithmetic `1` where this build makes"), "{}", found.stdout);
+    made.fidelis(&["verify", id, "--repair"], exit::INCOMPLETE).await?;
+    assert_eq!(fleet.num_receipts(run).await?, 0);
+    let after = made.make_again().await?;
     assert_eq!(objects(&after.receipts), objects(&before.receipts), "the bits of a run that was never old");
-    assert_eq!(after.fd_bits(), before.fd_bits());
-    ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_of_two_arithmetics_are_never_mixed() -> Result<()> {
-    let fleet = Fleet::start().await?;
-    let spec = spec(&fleet)?;
-    let _worker = fleet.worker("one", 1)?;
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    let run = fleet.run_id("old").await?;
-    let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
+    let made = Made::new().await?;
     // Two workers of an earlier version had a hand in it, whatever `_SUCCESS` says.
-    for chunk in [1, 2] {
-        age(&store, &run, chunk).await?;
-    }
-    let refused = fleet.fidelis(&["report", &id]).await?;
-    ended(&refused, exit::INTEGRITY)?;
-    ended(&fidelis(&fleet, &named_command(&refused)?).await?, exit::INCOMPLETE)?;
-    assert_eq!(fleet.num_receipts(&run).await?, 2, "those that are good stay");
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    assert_eq!(fleet.files(&run).await?.fd_bits(), before.fd_bits());
-    ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
+    made.age([1, 2]).await?;
+    let refused = made.fidelis(&["report", &made.id], exit::INTEGRITY).await?;
+    made.obey(&refused).await?;
+    assert_eq!(made.fleet.num_receipts(&made.run).await?, 2, "those that are good stay");
+    made.make_again().await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finished_run_of_the_old_arithmetic_says_which_its_figures_are_of() -> Result<()> {
-    let fleet = Fleet::start().await?;
-    let spec = spec(&fleet)?;
-    let _worker = fleet.worker("one", 1)?;
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    let run = fleet.run_id("old").await?;
-    let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
-    for chunk in 0..NUM_CHUNKS {
-        age(&store, &run, chunk).await?;
-    }
-    for args in [["report", &id], ["run", &spec]] {
-        let outcome = fleet.fidelis(&args).await?;
-        ended(&outcome, exit::DONE)?;
+    let made = Made::new().await?;
+    let Made { fleet, run, id, store, spec, .. } = &made;
+    made.age(0..NUM_CHUNKS).await?;
+    for args in [["report", id], ["run", spec]] {
+        let outcome = made.fidelis(&args, exit::DONE).await?;
         let words = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains("The images of old were made in arithmetic 1"), "{words}");
     }
-    let files = fleet.files(&run).await?;
-    assert_eq!(files.result["provenance"]["arithmetic"], 1);
-    for key in [keys::report_html(&run), keys::report_md(&run)] {
+    assert_eq!(fleet.files(run).await?.result["provenance"]["arithmetic"], 1);
+    for key in [keys::report_html(run), keys::report_md(run)] {
         let text = String::from_utf8(store.get(&key).await?.context("a report")?.to_vec())?;
         assert!(text.contains("were made in arithmetic 1"), "{key}");
     }
-    let verified = fleet.fidelis(&["verify", &id]).await?;
-    ended(&verified, exit::DONE)?;
+    let verified = made.fidelis(&["verify", id], exit::DONE).await?;
     assert!(verified.stdout.contains("the run is of arithmetic 1"), "{}", verified.stdout);
 
     // A chunk of it is damaged: only the version that made it could mend that, so all are made anew.
-    let victim = keys::chunk(&run, &Kind::Latents, 2);
-    store.remove(&victim).await?;
-    ended(&fleet.fidelis(&["verify", &id, "--repair"]).await?, exit::INCOMPLETE)?;
-    let refused = fleet.fidelis(&["run", &spec]).await?;
-    ended(&refused, exit::INTEGRITY)?;
-    ended(&fidelis(&fleet, &named_command(&refused)?).await?, exit::INCOMPLETE)?;
-    ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
-    let after = fleet.files(&run).await?;
-    assert_eq!((after.fd_bits(), &after.result["provenance"]["arithmetic"]), (before.fd_bits(), &2.into()));
-    ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
+    store.remove(&keys::chunk(run, &Kind::Latents, 2)).await?;
+    made.fidelis(&["verify", id, "--repair"], exit::INCOMPLETE).await?;
+    let refused = made.fidelis(&["run", spec], exit::INTEGRITY).await?;
+    made.obey(&refused).await?;
+    let after = made.make_again().await?;
+    assert_eq!(after.result["provenance"]["arithmetic"], now());
+    Ok(())
 }
 
 /// As after an upgrade in the middle of a run: the queue is full, and nobody submits anything.

@@ -1,34 +1,16 @@
 //! The receipt's reader meets whatever a store may hold.
 
-use std::collections::BTreeMap;
-
-use fidelis_contract::{
-    ids::Digest,
-    payload::Dtype,
-    receipt::{FIRST_ARITHMETIC, Receipt, StoredObject, VERSION},
-};
+use fidelis_contract::receipt::Receipt;
 use proptest::prelude::*;
 
 fn receipt() -> Receipt {
-    let object =
-        StoredObject { sha256: Digest([1; 32]), num_bytes: 1200, dtype: Dtype::F32, shape: vec![2, 128] };
-    Receipt {
-        version: VERSION,
-        arithmetic: FIRST_ARITHMETIC,
-        run: "demo-0123456789abcdef".parse().unwrap(),
-        chunk: 3,
-        spec_digest: Digest([2; 32]),
-        seeds: "6-7".parse().unwrap(),
-        unreadable: Vec::new(),
-        objects: BTreeMap::from([("features-fashion-cnn".parse().unwrap(), object)]),
-        noise_sha256: Digest([3; 32]),
-        device: "cpu".into(),
-        maker: None,
-        worker: "w1".into(),
-        micro_batch: 64,
-        seconds: 1.5,
-        attempt: 1,
-    }
+    let digest = "1f".repeat(32);
+    let text = format!(
+        r#"{{"version":1,"run":"demo-0123456789abcdef","chunk":3,"spec_digest":"{digest}","seeds":"6-7",
+        "objects":{{"features-fashion-cnn":{{"sha256":"{digest}","num_bytes":1200,"dtype":"f32","shape":[2,128]}}}},
+        "noise_sha256":"{digest}","device":"cpu","worker":"w1","micro_batch":64,"seconds":1.5,"attempt":1}}"#
+    );
+    Receipt::from_json(text.as_bytes()).unwrap()
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use std::env;
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
-use fidelis_contract::{ids::Digest, keys, outcome::Outcome};
+use fidelis_contract::{exit, ids::Digest, keys, outcome::Outcome};
 use fidelis_embedded::S3Server;
 use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
@@ -73,22 +73,24 @@ async fn an_object_is_created_once_and_never_overwritten() {
     let error = store.create("a/b", bytes("two")).await.unwrap_err();
     assert!(matches!(&error, StoreError::Conflict { key, ours, theirs }
         if key == "a/b" && *ours == Digest::of(b"two") && *theirs == Digest::of(b"one")));
+    assert_eq!((error.is_retryable(), error.exit_code()), (false, exit::INTEGRITY));
     assert_eq!(store.get("a/b").await.unwrap(), Some(bytes("one")));
 }
 
 /// I4. A server that does not honour the condition is looked at before each write, which racing writers can slip
 /// through: there, no more is promised than that every loser that noticed says so and that one whole object stays.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_8_racing_creates_exactly_one_wins() {
+async fn of_16_racing_creates_exactly_one_wins() {
     let place = Place::new().await;
     let mut stores = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..16 {
         stores.push(place.store().await);
     }
-    for round in 0..10 {
+    for round in 0..25 {
         let key = format!("race/{round}");
         let mut racers = JoinSet::new();
         for (racer, store) in stores.iter().cloned().enumerate() {
+            // Large enough for two writes to overlap.
             let (key, body) = (key.clone(), Bytes::from(vec![racer as u8; 200_000]));
             racers.spawn(async move { (racer, store.create(&key, body).await) });
         }

@@ -15,7 +15,6 @@ use fidelis_contract::{exit, ids::Digest, outcome::Outcome};
 use fidelis_embedded::{S3Server, S3ServerError};
 use fidelis_fleet::store::{Created, Store, StoreConfig, StoreCredentials, StoreError};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
 struct Fixture {
     server: S3Server,
@@ -50,21 +49,6 @@ fn bytes(text: &str) -> Bytes {
     Bytes::from(text.to_owned())
 }
 
-#[tokio::test]
-async fn an_object_is_created_once_and_never_overwritten() {
-    let fixture = Fixture::new().await;
-    let store = fixture.store().await;
-    assert_eq!(store.get("a/b").await.unwrap(), None);
-    assert_eq!(store.create("a/b", bytes("one")).await.unwrap(), Created::New);
-    assert_eq!(store.create("a/b", bytes("one")).await.unwrap(), Created::Same);
-    let error = store.create("a/b", bytes("two")).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Conflict { key, ours, theirs }
-        if key == "a/b" && *ours == Digest::of(b"two") && *theirs == Digest::of(b"one")));
-    assert_eq!((error.is_retryable(), error.exit_code()), (false, exit::INTEGRITY));
-    assert_eq!(store.get("a/b").await.unwrap(), Some(bytes("one")));
-    assert_eq!(fs::read(fixture.path("a/b")).unwrap(), b"one");
-}
-
 /// As after a writer that keeps no digest beside its objects, or a server that died between the two.
 #[tokio::test]
 async fn objects_without_a_noted_digest_are_read_and_compared() {
@@ -74,36 +58,6 @@ async fn objects_without_a_noted_digest_are_read_and_compared() {
     fs::write(fixture.path("x"), "one").unwrap();
     assert_eq!(store.create("x", bytes("one")).await.unwrap(), Created::Same);
     assert!(matches!(store.create("x", bytes("two")).await, Err(StoreError::Conflict { .. })));
-}
-
-/// I4: whatever the interleaving, one writer's bytes are there and every other writer knows that its are not.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_16_racing_creates_exactly_one_wins() {
-    let fixture = Fixture::new().await;
-    let mut stores = Vec::new();
-    for _ in 0..16 {
-        stores.push(fixture.store().await);
-    }
-    for round in 0..25 {
-        let key = format!("race/{round}");
-        let mut racers = JoinSet::new();
-        for (racer, store) in stores.iter().cloned().enumerate() {
-            // Large enough for two writes to overlap.
-            let (key, body) = (key.clone(), Bytes::from(vec![racer as u8; 200_000]));
-            racers.spawn(async move { (racer, store.create(&key, body).await) });
-        }
-        let mut winners = Vec::new();
-        for (racer, result) in racers.join_all().await {
-            match result {
-                Ok(Created::New) => winners.push(racer),
-                Err(StoreError::Conflict { .. }) => {}
-                other => panic!("racer {racer} in round {round}: {other:?}"),
-            }
-        }
-        assert_eq!(winners.len(), 1, "round {round}: {winners:?} all won");
-        let kept = stores[0].get(&key).await.unwrap().unwrap();
-        assert!(kept.len() == 200_000 && kept.iter().all(|byte| usize::from(*byte) == winners[0]));
-    }
 }
 
 #[tokio::test]
