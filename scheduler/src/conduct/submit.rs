@@ -39,8 +39,8 @@ impl Submitted {
     pub fn event(&self) -> Event {
         Event::Submitted {
             run: self.run.id.clone(),
-            num_chunks: self.run.plan.num_chunks(),
-            num_stored: self.stored.len() as u32,
+            num_chunks: self.run.plan.num_chunks().into(),
+            num_stored: self.stored.len() as u64,
             num_queued: self.num_queued,
             num_images: self.run.plan.num_images(),
         }

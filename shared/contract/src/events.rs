@@ -16,9 +16,9 @@ pub enum Event {
         /// The run.
         run: RunId,
         /// Chunks of the whole run.
-        num_chunks: u32,
+        num_chunks: u64,
         /// Chunks that the store already had.
-        num_stored: u32,
+        num_stored: u64,
         /// Chunks newly queued; fewer than missing when they were queued already.
         num_queued: u64,
         /// Images of the whole run.

@@ -5,6 +5,7 @@
 use std::{
     fmt::Display,
     io::{self, ErrorKind, Write},
+    process::ExitCode,
     sync::{Mutex, PoisonError},
 };
 
@@ -50,7 +51,7 @@ pub fn is_lost() -> bool {
 
 /// The exit code of a command that came to `code`: what was done and could not be told is a failure of the place that
 /// stdout leads to, and is told in one line.
-pub fn ended(program: &str, code: u8) -> u8 {
+fn ended(program: &str, code: u8) -> u8 {
     match lost() {
         Some(Lost::Refused(cause)) if code == exit::DONE => {
             note(format!(
@@ -60,6 +61,26 @@ pub fn ended(program: &str, code: u8) -> u8 {
         }
         _ => code,
     }
+}
+
+/// Tells what a reader of command lines said, and gives the exit code: help and versions go to stdout, what is wrong with
+/// the command line (`is_refusal`) to stderr; both without a panic.
+pub fn usage(said: &str, is_refusal: bool) -> u8 {
+    if is_refusal {
+        note(said.trim_end());
+        return exit::USAGE;
+    }
+    text(said);
+    exit::DONE
+}
+
+/// The exit status of `program`, which ended with a code or with a line that says why and a code.
+pub fn conclude(program: &str, outcome: Result<u8, (impl Display, u8)>) -> ExitCode {
+    let code = outcome.unwrap_or_else(|(failure, code)| {
+        note(format!("{program}: {failure}"));
+        code
+    });
+    ExitCode::from(ended(program, code))
 }
 
 fn lost() -> Option<Lost> {

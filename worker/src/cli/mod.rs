@@ -17,7 +17,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use fidelis_contract::exit;
 use fidelis_fleet::out;
 
 pub use fidelis_contract::outcome::Failure;
@@ -96,25 +95,7 @@ pub async fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         // On the heap: the future of all commands is large.
         Ok(cli) => Box::pin(cli.run()).await,
-        Err(error) => Ok(told(&error)),
+        Err(error) => Ok(out::usage(&error.to_string(), error.use_stderr())),
     };
-    let code = ended.unwrap_or_else(|failure| {
-        out::note(format!("fidelis-worker: {failure}"));
-        failure.code
-    });
-    ExitCode::from(out::ended("fidelis-worker", code))
-}
-
-/// Help and versions go to stdout, what is wrong with the command line to stderr; both without a panic.
-fn told(error: &clap::Error) -> u8 {
-    match error.use_stderr() {
-        true => {
-            out::note(error.to_string().trim_end());
-            exit::USAGE
-        }
-        false => {
-            out::text(&error.to_string());
-            exit::DONE
-        }
-    }
+    out::conclude("fidelis-worker", ended.map_err(|failure| (failure.to_string(), failure.code)))
 }
