@@ -230,6 +230,56 @@ fn a_dataset_is_the_same_bytes_every_time() {
     assert!(!Path::new(&place.at("other.zip")).exists());
 }
 
+/// Posteriors, as EDM2's trainer has them, out of pictures in one folder with a file of classes; trained on without the
+/// autoencoder.
+#[test]
+fn pictures_become_latents_that_are_trained_on() {
+    let place = Place::new();
+    for index in 0..5 {
+        fs::create_dir_all(place.at("flat")).unwrap();
+        let (from, to) = (
+            format!("pictures/class{}/{index:02}.pgm", index % 2),
+            format!("flat/n{}_{index}.pgm", index % 2),
+        );
+        fs::copy(place.at(&from), place.at(&to)).unwrap();
+    }
+    fs::write(place.at("classes.txt"), "n1 odd ones\nn0\n").unwrap();
+    let vae = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/vae-tiny.safetensors");
+    let (source, classes) = (place.at("flat"), place.at("classes.txt"));
+    let encode = |dest: &str| {
+        let words = [
+            "encode",
+            "--source",
+            &source,
+            "--dest",
+            dest,
+            "--resolution",
+            "32",
+            "--transform",
+            "center-crop",
+        ];
+        ok(&[&words[..], &["--labels", &classes, "--vae", vae]].concat())
+    };
+    let said = encode(&place.at("latents.zip"));
+    assert!(said.contains("5 images, with classes"), "{said}");
+    encode(&place.at("again.zip"));
+    assert!(
+        fs::read(place.at("latents.zip")).unwrap() == fs::read(place.at("again.zip")).unwrap(),
+        "other bytes"
+    );
+
+    let recipe = RECIPE.replace("rgb", "stability-vae").replace("img_channels = 3", "img_channels = 4");
+    let recipe = recipe.replace("batch = 500\nsteps = 40", "batch = 10\nsteps = 2");
+    fs::write(place.at("recipe.toml"), &recipe).unwrap();
+    fs::rename(place.at("latents.zip"), place.at("data.zip")).unwrap();
+    assert!(place.train("latents").wait().unwrap().success());
+    assert_eq!(place.snapshots("latents").len(), 2 * 2);
+    fs::write(place.at("recipe.toml"), recipe.replace("label_dim = 2", "label_dim = 1")).unwrap();
+    let arguments = place.arguments("one-class");
+    let error = refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(error.contains("label 1"), "{error}");
+}
+
 #[test]
 fn the_2d_example_is_trained_sampled_and_replayed() {
     let folder = tempfile::tempdir().unwrap();

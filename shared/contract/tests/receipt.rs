@@ -20,6 +20,7 @@ fn receipt() -> Receipt {
         spec_digest: Digest([2; 32]),
         seeds: "6-7".parse().unwrap(),
         unreadable: Vec::new(),
+        files: Default::default(),
         objects: BTreeMap::from([("features-fashion-cnn".parse().unwrap(), object)]),
         noise_sha256: Digest([3; 32]),
         device: "cpu".into(),

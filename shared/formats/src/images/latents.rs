@@ -2,10 +2,11 @@
 //! `dataset.json`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::archive::{Archive, Members};
 use super::folder::Folder;
-use super::{DatasetError, ImageError};
+use super::{DatasetError, ImageError, ReadAt};
 use crate::npy;
 
 /// More values than any latent has: 64 channels of 512×512.
@@ -30,6 +31,13 @@ pub struct Latent {
     pub values: Vec<f32>,
 }
 
+impl Latent {
+    /// As `np.save` writes it: float32, little-endian.
+    pub fn to_npy(&self) -> Vec<u8> {
+        npy::encode_f32(&self.shape, &self.values)
+    }
+}
+
 impl Latents {
     /// Opens a `.zip` or a folder; reads its directory and classes, but no posterior yet.
     ///
@@ -41,11 +49,19 @@ impl Latents {
         } else {
             Source::Archive(Archive::open(path, Members::Arrays)?)
         };
-        let latents = Self(source);
-        if latents.is_empty() {
-            return Err(DatasetError::Empty(path.to_owned()));
-        }
-        Ok(latents)
+        Self(source).filled(path)
+    }
+
+    /// Opens a `.zip` that lies anywhere, called `path` in what is said of it; read by ranges, never whole.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_zip(path: &Path, file: Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
+        Self(Source::Archive(Archive::of(path, file, Members::Arrays)?)).filled(path)
+    }
+
+    fn filled(self, path: &Path) -> Result<Self, DatasetError> {
+        if self.is_empty() { Err(DatasetError::Empty(path.to_owned())) } else { Ok(self) }
     }
 
     /// How many there are.
@@ -133,6 +149,8 @@ mod tests {
         assert!(latents.read(0).unwrap_err().to_string().contains("finite"));
         put("a.npy", b"nothing");
         assert!(latents.read(0).is_err());
+        put("a.npy", &latent.to_npy());
+        assert_eq!(latents.read(0).unwrap(), latent);
         assert!(matches!(latents.read(2), Err(ImageError::Absent { .. })));
     }
 }

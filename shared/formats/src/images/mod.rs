@@ -27,13 +27,16 @@ mod pnm;
 mod resample;
 mod tensors;
 pub mod transform;
+mod view;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use archive::Members;
+pub use archive::Members;
 pub use codec::decode;
 pub use error::{DatasetError, ImageError};
 pub use latents::{Latent, Latents};
+pub use view::ReadAt;
 
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,18 @@ impl Dataset {
             return Err(DatasetError::Empty(path.to_owned()));
         }
         Ok(dataset)
+    }
+
+    /// Opens a ZIP that lies anywhere, called `path` in what is said of it; read by ranges, never whole.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_zip(path: &Path, file: Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
+        let archive = archive::Archive::of(path, file, Members::Images)?;
+        if archive.len() == 0 {
+            return Err(DatasetError::Empty(path.to_owned()));
+        }
+        Ok(Self(Source::Archive(archive)))
     }
 
     /// How many images there are.

@@ -1,10 +1,12 @@
 //! Files that are read and decoded ahead of the device, by a few threads and a bounded number of images at a time.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use fidelis_formats::images::ReadAt;
 use tch::Tensor;
 
 use super::batches::Batches;
@@ -61,9 +63,20 @@ impl Feed {
     /// # Errors
     /// A dataset that cannot be read, or whose first image cannot.
     pub fn open(path: &Path, seed: u64, readers: usize) -> Result<Self, DataError> {
-        let files = Files::open(path)?;
+        Ok(Self::of(Files::open(path)?, seed, readers))
+    }
+
+    /// As [`Self::open`], of a ZIP that lies anywhere and is called as the path says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_zip(zip: (&Path, Arc<dyn ReadAt>), seed: u64, readers: usize) -> Result<Self, DataError> {
+        Ok(Self::of(Files::of_zip(zip)?, seed, readers))
+    }
+
+    fn of(files: Files, seed: u64, readers: usize) -> Self {
         let classes = files.classes();
-        Ok(Self { files, seed, readers: readers.max(1), classes, running: None })
+        Self { files, seed, readers: readers.max(1), classes, running: None }
     }
 
     /// Reads every image once, before anything is built on them. `goes_on(k)` is asked before each; where it says no, the

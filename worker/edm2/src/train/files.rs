@@ -1,8 +1,9 @@
 //! The files of a dataset: pictures, or an autoencoder's posteriors.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fidelis_formats::images::{Dataset, DatasetError, Image, Latent, Latents};
+use fidelis_formats::images::{Dataset, DatasetError, Image, Latent, Latents, ReadAt};
 use tch::Tensor;
 
 use crate::data::DataError;
@@ -37,6 +38,16 @@ impl Source {
     fn open(path: &Path) -> Result<Self, DatasetError> {
         match Dataset::open(path) {
             Err(none @ DatasetError::Empty(_)) => Latents::open(path).map(Self::Posteriors).map_err(|_| none),
+            opened => opened.map(Self::Pictures),
+        }
+    }
+
+    /// The same of a ZIP that lies anywhere.
+    fn of_zip(path: &Path, file: &Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
+        match Dataset::of_zip(path, file.clone()) {
+            Err(none @ DatasetError::Empty(_)) => {
+                Latents::of_zip(path, file.clone()).map(Self::Posteriors).map_err(|_| none)
+            }
             opened => opened.map(Self::Pictures),
         }
     }
@@ -100,7 +111,18 @@ impl Files {
     /// # Errors
     /// It cannot be read, or its first image cannot.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let mut source = Source::open(path)?;
+        Self::of(path, Source::open(path)?)
+    }
+
+    /// As [`Self::open`], of a ZIP that lies anywhere and is called as the path says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_zip((path, file): (&Path, Arc<dyn ReadAt>)) -> Result<Self, DataError> {
+        Self::of(path, Source::of_zip(path, &file)?)
+    }
+
+    fn of(path: &Path, mut source: Source) -> Result<Self, DataError> {
         let shape = source.read(path, 0)?.shape();
         Ok(Self { path: path.to_owned(), source, shape })
     }
