@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
-use fidelis_edm2::train::{Feed, Progress, Recipe, Session, Trainer};
+use fidelis_edm2::train::{Feed, Folder, Progress, Recipe, Session, Trainer};
 use tch::{Device, Kind, Tensor};
 
 const RECIPE: &str = r#"
@@ -43,14 +43,8 @@ fn feed(folder: &Path) -> Box<Feed> {
     Box::new(Feed::open(&path, 5, 2).unwrap())
 }
 
-fn session(folder: &Path) -> Session {
-    Session {
-        folder: folder.to_owned(),
-        snapshot_images: 1000,
-        state_images: 1000,
-        stats_steps: 5,
-        round: 250,
-    }
+fn session(outdir: &Folder) -> Session<'_> {
+    Session { outdir, snapshot_images: 1000, state_images: 1000, stats_steps: 5, round: 250 }
 }
 
 fn names(folder: &Path, prefix: &str) -> Vec<String> {
@@ -70,7 +64,8 @@ fn steps(folder: &Path) -> Vec<u64> {
 
 /// Trains on from what is there, for so many steps at most.
 fn train(folder: &Path, files: &Path, at_most: u64) -> Trainer {
-    let session = session(folder);
+    let outdir = Folder::new(folder).unwrap();
+    let session = session(&outdir);
     let mut trainer = session.open(recipe(files, RECIPE), feed(files), Device::Cpu).unwrap();
     let mut left = at_most;
     let mut goes_on = |progress: Option<Progress>| {
@@ -87,9 +82,6 @@ fn train(folder: &Path, files: &Path, at_most: u64) -> Trainer {
 fn a_run_leaves_snapshots_states_and_numbers_and_goes_on_where_it_stopped() {
     let root = tempfile::tempdir().unwrap();
     let (whole, parts) = (root.path().join("whole"), root.path().join("parts"));
-    for folder in [&whole, &parts] {
-        std::fs::create_dir(folder).unwrap();
-    }
     assert!(train(&whole, root.path(), 100).is_done());
     let snapshots = names(&whole, "network-snapshot-");
     assert_eq!(snapshots.len(), 4 * 2, "at 0, 1000, 2000 and 3000 images, of two widths: {snapshots:?}");

@@ -7,9 +7,8 @@ use clap::Args;
 use fidelis_contract::exit;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
-use fidelis_edm2::train::{Feed, Progress, Recipe, Session, preset};
+use fidelis_edm2::train::{Feed, Folder, Progress, Recipe, Session, preset};
 use fidelis_fleet::out;
-use fidelis_formats::atomic;
 
 use crate::cli::Failure;
 use crate::interrupt::Interrupt;
@@ -78,16 +77,16 @@ fn parse_images(text: &str) -> Result<u64, String> {
 
 /// Trains until done or interrupted; interrupted, it has saved its state and exits resumable.
 pub fn train(args: &RunArgs) -> Result<u8, Failure> {
-    let recipe = recipe(args)?;
     let (Some(data), Some(outdir), false) = (&args.data, &args.outdir, args.dry_run) else {
-        return dry_run(&recipe, args);
+        return dry_run(&recipe(args)?, args);
     };
     let interrupt = Interrupt::watch()?;
+    let outdir = Folder::new(outdir)?;
+    let recipe = recipe(args)?;
     device::set_threads(args.threads);
     let device = device::open(&args.device)?;
-    atomic::check_folder(outdir)?;
     let session = Session {
-        folder: outdir.clone(),
+        outdir: &outdir,
         snapshot_images: args.snapshot,
         state_images: args.checkpoint,
         stats_steps: args.stats,
@@ -101,8 +100,6 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
         return Ok(code);
     }
     let mut trainer = session.open(recipe, Box::new(feed), device)?;
-    std::fs::create_dir_all(outdir)
-        .with_context(|| format!("cannot make the folder `{}`", outdir.display()))?;
     session.run(&mut trainer, &mut |progress| {
         progress.iter().for_each(tell);
         interrupt.signal().is_none()

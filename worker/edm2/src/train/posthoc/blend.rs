@@ -53,7 +53,7 @@ impl Reconstruction {
                 (SOURCES_KEY, sources.clone()),
             ];
             let net = Checkpoint { config: config.clone(), state };
-            net.write_with(path, said.map(|(key, value)| (key.to_owned(), value)))?;
+            net.to_file(said.map(|(key, value)| (key.to_owned(), value)))?.write(path)?;
         }
         Ok(paths)
     }
