@@ -56,12 +56,14 @@ pub trait Outdir: Debug + Send + Sync {
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// At `path`, which need not be there yet.
+    /// At `path`, which need not be there yet; where it is, half files of writers that were killed are removed.
     ///
     /// # Errors
     /// Files cannot be put there.
     pub fn new(path: &Path) -> Result<Self, atomic::Unwritable> {
         atomic::check_folder(path)?;
+        // What cannot be tidied is in nobody's way.
+        atomic::sweep(path).ok();
         Ok(Self(path.to_owned()))
     }
 }
@@ -126,7 +128,8 @@ mod tests {
     #[test]
     fn a_folder_lists_what_was_written_and_forgets_what_was_removed() {
         let root = tempfile::tempdir().unwrap();
-        let folder = Folder::new(&root.path().join("not/yet")).unwrap();
+        let path = root.path().join("not/yet");
+        let folder = Folder::new(&path).unwrap();
         assert_eq!(folder.list().unwrap(), [""; 0]);
         folder.write("a", b"first").unwrap();
         folder.write("a", b"second").unwrap();
@@ -134,6 +137,8 @@ mod tests {
             (folder.list().unwrap(), folder.read("a").unwrap()),
             (vec!["a".to_owned()], b"second".to_vec())
         );
+        fs::write(folder.place(".fidelis-killed"), "half").unwrap();
+        assert_eq!(Folder::new(&path).unwrap().list().unwrap(), ["a"]);
         folder.remove("a").unwrap();
         folder.remove("a").unwrap();
         assert_eq!(folder.list().unwrap(), [""; 0]);

@@ -44,6 +44,10 @@ pub enum TrainError {
     NoLabels(i64),
     #[error("the images have the label {found}, the net has {label_dim} classes")]
     Label { found: i64, label_dim: i64 },
+    #[error(
+        "snapshots at `{before}` and at `{images}` images would both be named `{name}`: take them at least 1,000 images apart"
+    )]
+    SnapshotNames { before: u64, images: u64, name: String },
     #[error("the state was saved by another recipe: go on with that one, or start anew in another folder")]
     OtherRecipe,
 }

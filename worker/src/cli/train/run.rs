@@ -92,6 +92,7 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
         stats_steps: args.stats,
         round: args.batch_device.unwrap_or(recipe.batch),
     };
+    session.check_names(&recipe)?;
     let feed = Feed::open(data, recipe.seed, args.readers as usize)?;
     if !session.is_begun()? {
         feed.check(&|_| interrupt.signal().is_none())?;
