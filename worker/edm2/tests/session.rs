@@ -143,7 +143,6 @@ fn snapshots_that_would_replace_each_other_are_refused() {
         error.contains("`0` and at `500`") && error.contains("network-snapshot-0000000-0.050"),
         "{error}"
     );
-    assert!(check(1100, 1000).unwrap_err().contains("at `"));
     check(1000, 1_000_000).unwrap();
     // The end takes the name of the snapshot just before it.
     check(2000, 9).unwrap();
