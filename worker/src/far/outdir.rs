@@ -63,6 +63,11 @@ impl StoreFolder {
         OutdirError { doing, place, source: error.into(), class }
     }
 
+    fn missing(&self, name: &str) -> OutdirError {
+        let place = self.place(name).display().to_string();
+        OutdirError { doing: "read", place, source: "it is not there".into(), class: Class::Usage }
+    }
+
     fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -94,12 +99,18 @@ impl Outdir for StoreFolder {
     fn read(&self, name: &str) -> Result<Vec<u8>, OutdirError> {
         let key = self.key(name);
         let found = self.persevere(("read", name), async || self.store.get_large(&key, PART_BYTES).await)?;
-        found.map(Into::into).ok_or_else(|| OutdirError {
-            doing: "read",
-            place: self.place(name).display().to_string(),
-            source: "it is not there".into(),
-            class: Class::Usage,
-        })
+        found.map(Into::into).ok_or_else(|| self.missing(name))
+    }
+
+    fn begin(&self, name: &str, num_bytes: usize) -> Result<(u64, Vec<u8>), OutdirError> {
+        let key = self.key(name);
+        let begun = self.persevere(("read", name), async || {
+            let Some(head) = self.store.head(&key).await? else { return Ok(None) };
+            let range = 0..head.num_bytes.min(num_bytes as u64);
+            let part = self.store.part(&key, range, head.mark.as_deref()).await?;
+            Ok(part.map(|part| (head.num_bytes, part.to_vec())))
+        })?;
+        begun.ok_or_else(|| self.missing(name))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), OutdirError> {

@@ -2,12 +2,19 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
+use fidelis_contract::outcome::Outcome;
 use fidelis_formats::images::ReadAt;
 use tokio::runtime::Handle;
 
 use super::FileError;
+use crate::retry::Backoff;
 use crate::store::Store;
+
+/// Long, since there may be no other way to go on; 5 minutes on average, on top of what a call of the store takes.
+const OUTAGE: Backoff =
+    Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(30), max_attempts: 25 };
 
 /// An object, as it was when it was opened. Read it from threads that may block, never from a task.
 pub struct RangedFile {
@@ -44,8 +51,11 @@ impl ReadAt for RangedFile {
         if position >= end {
             return Ok(0);
         }
-        let part = self.store.part(&self.key, position..end, self.mark.as_deref());
-        let part = self.runtime.block_on(part).map_err(io::Error::other)?;
+        let part = async || self.store.part(&self.key, position..end, self.mark.as_deref()).await;
+        let part = self.runtime.block_on(OUTAGE.run(part)).map_err(|error| {
+            let kind = if error.is_retryable() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
+            io::Error::new(kind, error)
+        })?;
         let url = || self.store.url_of(&self.key);
         let part =
             part.ok_or_else(|| io::Error::other(format!("`{}` was replaced or removed meanwhile", url())))?;

@@ -3,6 +3,9 @@
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 
+use fidelis_contract::ids::Digest;
+
+use super::objects::SHA256;
 use super::{Store, StoreError};
 
 /// What is sent and read in one request: more would not fit the time that one may take on a slow line.
@@ -18,9 +21,10 @@ impl Store {
         if bytes.len() <= part_bytes {
             return self.replace(key, Bytes::copy_from_slice(bytes), "application/octet-stream").await;
         }
+        let sha256 = Digest::of(bytes).to_string();
         let upload = retrying!(self, async {
             let begun = self.client.create_multipart_upload().bucket(self.bucket()).key(self.full_key(key));
-            let begun = begun.content_type("application/octet-stream").send().await;
+            let begun = begun.content_type("application/octet-stream").metadata(SHA256, &sha256).send().await;
             let begun = begun.map_err(|error| self.request("write", key).failed(&error))?;
             Ok::<_, StoreError>(begun.upload_id().unwrap_or_default().to_owned())
         })?;

@@ -107,7 +107,7 @@ mod tests {
             sendable(store.replace("", bytes::Bytes::new(), ""));
             sendable((store.get(""), store.list(""), store.probe()));
             sendable(store.open(Fetch::default()));
-            sendable((store.head(""), store.part("", 0..1, None)));
+            sendable((store.digest("", 0), store.head(""), store.part("", 0..1, None)));
             sendable((store.replace_large("", &[], 1), store.get_large("", 1)));
         };
         let _ = check;

@@ -151,7 +151,10 @@ fn is_image(zip: &mut ZipArchive<View>, name: &str, place: usize) -> bool {
 
 /// The zip crate checks the entry's CRC at its end.
 fn read_entry(zip: &mut ZipArchive<View>, place: usize) -> Result<Vec<u8>, ImageError> {
-    let entry = zip.by_index(place).map_err(ImageError::damaged)?;
+    let entry = zip.by_index(place).map_err(|error| match error {
+        ZipError::Io(error) if error.get_ref().is_some() => ImageError::Read(error),
+        error => ImageError::damaged(error),
+    })?;
     let mut bytes = Vec::new();
     entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_ENTRY_BYTES {

@@ -38,7 +38,15 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads a net, a `.pkl` as published or a `.safetensors`: tensors in the file's type on the CPU.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let file = net::read(path)?;
+        Self::converted(net::read(path)?, path)
+    }
+
+    /// As [`Self::read`], of the bytes of a file that is named `path`.
+    pub fn of(bytes: Vec<u8>, path: &Path) -> Result<Self, CheckpointError> {
+        Self::converted(net::decode(&bytes.into()).map_err(|error| error.at(path))?, path)
+    }
+
+    fn converted(file: net::NetFile, path: &Path) -> Result<Self, CheckpointError> {
         let converted = |(name, array)| match tensor(&array) {
             Ok(tensor) => Ok((name, tensor)),
             Err(source) => Err(CheckpointError::Tensor { path: path.to_owned(), tensor: name, source }),

@@ -1,13 +1,14 @@
 //! Where a training's files lie: a folder, or whatever else can list, read, replace and remove files by name.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use fidelis_contract::outcome::{Class, Outcome};
-use fidelis_formats::atomic;
+use fidelis_formats::{atomic, tensors};
 
 /// Why a training's files could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,12 @@ pub trait Outdir: Debug + Send + Sync {
     /// It is not there or cannot be read.
     fn read(&self, name: &str) -> Result<Vec<u8>, OutdirError>;
 
+    /// How long a file is, and what it begins with: at most `num_bytes`.
+    ///
+    /// # Errors
+    /// It is not there or cannot be read.
+    fn begin(&self, name: &str, num_bytes: usize) -> Result<(u64, Vec<u8>), OutdirError>;
+
     /// Puts a file there, or in the place of the one of this name. When it returns, the file survives the process.
     ///
     /// # Errors
@@ -51,6 +58,24 @@ pub trait Outdir: Debug + Send + Sync {
     fn place(&self, name: &str) -> PathBuf;
 }
 
+/// How long a file is, and its metadata, where it is a whole `.safetensors`; nothing but its beginning is read.
+///
+/// # Errors
+/// It is not there or cannot be read.
+pub fn metadata(
+    outdir: &dyn Outdir,
+    name: &str,
+) -> Result<(u64, Option<BTreeMap<String, String>>), OutdirError> {
+    /// More than most headers.
+    const FIRST: usize = 256 << 10;
+    let (num_bytes, mut start) = outdir.begin(name, FIRST)?;
+    let Ok(end) = tensors::header_end(&start, num_bytes) else { return Ok((num_bytes, None)) };
+    if end > start.len() {
+        start = outdir.begin(name, end)?.1;
+    }
+    Ok((num_bytes, tensors::metadata(&start, num_bytes).ok()))
+}
+
 /// A folder of this machine, made with the first file.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
@@ -64,7 +89,12 @@ impl Folder {
         atomic::check_folder(path)?;
         // What cannot be tidied is in nobody's way.
         atomic::sweep(path).ok();
-        Ok(Self(path.to_owned()))
+        Ok(Self::to_read(path))
+    }
+
+    /// At `path`, where nothing need be written.
+    pub fn to_read(path: &Path) -> Self {
+        Self(path.to_owned())
     }
 }
 
@@ -95,6 +125,17 @@ impl Outdir for Folder {
     fn read(&self, name: &str) -> Result<Vec<u8>, OutdirError> {
         let path = self.place(name);
         failed("read", &path, fs::read(&path))
+    }
+
+    fn begin(&self, name: &str, num_bytes: usize) -> Result<(u64, Vec<u8>), OutdirError> {
+        let path = self.place(name);
+        let begin = || -> io::Result<(u64, Vec<u8>)> {
+            let file = fs::File::open(&path)?;
+            let (len, mut start) = (file.metadata()?.len(), Vec::new());
+            file.take(num_bytes as u64).read_to_end(&mut start)?;
+            Ok((len, start))
+        };
+        failed("read", &path, begin())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), OutdirError> {
@@ -139,6 +180,8 @@ mod tests {
         );
         fs::write(folder.place(".fidelis-killed"), "half").unwrap();
         assert_eq!(Folder::new(&path).unwrap().list().unwrap(), ["a"]);
+        assert_eq!(folder.begin("a", 3).unwrap(), (6, b"sec".to_vec()));
+        assert_eq!(metadata(&folder, "a").unwrap(), (6, None));
         folder.remove("a").unwrap();
         folder.remove("a").unwrap();
         assert_eq!(folder.list().unwrap(), [""; 0]);

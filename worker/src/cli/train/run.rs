@@ -7,11 +7,13 @@ use clap::Args;
 use fidelis_contract::exit;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
-use fidelis_edm2::train::{Feed, Folder, Progress, Recipe, Session, preset};
+use fidelis_edm2::train::{Progress, Recipe, Session, preset};
 use fidelis_fleet::out;
 
 use crate::cli::Failure;
+use crate::far;
 use crate::interrupt::Interrupt;
+use crate::page::{Paged, Studio};
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -35,10 +37,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batch_device: Option<u64>,
     /// Images to train on: a .zip or folder of pictures with its dataset.json, …-images-idx3-ubyte[.gz] with its labels beside it,
-    /// .npz or .safetensors
+    /// .npz or .safetensors; a .zip in S3 (s3://bucket/key) is read by ranges, other addresses are fetched
     #[arg(long, value_name = "PATH", required_unless_present = "dry_run")]
-    data: Option<PathBuf>,
-    /// Folder for snapshots, states and stats.jsonl; a run that stopped there goes on
+    data: Option<String>,
+    /// Folder or s3://bucket/prefix for snapshots, states, stats.jsonl and training.html; a run that stopped there goes on
     #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
     outdir: Option<PathBuf>,
     /// Images between snapshots of each average
@@ -81,10 +83,12 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
         return dry_run(&recipe(args)?, args);
     };
     let interrupt = Interrupt::watch()?;
-    let outdir = Folder::new(outdir)?;
+    let files = far::outdir(outdir, &interrupt)?;
     let recipe = recipe(args)?;
     device::set_threads(args.threads);
     let device = device::open(&args.device)?;
+    let studio = Studio::new(&recipe.net, recipe.vae.clone(), (&args.device, args.threads));
+    let outdir = Paged::new(&*files, title(args), recipe.ema[0], studio);
     let session = Session {
         outdir: &outdir,
         snapshot_images: args.snapshot,
@@ -93,9 +97,11 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
         round: args.batch_device.unwrap_or(recipe.batch),
     };
     session.check_names(&recipe)?;
-    let feed = Feed::open(data, recipe.seed, args.readers as usize)?;
+    let (data, addresses) = far::data(data)?;
+    let fed = data.feed(recipe.seed, args.readers as usize);
+    let feed = fed.map_err(|error| Failure::from(error).at(&addresses))?;
     if !session.is_begun()? {
-        feed.check(&|_| interrupt.signal().is_none())?;
+        feed.check(&|_| interrupt.signal().is_none()).map_err(|error| Failure::from(error).at(&addresses))?;
     }
     if let Some(code) = interrupt.signal() {
         return Ok(code);
@@ -106,6 +112,12 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
         interrupt.signal().is_none()
     })?;
     Ok(interrupt.signal().filter(|_| !trainer.is_done()).unwrap_or(exit::DONE))
+}
+
+/// What the page says is trained.
+fn title(args: &RunArgs) -> String {
+    let recipe = args.recipe.as_ref().and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+    args.preset.clone().or(recipe).unwrap_or_default()
 }
 
 fn recipe(args: &RunArgs) -> Result<Recipe, Failure> {
