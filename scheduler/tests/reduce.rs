@@ -104,6 +104,7 @@ async fn commit(store: &Store, of: &Run, chunk: &Chunk) {
         spec_digest: of.spec.digest(),
         seeds: chunk.seeds.clone(),
         unreadable: Vec::new(),
+        files: Default::default(),
         objects,
         noise_sha256: Digest([0; 32]),
         device: "cpu".into(),

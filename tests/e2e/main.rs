@@ -22,4 +22,5 @@ mod output;
 mod published;
 mod security;
 mod targets;
+mod training;
 mod up;

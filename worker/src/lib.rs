@@ -2,8 +2,10 @@
 
 pub mod cli;
 pub mod engine;
+mod far;
 mod fetching;
 pub mod interrupt;
 pub mod lease;
 pub mod logs;
+mod page;
 pub mod run;

@@ -16,6 +16,7 @@ mod side;
 mod status;
 mod stored_at;
 mod target;
+mod training;
 mod transfer;
 mod up;
 mod verify;

@@ -11,7 +11,7 @@ use fidelis_fleet::{
 };
 use serde_json::{Value, json};
 
-use super::{Failure, stored_at::StoredAt, target::TargetArgs};
+use super::{Failure, stored_at::StoredAt, target::TargetArgs, training};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
 const LOG_LINES: usize = 5;
@@ -59,6 +59,11 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     ];
     if is_off {
         lines.push("cancelled  submitting the run again goes on".to_owned());
+    }
+    if run.spec.engine.train().is_some() {
+        let training = training::seen(store, &run.id).await?;
+        lines.extend(training.lines());
+        found["training"] = training.json();
     }
     // A folder's runs are in no queue.
     if let Some(redis) = args.redis.as_ref().filter(|_| args.stored.local.is_none()) {

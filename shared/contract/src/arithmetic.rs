@@ -20,7 +20,7 @@ use crate::{
 pub fn of(engine: EngineKind) -> u32 {
     match engine {
         EngineKind::Edm2 | EngineKind::Dataset => 2,
-        EngineKind::Synthetic => FIRST_ARITHMETIC,
+        EngineKind::Synthetic | EngineKind::Train => FIRST_ARITHMETIC,
     }
 }
 

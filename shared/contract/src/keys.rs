@@ -43,6 +43,11 @@ pub fn parse_receipt_key(key: &str) -> Option<ChunkIndex> {
     (format!("{index:06}") == digits).then_some(index)
 }
 
+/// What a training leaves: snapshots, the last states, `stats.jsonl`, `training.html`; replaced as it goes on.
+pub fn training_prefix(run: &RunId) -> String {
+    format!("runs/{run}/training/")
+}
+
 /// The ordered receipts' digests: what readers trust.
 pub fn manifest(run: &RunId) -> String {
     format!("runs/{run}/manifest.json")

@@ -69,10 +69,15 @@ macro_rules! usage_errors {
     };
 }
 
-/// Of a path that somebody named: a disk without room is no fault of the path, which is right once there is some again.
+/// Of a path that somebody named: a disk without room is no fault of the path, which is right once there is some again. A
+/// time that ran out is a server's.
 impl Outcome for io::Error {
     fn class(&self) -> Class {
-        if is_full(self) { Class::Environment } else { Class::Usage }
+        match self.kind() {
+            _ if is_full(self) => Class::Environment,
+            ErrorKind::TimedOut => Class::Passing,
+            _ => Class::Usage,
+        }
     }
 }
 

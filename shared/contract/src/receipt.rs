@@ -45,6 +45,9 @@ pub struct Receipt {
     pub unreadable: Vec<Unreadable>,
     /// One object per kind of the spec.
     pub objects: BTreeMap<Kind, StoredObject>,
+    /// What a training left, by name below `keys::training_prefix`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, StoredFile>,
     /// Of the initial noise: tells a different generator from a different net.
     pub noise_sha256: Digest,
     /// As the command line names it: `cpu`, `cuda:0`.
@@ -70,6 +73,14 @@ pub struct Unreadable {
     pub name: String,
     /// One line.
     pub cause: String,
+}
+
+/// A file of a training.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredFile {
+    pub sha256: Digest,
+    pub num_bytes: u64,
 }
 
 /// One object of a receipt.
@@ -155,6 +166,7 @@ pub(crate) mod tests {
             spec_digest: Digest([2; 32]),
             seeds: "6-7".parse().unwrap(),
             unreadable: Vec::new(),
+            files: BTreeMap::new(),
             objects: [("features-fashion-cnn".parse().unwrap(), object)].into(),
             noise_sha256: Digest([3; 32]),
             device: "cpu".into(),

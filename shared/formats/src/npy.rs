@@ -26,6 +26,13 @@ pub(crate) fn encode_f64(shape: &[usize], values: &[f64]) -> Vec<u8> {
     bytes
 }
 
+/// The same of float32.
+pub(crate) fn encode_f32(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let mut bytes = header("<f4", shape);
+    bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    bytes
+}
+
 /// `np.save` of a zero-dimensional int64.
 pub(crate) fn encode_i64(value: i64) -> Vec<u8> {
     let mut bytes = header("<i8", &[]);

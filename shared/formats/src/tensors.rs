@@ -57,6 +57,8 @@ pub fn encode(
 
 /// Larger headers than any file has are not read.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// What the header's length is written in.
+const LENGTH_BYTES: usize = 8;
 
 /// Reads the metadata of a file from its header alone, and checks that the tensors that it announces are there.
 ///
@@ -65,16 +67,36 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 pub fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, FormatError> {
     let mut file = File::open(path)?;
     let file_len = file.metadata()?.len();
-    let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| damaged("it ends in its header".to_owned()))?;
-    let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER_BYTES || length + 8 > file_len {
+    let mut start = vec![0; LENGTH_BYTES];
+    file.read_exact(&mut start).map_err(|_| damaged("it ends in its header".to_owned()))?;
+    let header_end = header_end(&start, file_len)?;
+    start.resize(header_end, 0);
+    file.read_exact(&mut start[LENGTH_BYTES..])?;
+    metadata(&start, file_len)
+}
+
+/// The bytes of a file of `file_len` that [`metadata`] needs, as its first eight say.
+///
+/// # Errors
+/// A file that is damaged or cut short.
+pub fn header_end(start: &[u8], file_len: u64) -> Result<usize, FormatError> {
+    let length = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    let length = length.ok_or_else(|| damaged("it ends in its header".to_owned()))?;
+    if length > MAX_HEADER_BYTES || length + LENGTH_BYTES as u64 > file_len {
         return Err(damaged(format!("a header of `{length}` bytes")));
     }
-    let mut header = vec![0; length as usize];
-    file.read_exact(&mut header)?;
-    let header: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
-    let expected = (8 + length).saturating_add(header.data_len() as u64);
+    Ok(length as usize + LENGTH_BYTES)
+}
+
+/// As [`read_metadata`], of the first bytes of a file of `file_len`.
+///
+/// # Errors
+/// As [`decode`].
+pub fn metadata(start: &[u8], file_len: u64) -> Result<BTreeMap<String, String>, FormatError> {
+    let end = header_end(start, file_len)?;
+    let header = start.get(LENGTH_BYTES..end).ok_or_else(|| damaged("it ends in its header".to_owned()))?;
+    let header: Metadata = serde_json::from_slice(header).map_err(|error| damaged(error.to_string()))?;
+    let expected = (end as u64).saturating_add(header.data_len() as u64);
     if expected != file_len {
         return Err(damaged(format!("`{file_len}` bytes where its header announces `{expected}`")));
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fidelis_contract::outcome::{Class, Outcome};
 use fidelis_formats::images::{Dataset, DatasetError, Image, ImageError};
 use tch::{Kind, Tensor};
 
@@ -69,4 +70,12 @@ pub fn stack(images: &[Image]) -> Tensor {
     Tensor::from_data_size(&pixels, &[images.len() as i64, c, h, w], Kind::Uint8)
 }
 
-fidelis_contract::usage_errors!(DataError);
+impl Outcome for DataError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Dataset(error) => error.class(),
+            Self::Image { source: ImageError::Read(error), .. } => error.class(),
+            _ => Class::Usage,
+        }
+    }
+}

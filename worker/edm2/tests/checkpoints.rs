@@ -7,7 +7,7 @@ mod published;
 use std::path::{Path, PathBuf};
 
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
-use fidelis_edm2::net::{NetConfig, Params, Precision, Precond, num_params};
+use fidelis_edm2::net::{NetConfig, Params, Precision, Precond, multiply_adds, num_params};
 use fidelis_formats::{Array, Dtype, StateDict, net};
 use published::{Py, dict, rgb_encoder};
 use tch::{Device, Kind, Tensor};
@@ -61,6 +61,36 @@ fn parameters_are_as_many_as_published() {
         let count = num_params(&config(model_channels, 4, 1000)).unwrap() as f64 / 1e9;
         assert_eq!((count * 10.0).round() / 10.0, billions, "{model_channels}");
     }
+}
+
+/// By a count of its own over the layers as EDM2's figure 21 draws them.
+#[test]
+fn multiply_adds_are_those_of_the_layers() {
+    for (model_channels, expected) in [
+        (64, 11_345_029_120),
+        (128, 44_951_261_184),
+        (192, 100_818_696_192),
+        (256, 178_947_334_144),
+        (320, 279_337_175_040),
+        (384, 401_988_218_880),
+        (448, 546_900_465_664),
+    ] {
+        assert_eq!(multiply_adds(&config(model_channels, 4, 1000)).unwrap(), expected, "{model_channels}");
+    }
+    // A net of one level and one block, by hand: 4x4 pixels, 2 channels in, 8 inside, one head in the middle.
+    let json = serde_json::json!({
+        "img_resolution": 4, "img_channels": 2, "label_dim": 5, "model_channels": 8, "channel_mult": [1],
+        "num_blocks": 1, "attn_resolutions": [], "channels_per_head": 8
+    });
+    let config: NetConfig = serde_json::from_value(json).unwrap();
+    let embedding = 8 * 8 + 5 * 8;
+    let (conv_in, conv_out) = (3 * 8 * 9 * 16, 8 * 2 * 9 * 16);
+    // Two 3x3 convolutions and the embedding's gain; in the decoder's last two, which take a skip, 16 channels come in.
+    let plain = 2 * 8 * 8 * 9 * 16 + 8 * 8;
+    let attention = 4 * 8 * 8 * 16 + 2 * 8 * 16 * 16;
+    let skipped = (16 * 8 * 9 + 8 * 8 * 9 + 16 * 8) * 16 + 8 * 8;
+    let expected = embedding + conv_in + plain + (plain + attention) + plain + 2 * skipped + conv_out;
+    assert_eq!(multiply_adds(&config).unwrap(), expected);
 }
 
 /// Counted by hand from the layers' shapes: XXS has no published figure, pixels have one channel less in and out, and

@@ -8,8 +8,8 @@ use common::agreement::{Agreement, agree};
 use common::{fixture, tensors};
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
 use fidelis_edm2::toy;
-use fidelis_edm2::train::posthoc::Reconstruction;
 use fidelis_edm2::train::replay;
+use fidelis_edm2::train::{Folder, posthoc::Reconstruction};
 use tch::{Device, Kind, Tensor};
 
 fn check(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
@@ -102,14 +102,39 @@ fn a_recording_that_is_none_is_named() {
     assert!(refused(&path).contains("`step0/labels` holds classes `0` to `5` of `5`"));
 }
 
+/// Each stored average out of the others: of a random walk, so only as well as their profiles meet its own.
+#[test]
+fn stored_averages_come_out_of_the_others_as_far_as_these_express_them() {
+    let from = Folder::to_read(&fixture("phema"));
+    let check = Reconstruction::check(&from, None).unwrap();
+    assert_eq!((check.images, check.inputs.len(), check.outputs.len()), (25_165_824, 6, 2));
+    let differences = check.differences(&from, &|_, _| {}).unwrap();
+    for (index, (output, difference)) in check.outputs.iter().zip(&differences).enumerate() {
+        assert_eq!(
+            (output.name.as_str(), output.coefficients[4 + index]),
+            (check.inputs[4 + index].name.as_str(), 0.0)
+        );
+        println!("{}: profile off by {}, weights by {difference:?}", output.name, output.misfit);
+        assert!(difference.relative < output.misfit && difference.relative > 1e-4, "{difference:?}");
+    }
+    // With the average itself among the inputs there is nothing left to miss.
+    let mut cheat = check;
+    for (index, output) in cheat.outputs.iter_mut().enumerate() {
+        output.coefficients = (0..6).map(|input| f64::from(u8::from(input == 4 + index))).collect();
+    }
+    assert!(cheat.differences(&from, &|_, _| {}).unwrap().iter().all(|none| none.largest < 1e-6));
+}
+
 #[test]
 fn reconstructed_averages_are_the_authors_to_one_step_of_float16() {
     let folder = tempfile::tempdir().unwrap();
     let snapshots = fixture("phema");
-    let plan = Reconstruction::plan(&snapshots, &[0.03, 0.1], Some(25165)).unwrap();
+    let (from, to) = (Folder::to_read(&snapshots), Folder::to_read(folder.path()));
+    let plan = Reconstruction::plan(&from, &[0.03, 0.1], Some(25165)).unwrap();
     assert_eq!((plan.images, plan.inputs.len()), (25_165_824, 6));
-    let paths = plan.blend(folder.path(), &|_, _| {}).unwrap();
-    assert!(paths[0].ends_with("phema-0025165-0.030.safetensors"));
+    let names = plan.blend((&from, &to), &|_, _| {}).unwrap();
+    assert_eq!(names, ["phema-0025165-0.030.safetensors", "phema-0025165-0.100.safetensors"]);
+    let paths: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
     let expected = tensors("phema/phema-0025165-0.030.safetensors");
     let found = Checkpoint::read(&paths[0]).unwrap();
     assert_eq!(found.state.len(), expected.tensors.len());
@@ -128,7 +153,14 @@ fn reconstructed_averages_are_the_authors_to_one_step_of_float16() {
     }
     // What is there already is not made again.
     let written = std::fs::metadata(&paths[0]).unwrap().modified().unwrap();
-    assert_eq!(plan.blend(folder.path(), &|_, _| panic!("nothing is left to do")).unwrap(), paths);
+    let nothing = |_, _| panic!("nothing is left to do");
+    assert_eq!(plan.blend((&from, &to), &nothing).unwrap(), [""; 0]);
+    assert_eq!(std::fs::metadata(&paths[0]).unwrap().modified().unwrap(), written);
+    // What is not whole is made again, and nothing else.
+    let whole = std::fs::read(&paths[1]).unwrap();
+    std::fs::write(&paths[1], &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(plan.blend((&from, &to), &|_, _| {}).unwrap(), [&*names[1]]);
+    assert!(std::fs::read(&paths[1]).unwrap() == whole);
     assert_eq!(std::fs::metadata(&paths[0]).unwrap().modified().unwrap(), written);
 }
 

@@ -4,10 +4,11 @@ mod address;
 mod convert;
 mod encode;
 mod features;
-mod grid;
+pub(crate) mod grid;
 mod info;
 mod output;
 mod phema;
+mod progress;
 pub mod run;
 mod sample;
 mod toy;
@@ -72,12 +73,16 @@ impl Cli {
             }
             Command::Info(mut args) => {
                 let address = args.file.clone();
-                let from = address::make_local([&mut args.file]).await?;
+                let from =
+                    address::make_local([&mut args.file].into_iter().chain(args.gnet.as_mut())).await?;
                 let done = blocking(move || info::info(&args, &address)).await;
                 done.map_err(|failure| failure.at(&from))
             }
             Command::Train(args) => blocking(move || train::train(&args)).await,
-            Command::Encode(args) => blocking(move || encode::encode(&args)).await,
+            Command::Encode(mut args) => {
+                let from = address::make_local(args.vae.as_mut()).await?;
+                blocking(move || encode::encode(&args)).await.map_err(|failure| failure.at(&from))
+            }
             Command::Phema(args) => blocking(move || phema::phema(&args)).await,
             Command::Toy(args) => blocking(move || toy::toy(&args)).await,
         }

@@ -75,7 +75,8 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
     let queue =
         Queue::connect(&args.redis, QueueSettings { lease, max_deliveries: args.max_attempts }).await?;
     let files = Files::new(FileSettings::from_env(args.s3_endpoint.clone()));
-    let config = StoreConfig { url: args.store, endpoint: args.s3_endpoint, ..StoreConfig::default() };
+    let endpoint = args.s3_endpoint.clone();
+    let config = StoreConfig { url: args.store, endpoint, ..StoreConfig::default() };
     let store = Store::connect(config).await?;
     store.probe().await?;
     let lanes = args.lanes.map(|lanes| lanes as usize);
@@ -97,6 +98,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
         lease,
         grace: Duration::from_secs(args.grace_s),
         stall: Duration::from_secs(args.stall_s),
+        s3_endpoint: args.s3_endpoint,
     };
     let consumer = queue.consumer(&format!("{name}-{:08x}", RandomState::new().hash_one(0) as u32));
     Ok(Worker::new(settings, Parts { store, files, consumer, device, stop }).run().await?)

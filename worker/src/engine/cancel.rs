@@ -4,7 +4,7 @@ use std::{
     future::pending,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -35,12 +35,20 @@ struct Flag {
     beat_ms: AtomicU64,
     /// Images that the work has come to.
     num_made: AtomicU64,
+    /// Whether nothing is lost when the work stops.
+    is_resumable: AtomicBool,
 }
 
 impl Default for CancelFlag {
     fn default() -> Self {
         let (raised, made) = (watch::Sender::new(None), Instant::now());
-        Self(Arc::new(Flag { raised, made, beat_ms: AtomicU64::new(0), num_made: AtomicU64::new(0) }))
+        Self(Arc::new(Flag {
+            raised,
+            made,
+            beat_ms: AtomicU64::new(0),
+            num_made: AtomicU64::new(0),
+            is_resumable: AtomicBool::new(false),
+        }))
     }
 }
 
@@ -63,6 +71,16 @@ impl CancelFlag {
     pub fn beat(&self) -> bool {
         self.0.beat_ms.fetch_max(self.0.made.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.reason().is_some()
+    }
+
+    /// The work saves what it has come to when it is called off: there is no point in waiting for its end.
+    pub fn set_resumable(&self) {
+        self.0.is_resumable.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is lost when the work stops.
+    pub fn is_resumable(&self) -> bool {
+        self.0.is_resumable.load(Ordering::Relaxed)
     }
 
     /// The work begins, perhaps once more: nothing is made.

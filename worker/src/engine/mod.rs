@@ -5,6 +5,7 @@ pub(crate) mod dataset;
 pub(crate) mod edm2;
 pub(crate) mod maker;
 mod synthetic;
+mod train;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use fidelis_contract::{
 pub use cancel::{CancelFlag, Reason};
 use dataset::DatasetEngine;
 use edm2::Edm2Engine;
+pub use train::Materials;
 
 /// The device an engine is to use, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct Work<'a> {
     pub micro_batch: u32,
     /// Ends it early.
     pub cancel: &'a CancelFlag,
+    /// Of a training.
+    pub materials: Option<&'a Materials>,
 }
 
 /// What an engine made of n seeds, of those of them whose images could be read.
@@ -90,6 +94,7 @@ impl EngineError {
 /// Every engine of this build, for one device.
 #[derive(Debug)]
 pub struct Engines {
+    options: EngineOptions,
     edm2: Edm2Engine,
     dataset: DatasetEngine,
 }
@@ -97,7 +102,8 @@ pub struct Engines {
 impl Engines {
     /// The engines of a device; nets are loaded when a spec first asks for them.
     pub fn new(options: &EngineOptions) -> Self {
-        Self { edm2: Edm2Engine::new(options), dataset: DatasetEngine::new(options) }
+        let (edm2, dataset) = (Edm2Engine::new(options), DatasetEngine::new(options));
+        Self { options: options.clone(), edm2, dataset }
     }
 
     /// Makes every kind of output that `spec` asks for, one row per seed, in the seeds' order. What a seed gives
@@ -110,6 +116,12 @@ impl Engines {
             EngineSpec::Edm2(model) => self.edm2.generate(model, spec, work),
             EngineSpec::Dataset(images) => self.dataset.generate(images, &spec.detectors, work),
             EngineSpec::Synthetic(numbers) => synthetic::generate(numbers, spec.kinds(), work),
+            EngineSpec::Train(training) => {
+                let materials = work.materials.ok_or_else(|| {
+                    EngineError::Fault("a training came without a place for its files".to_owned())
+                })?;
+                train::train(training, &self.options, (materials, work))
+            }
         }
     }
 }

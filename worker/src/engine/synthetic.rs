@@ -147,7 +147,7 @@ mod tests {
         let EngineSpec::Synthetic(spec) = RunSpec::from_toml(&text, "test").unwrap().engine else {
             panic!("another engine")
         };
-        generate(&spec, kinds, &Work { seeds, micro_batch: 1, cancel })
+        generate(&spec, kinds, &Work { seeds, micro_batch: 1, cancel, materials: None })
     }
 
     /// D1: the row of a seed does not know its neighbours.

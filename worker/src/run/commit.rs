@@ -11,7 +11,7 @@ use fidelis_contract::{
     outcome::Outcome,
     payload::{ChunkObject, Dtype},
     plan::Chunk,
-    receipt::{self, Receipt, StoredObject},
+    receipt::{self, Receipt, StoredFile, StoredObject},
     spec::RunSpec,
 };
 use fidelis_fleet::{
@@ -25,6 +25,8 @@ use tokio::{select, time::Instant, time::sleep};
 use super::{device::Made, setback::Setback};
 use crate::engine::CancelFlag;
 
+/// What a training leaves for good begins so.
+const SNAPSHOTS: &str = "network-snapshot-";
 /// How long credentials that the store no longer takes are waited for with a chunk in hand.
 const RENEWAL: Duration = Duration::from_secs(60);
 
@@ -94,6 +96,7 @@ impl Commit<'_> {
             seeds: self.chunk.seeds.clone(),
             unreadable,
             objects,
+            files: self.training_files().await?,
             noise_sha256: made.output.noise_sha256,
             device: made.device,
             maker: Some(made.maker),
@@ -103,6 +106,27 @@ impl Commit<'_> {
             attempt: self.claim.deliveries,
         })
         .await
+    }
+
+    /// What a training left that is to stay.
+    async fn training_files(&self) -> Result<BTreeMap<String, StoredFile>, Setback> {
+        let mut files = BTreeMap::new();
+        if self.spec.engine.train().is_none() {
+            return Ok(files);
+        }
+        let prefix = keys::training_prefix(&self.claim.task.run);
+        let folder = self.persevere(async || self.store.folder(&prefix).await).await?;
+        for object in folder.objects {
+            let name = object.key.strip_prefix(&prefix).unwrap_or_default();
+            if !name.starts_with(SNAPSHOTS) {
+                continue;
+            }
+            let found =
+                self.persevere(async || self.store.digest(&object.key, object.num_bytes).await).await?;
+            let sha256 = found.ok_or_else(|| Setback::Environment(format!("`{}` went away", object.key)))?;
+            files.insert(name.to_owned(), StoredFile { sha256, num_bytes: object.num_bytes });
+        }
+        Ok(files)
     }
 
     async fn put(&self, kind: &Kind, object: &ChunkObject) -> Result<StoredObject, Setback> {
@@ -125,7 +149,13 @@ impl Commit<'_> {
         };
         let theirs = self.persevere(async || self.store.get(&key).await).await?;
         match theirs.as_deref().map(Receipt::from_json).transpose()? {
-            Some(theirs) if theirs.objects == ours.objects && theirs.seeds == ours.seeds => Ok(()),
+            Some(theirs)
+                if theirs.objects == ours.objects
+                    && theirs.files == ours.files
+                    && theirs.seeds == ours.seeds =>
+            {
+                Ok(())
+            }
             _ => Err(conflict),
         }
     }

@@ -13,7 +13,9 @@ use fidelis_edm2::generate::GenerateError;
 use fidelis_fleet::failpoint::{self, Point};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines, Work, edm2, maker};
+use crate::engine::{
+    CancelFlag, ChunkOutput, EngineError, EngineOptions, Engines, Materials, Work, edm2, maker,
+};
 
 /// A chunk's worth of work.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Job {
     pub chunk: ChunkIndex,
     /// Ends the work early.
     pub cancel: CancelFlag,
+    /// Of a training.
+    pub materials: Option<Materials>,
 }
 
 /// What the device made.
@@ -96,7 +100,8 @@ fn make(engines: &mut Engines, options: &EngineOptions, job: &Job) -> Reply {
             return Err(EngineError::OutOfMemory(format!("a test has no room for `{micro_batch}` images")));
         }
         job.cancel.begin();
-        engines.generate(&job.spec, &Work { seeds: &job.seeds, micro_batch, cancel: &job.cancel })
+        let (seeds, cancel, materials) = (&job.seeds[..], &job.cancel, job.materials.as_ref());
+        engines.generate(&job.spec, &Work { seeds, micro_batch, cancel, materials })
     })?;
     let (device, maker) = (options.device.clone(), maker::dated(&options.maker));
     Ok(Made { output, device, maker, micro_batch })

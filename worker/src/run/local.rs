@@ -23,8 +23,8 @@ pub async fn local(
     spec: &ResolvedSpec,
     cancel: &CancelFlag,
 ) -> Result<Arc<LocalSpec>, Setback> {
-    // Its nets are no files.
-    if let EngineSpec::Synthetic(_) = spec.engine {
+    // Nets that are no files, images that are read where they lie.
+    if let EngineSpec::Synthetic(_) | EngineSpec::Train(_) = spec.engine {
         return Ok(Arc::new(spec.placed(|_, file| file.path.clone())));
     }
     // Statistics are the reducer's affair.

@@ -8,6 +8,7 @@ mod local;
 mod pace;
 mod setback;
 mod specs;
+mod training;
 mod unfit;
 
 use std::{pin::pin, time::Duration};
@@ -62,6 +63,8 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// An engine that does not look up from its work for this long hangs: the chunk is blamed, the process ends.
     pub stall: Duration,
+    /// The server of `s3://` addresses, where it is not AWS.
+    pub s3_endpoint: Option<String>,
 }
 
 /// What a worker works with.
@@ -198,6 +201,7 @@ impl Worker {
             result = &mut work => return result,
             () = stop.requested() => {}
         }
+        let grace = if cancel.is_resumable() { Duration::ZERO } else { grace };
         let left = expected.map(|expected| expected.saturating_sub(start.elapsed()));
         let patience = if left.is_none_or(|left| left <= grace) { grace } else { Duration::ZERO };
         tracing::info!(patience_s = patience.as_secs_f64(), "told to stop");
@@ -254,7 +258,10 @@ impl Worker {
     async fn compute(&self, run: &Run, chunk: &Chunk, cancel: &CancelFlag) -> Result<Made, Setback> {
         let spec = local::local(&self.parts.files, &run.spec, cancel).await?;
         let seeds = chunk.seeds.to_vec();
-        let job = Job { spec, seeds, chunk: chunk.index, cancel: cancel.clone() };
+        let materials =
+            training::materials(run, (&self.parts.store, self.settings.s3_endpoint.as_deref()), cancel)
+                .await?;
+        let job = Job { spec, seeds, chunk: chunk.index, cancel: cancel.clone(), materials };
         let stall = self.settings.stall;
         select! {
             made = self.parts.device.make(job) => made.map_err(|error| Setback::of_engine(error, cancel.reason())),

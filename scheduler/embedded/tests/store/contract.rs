@@ -232,3 +232,31 @@ async fn a_key_that_may_only_read_is_told_at_once_what_it_may_not() {
     assert_eq!(theirs.get("x").await.unwrap(), Some(bytes("theirs")));
     assert_eq!(theirs.get("y").await.unwrap(), None);
 }
+
+/// What is too large for one request appears whole, and parts are read of the version that was meant.
+#[tokio::test]
+async fn large_objects_are_sent_and_read_in_parts() {
+    const PART: usize = 5 << 20;
+    let place = Place::new().await;
+    let store = place.store().await;
+    let large: Vec<u8> = (0..2 * PART + 17).map(|i| (i * 31 % 251) as u8).collect();
+    assert_eq!(store.head("state").await.unwrap(), None);
+    assert_eq!(store.get_large("state", PART).await.unwrap(), None);
+    store.replace("state", bytes("older"), "text/plain").await.unwrap();
+    let older = store.head("state").await.unwrap().unwrap();
+    assert_eq!(older.num_bytes, 5);
+    store.replace_large("state", &large, PART).await.unwrap();
+    let head = store.head("state").await.unwrap().unwrap();
+    assert_eq!(head.num_bytes, large.len() as u64);
+    assert!(store.get_large("state", PART).await.unwrap().unwrap() == large, "in parts");
+    assert!(store.get("state").await.unwrap().unwrap() == large, "in one go");
+    let part = async |range, mark: Option<&str>| store.part("state", range, mark).await.unwrap();
+    assert_eq!(
+        part(PART as u64..PART as u64 + 9, head.mark.as_deref()).await.unwrap(),
+        large[PART..PART + 9]
+    );
+    assert_eq!(part(large.len() as u64 - 2..u64::MAX, None).await.unwrap(), large[large.len() - 2..]);
+    assert_eq!(part(0..5, older.mark.as_deref()).await, None, "of a version that is gone");
+    store.replace_large("state", b"small", PART).await.unwrap();
+    assert_eq!(store.get_large("state", PART).await.unwrap().unwrap(), "small");
+}

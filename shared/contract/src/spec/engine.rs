@@ -1,7 +1,7 @@
 //! What makes the images: each engine with what it alone needs.
 
 use super::{
-    DatasetSpec, Edm2Spec, FileRef, Labels, Outputs, Sampling, SyntheticSpec,
+    DatasetSpec, Edm2Spec, FileRef, Labels, Outputs, Sampling, SyntheticSpec, TrainSpec,
     validate::{Checked, require},
 };
 use crate::text::text_enum;
@@ -17,6 +17,8 @@ text_enum! {
         Dataset = "dataset",
         /// A cheap deterministic function of the seed, for trying the fleet without nets.
         Synthetic = "synthetic",
+        /// The training of a net: its chunk is the whole of it, its seed stands for nothing.
+        Train = "train",
     }
 }
 
@@ -26,6 +28,7 @@ pub enum EngineSpec {
     Edm2(Edm2Spec),
     Dataset(DatasetSpec),
     Synthetic(SyntheticSpec),
+    Train(TrainSpec),
 }
 
 impl EngineSpec {
@@ -35,6 +38,7 @@ impl EngineSpec {
             Self::Edm2(_) => EngineKind::Edm2,
             Self::Dataset(_) => EngineKind::Dataset,
             Self::Synthetic(_) => EngineKind::Synthetic,
+            Self::Train(_) => EngineKind::Train,
         }
     }
 
@@ -43,7 +47,8 @@ impl EngineSpec {
         match self {
             Self::Edm2(Edm2Spec { sampling, .. })
             | Self::Dataset(DatasetSpec { sampling, .. })
-            | Self::Synthetic(SyntheticSpec { sampling, .. }) => sampling,
+            | Self::Synthetic(SyntheticSpec { sampling, .. })
+            | Self::Train(TrainSpec { sampling, .. }) => sampling,
         }
     }
 
@@ -57,6 +62,11 @@ impl EngineSpec {
         if let Self::Dataset(images) = self { Some(images) } else { None }
     }
 
+    /// The training, where it is one.
+    pub fn train(&self) -> Option<&TrainSpec> {
+        if let Self::Train(training) = self { Some(training) } else { None }
+    }
+
     /// Every file that it names, with its field.
     pub(super) fn files_mut(&mut self) -> Vec<(&'static str, &mut FileRef)> {
         let (mut files, sampling) = match self {
@@ -67,7 +77,10 @@ impl EngineSpec {
                 (files, sampling)
             }
             Self::Dataset(DatasetSpec { data, sampling, .. }) => (vec![("data", data)], sampling),
-            Self::Synthetic(SyntheticSpec { sampling, .. }) => (Vec::new(), sampling),
+            // What is trained on is named, and never hashed.
+            Self::Synthetic(SyntheticSpec { sampling, .. }) | Self::Train(TrainSpec { sampling, .. }) => {
+                (Vec::new(), sampling)
+            }
         };
         if let Labels::File(file) = &mut sampling.labels {
             files.push(("labels.file", file));
@@ -85,6 +98,7 @@ impl EngineSpec {
                 })
             }
             Self::Synthetic(synthetic) => synthetic.validate(),
+            Self::Train(training) => training.validate(outputs),
         }
     }
 }

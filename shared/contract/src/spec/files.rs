@@ -25,6 +25,9 @@ impl RunSpec {
 
     /// Makes relative paths absolute, from `folder`.
     pub fn anchor(&mut self, folder: &Path) {
+        if let EngineSpec::Train(training) = &mut self.engine {
+            training.anchor(folder);
+        }
         for (_, file) in self.files_mut() {
             if file.path.is_empty() || file.is_url() {
                 continue;

@@ -15,6 +15,7 @@ mod outputs;
 mod sampler;
 mod sampling;
 mod synthetic;
+mod train;
 mod validate;
 mod written;
 
@@ -29,6 +30,7 @@ pub use outputs::{DetectorSpec, Outputs};
 pub use sampler::{SamplerSpec, StateDtype};
 pub use sampling::Sampling;
 pub use synthetic::{SyntheticSettings, SyntheticSpec};
+pub use train::{TrainSettings, TrainSpec};
 
 use crate::seeds::Seeds;
 

@@ -249,3 +249,53 @@ fn a_chunk_below_the_default_micro_batch_is_one_micro_batch() {
     let said = plus("chunk_size = 16\nmicro_batch = 64");
     assert!(refusal(&said).contains("`64` is out of range"), "{}", refusal(&said));
 }
+
+const TRAINING: &str = r#"
+name = "xs"
+engine = "train"
+[train]
+data = "sets/img64.zip"
+preset = "edm2-img64-xs"
+recipe = { steps = 10, net = { dropout = 0.1 } }
+"#;
+
+/// A run without seeds, files or outputs of its own, known by what it says.
+#[test]
+fn a_training_is_one_chunk() {
+    let training = folder(TRAINING);
+    let spec = load(training.path());
+    assert_eq!((crate::plan::Plan::new(&spec).num_chunks(), spec.kinds(), spec.files()), (1, vec![], vec![]));
+    let data = training.path().join("sets/img64.zip").display().to_string();
+    let settings = &spec.engine.train().unwrap().settings;
+    assert_eq!(
+        (settings.data.as_str(), settings.state_images, settings.threads),
+        (data.as_str(), 8 << 20, 1)
+    );
+    assert_eq!(ResolvedSpec::from_json(&spec.to_json(), "spec.json").unwrap(), spec);
+    let of = |text: &str| ResolvedSpec::new(parse(text)).unwrap().canonical();
+    let canonical = of(TRAINING);
+    assert!(canonical.contains(
+        r#""train":{"data":"sets/img64.zip","preset":"edm2-img64-xs","readers":2,"recipe":{"net":{"dropout":0.1},"steps":10},"#
+    ), "{canonical}");
+    assert_ne!(canonical, of(&TRAINING.replace("img64.zip", "other.zip")));
+    for (from, to, words) in [
+        ("engine", "seeds = \"0-9\"\nengine", "`seeds`: a training is a run of one seed"),
+        ("engine = \"train\"", "seeds = \"0\"\nnet = \"x\"", "`train`: the engine `edm2` has no use for it"),
+        ("[train]", "outputs = { latents = true }\n[train]", "`outputs`"),
+        (
+            "preset = \"edm2-img64-xs\"\nrecipe = { steps = 10, net = { dropout = 0.1 } }",
+            "",
+            "`train.recipe`: missing",
+        ),
+        ("[train]", "[train]\nstate_images = 0", "`train.state_images`"),
+        ("[train]", "[train]\nstate_image = 1", "state_image"),
+        ("sets/img64.zip", "gopher://x", "`train.data`"),
+        ("sets/img64.zip", "", "`train.data`: the path is empty"),
+        ("[train]", "[[detectors]]\nname = \"fashion-cnn\"\nweights = \"w\"\n[train]", "`detectors`"),
+    ] {
+        let error = refusal(&TRAINING.replace(from, to));
+        assert!(error.contains(words), "{to}: {error}");
+    }
+    assert!(refusal("name = \"x\"\nengine = \"train\"").contains("`train`: missing"));
+    assert!(refusal("name = \"x\"\nnet = \"y\"").contains("`seeds`: missing"));
+}

@@ -23,7 +23,11 @@ impl RunSpec {
         }
         self.engine.validate(self.outputs)?;
         self.check_detectors()?;
-        require(!self.kinds().is_empty(), "outputs", || {
+        let is_training = self.engine.kind() == EngineKind::Train;
+        require(!is_training || self.detectors.is_empty(), "detectors", || {
+            "the engine `train` makes no images to look at: sample its snapshots in a run of their own".into()
+        })?;
+        require(is_training || !self.kinds().is_empty(), "outputs", || {
             "nothing to output: add a detector, or set `outputs.latents` or `outputs.images`".into()
         })?;
         require(self.chunk_size >= 1, "chunk_size", || "`0` is too small: use at least `1`".into())?;

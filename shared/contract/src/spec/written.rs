@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DatasetSpec, DetectorSpec, Edm2Spec, Encoder, EngineKind, EngineSpec, FileRef, Labels, NoiseMode,
     Outputs, Precision, RunSpec, SamplerSpec, Sampling, SpecError, SyntheticSettings, SyntheticSpec,
+    TrainSettings, TrainSpec,
     validate::{Checked, field, require},
 };
 use crate::seeds::Seeds;
@@ -19,7 +20,9 @@ pub(super) struct Written {
     name: String,
     #[serde(default)]
     engine: EngineKind,
-    seeds: Seeds,
+    /// A training has none of its own.
+    #[serde(default)]
+    seeds: Option<Seeds>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     net: Option<FileRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +61,8 @@ pub(super) struct Written {
     priority: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     synthetic: Option<SyntheticSettings>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    train: Option<TrainSettings>,
 }
 
 impl Written {
@@ -72,6 +77,7 @@ impl Written {
             ("data", EngineKind::Dataset, self.data.is_some()),
             ("allow_unreadable", EngineKind::Dataset, self.allow_unreadable),
             ("synthetic", EngineKind::Synthetic, self.synthetic.is_some()),
+            ("train", EngineKind::Train, self.train.is_some()),
         ];
         of.into_iter().try_for_each(|(name, owner, is_said)| {
             require(!is_said || owner == self.engine, name, || {
@@ -98,6 +104,17 @@ impl TryFrom<Written> for RunSpec {
             precision: written.precision,
             encoder: written.encoder,
         };
+        let seeds = match (kind, written.seeds) {
+            (EngineKind::Train, None) => Seeds::from_ranges([(0, 0)]).unwrap_or_default(),
+            (EngineKind::Train, Some(seeds)) if seeds.len() > 1 => {
+                return Err(field(
+                    "seeds",
+                    "a training is a run of one seed, which decides nothing: remove it".into(),
+                ));
+            }
+            (_, Some(seeds)) => seeds,
+            (_, None) => return Err(missing("seeds", "the images to make, as `0-49999`")),
+        };
         let engine = match kind {
             EngineKind::Edm2 => EngineSpec::Edm2(Edm2Spec {
                 net: written.net.ok_or_else(|| missing("net", "a net file"))?,
@@ -114,11 +131,15 @@ impl TryFrom<Written> for RunSpec {
             EngineKind::Synthetic => {
                 EngineSpec::Synthetic(SyntheticSpec { written: written.synthetic, sampling })
             }
+            EngineKind::Train => EngineSpec::Train(TrainSpec {
+                settings: written.train.ok_or_else(|| missing("train", "a table of what to train"))?,
+                sampling,
+            }),
         };
         Ok(Self {
             name: written.name,
             engine,
-            seeds: written.seeds,
+            seeds,
             outputs: written.outputs,
             detectors: written.detectors,
             chunk_size: written.chunk_size,
@@ -133,7 +154,7 @@ impl From<RunSpec> for Written {
     fn from(spec: RunSpec) -> Self {
         let engine = spec.engine.kind();
         let (mut net, mut gnet, mut vae, mut vae_precision) = (None, None, None, None);
-        let (mut data, mut allow_unreadable, mut synthetic) = (None, false, None);
+        let (mut data, mut allow_unreadable, mut synthetic, mut train) = (None, false, None, None);
         let sampling = match spec.engine {
             EngineSpec::Edm2(model) => {
                 net = Some(model.net);
@@ -148,6 +169,10 @@ impl From<RunSpec> for Written {
                 synthetic = numbers.written;
                 numbers.sampling
             }
+            EngineSpec::Train(training) => {
+                train = Some(training.settings);
+                training.sampling
+            }
         };
         let Sampling { guidance, guidance_interval, labels, sampler, noise, precision, encoder } = sampling;
         let RunSpec { name, seeds, outputs, detectors, chunk_size, priority, .. } = spec;
@@ -155,7 +180,7 @@ impl From<RunSpec> for Written {
         Self {
             name,
             engine,
-            seeds,
+            seeds: Some(seeds),
             net,
             gnet,
             data,
@@ -175,6 +200,7 @@ impl From<RunSpec> for Written {
             micro_batch,
             priority,
             synthetic,
+            train,
         }
     }
 }

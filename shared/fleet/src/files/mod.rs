@@ -8,6 +8,7 @@ mod cache;
 mod download;
 mod error;
 mod http;
+mod ranged;
 mod remote;
 mod resolve;
 mod settings;
@@ -25,6 +26,7 @@ use std::{
 use tokio::{sync::OnceCell, time::sleep};
 
 pub use error::{FileError, ResolveError};
+pub use ranged::RangedFile;
 pub use resolve::Depth;
 pub use settings::FileSettings;
 

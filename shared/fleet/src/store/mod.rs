@@ -20,14 +20,18 @@ macro_rules! retrying {
 
 mod config;
 mod error;
+mod large;
 mod objects;
+mod part;
 mod probe;
 mod settings;
 mod stream;
 
 pub use config::{StoreConfig, StoreCredentials};
 pub use error::StoreError;
+pub use large::PART_BYTES;
 pub use objects::{Created, Folder, ObjectInfo};
+pub use part::ObjectHead;
 pub use stream::{Fetch, ObjectBody, Opened};
 
 use std::sync::Arc;
@@ -103,6 +107,8 @@ mod tests {
             sendable(store.replace("", bytes::Bytes::new(), ""));
             sendable((store.get(""), store.list(""), store.probe()));
             sendable(store.open(Fetch::default()));
+            sendable((store.digest("", 0), store.head(""), store.part("", 0..1, None)));
+            sendable((store.replace_large("", &[], 1), store.get_large("", 1)));
         };
         let _ = check;
     }

@@ -11,7 +11,7 @@ use crate::failpoint::{Bug, planted};
 use fidelis_contract::ids::Digest;
 
 /// The metadata entry (`x-amz-meta-sha256`) that lets a loser compare without reading the object.
-const SHA256: &str = "sha256";
+pub(super) const SHA256: &str = "sha256";
 
 /// How often an object is read whose bytes do not match its digest.
 const MAX_READS: u32 = 4;
@@ -214,6 +214,15 @@ impl Store {
         let page =
             page.set_delimiter(delimiter.map(str::to_owned)).set_continuation_token(token).send().await;
         page.map_err(|error| self.request("list", prefix).failed(&error))
+    }
+
+    /// The sha256 of an object that a listing says is `num_bytes` long: what its writer noted, else of its bytes; `None`
+    /// when it is gone.
+    ///
+    /// # Errors
+    /// What kept the store from answering.
+    pub async fn digest(&self, key: &str, num_bytes: u64) -> Result<Option<Digest>, StoreError> {
+        retrying!(self, self.stored_digest(key, num_bytes as usize))
     }
 
     /// The sha256 of what lies at a key: from its metadata, else from its bytes. A note on an object that is not

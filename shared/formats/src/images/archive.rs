@@ -2,24 +2,27 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
+    io::{self, Read},
     path::Path,
     sync::Arc,
 };
 
-use zip::ZipArchive;
+use zip::{ZipArchive, result::ZipError};
 
 use super::names::{self, Named};
+use super::view::{Ahead, ReadAt, View};
 use super::{DatasetError, Image, ImageError, codec, labels};
 use crate::{sniff, tree};
 
 /// An entry that inflates to more is no image but a bomb.
 const MAX_ENTRY_BYTES: u64 = 256 << 20;
+/// What stands in front of a member, its name included, as far as anybody writes it.
+const MAX_HEADER_BYTES: u64 = 512;
 
 #[derive(Clone, Debug)]
 pub struct Archive {
     zip: ZipArchive<View>,
+    ahead: Option<Ahead>,
     images: Arc<Entries>,
 }
 
@@ -50,9 +53,21 @@ impl Members {
 impl Archive {
     pub fn open(path: &Path, members: Members) -> Result<Self, DatasetError> {
         let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+        Self::of(path, Arc::new(file), members)
+    }
+
+    /// An archive that lies anywhere, and is called `path`.
+    pub fn of(path: &Path, file: Arc<dyn ReadAt>, members: Members) -> Result<Self, DatasetError> {
         let damaged = |detail: String| DatasetError::damaged(path, detail);
-        let mut zip =
-            ZipArchive::new(View::new(Arc::new(file))).map_err(|error| damaged(error.to_string()))?;
+        let view = View::new(file);
+        let ahead = view.ahead();
+        let mut zip = ZipArchive::new(view).map_err(|error| match error {
+            // The server's words, not the archive's fault.
+            ZipError::Io(source) if source.get_ref().is_some() => {
+                DatasetError::Read { path: path.to_owned(), source }
+            }
+            error => damaged(error.to_string()),
+        })?;
         let mut entries = Vec::new();
         let mut table = None;
         for place in 0..zip.len() {
@@ -81,7 +96,7 @@ impl Archive {
             }
             None => Vec::new(),
         };
-        Ok(Self { zip, images: Arc::new(Entries { names, places, labels }) })
+        Ok(Self { zip, ahead, images: Arc::new(Entries { names, places, labels }) })
     }
 
     pub fn len(&self) -> u64 {
@@ -102,7 +117,19 @@ impl Archive {
 
     /// The member as it is.
     pub fn bytes(&mut self, index: u64) -> Result<Vec<u8>, ImageError> {
-        read_entry(&mut self.zip, self.images.places[index as usize])
+        let place = self.images.places[index as usize];
+        if let (Some(ahead), Ok(entry)) = (&self.ahead, self.zip.by_index_data(place)) {
+            ahead.expect(entry.compressed_size() + MAX_HEADER_BYTES);
+        }
+        read_entry(&mut self.zip, place)
+    }
+
+    /// Its first bytes, `num_bytes` at most.
+    pub fn head(&mut self, index: u64, num_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        let entry = self.zip.by_index(self.images.places[index as usize]).map_err(ImageError::damaged)?;
+        let mut head = Vec::new();
+        entry.take(num_bytes).read_to_end(&mut head)?;
+        Ok(head)
     }
 }
 
@@ -124,52 +151,14 @@ fn is_image(zip: &mut ZipArchive<View>, name: &str, place: usize) -> bool {
 
 /// The zip crate checks the entry's CRC at its end.
 fn read_entry(zip: &mut ZipArchive<View>, place: usize) -> Result<Vec<u8>, ImageError> {
-    let entry = zip.by_index(place).map_err(ImageError::damaged)?;
+    let entry = zip.by_index(place).map_err(|error| match error {
+        ZipError::Io(error) if error.get_ref().is_some() => ImageError::Read(error),
+        error => ImageError::damaged(error),
+    })?;
     let mut bytes = Vec::new();
     entry.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_ENTRY_BYTES {
         return Err(ImageError::Damaged(format!("it inflates to more than `{MAX_ENTRY_BYTES}` bytes")));
     }
     Ok(bytes)
-}
-
-/// A position of its own in a file that is shared: clones do not move each other.
-#[derive(Clone, Debug)]
-pub struct View {
-    file: Arc<File>,
-    position: u64,
-}
-
-impl View {
-    pub fn new(file: Arc<File>) -> Self {
-        Self::at(file, 0)
-    }
-
-    pub fn at(file: Arc<File>, position: u64) -> Self {
-        Self { file, position }
-    }
-
-    pub fn position(&self) -> u64 {
-        self.position
-    }
-}
-
-impl Read for View {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.position)?;
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for View {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-            SeekFrom::End(offset) => self.file.metadata()?.len().checked_add_signed(offset),
-        };
-        self.position = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(self.position)
-    }
 }

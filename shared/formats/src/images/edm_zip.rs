@@ -1,4 +1,5 @@
-//! A dataset as EDM's tools read it: a ZIP of stored PNG files and a `dataset.json`, the same bytes for the same images.
+//! A dataset as EDM's tools read it: a ZIP of stored PNG files, or of an autoencoder's posteriors as `.npy` files, and a
+//! `dataset.json`; the same bytes for the same images.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,7 +10,7 @@ use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::{Image, labels};
+use super::{Image, Members, labels};
 
 /// Images in a folder of the archive.
 const PER_FOLDER: u64 = 1000;
@@ -18,34 +19,40 @@ const PER_FOLDER: u64 = 1000;
 #[derive(Debug)]
 pub struct EdmZip {
     path: PathBuf,
+    members: Members,
     zip: ZipWriter<BufWriter<NamedTempFile>>,
     labels: Vec<(String, Option<i64>)>,
 }
 
 impl EdmZip {
-    /// To appear at `path`.
+    /// To appear at `path`, of members of one kind.
     ///
     /// # Errors
     /// What the system said.
-    pub fn new(path: &Path) -> io::Result<Self> {
+    pub fn new(path: &Path, members: Members) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         let file = builder.prefix(".fidelis-").tempfile_in(folder)?;
-        Ok(Self { path: path.to_owned(), zip: ZipWriter::new(BufWriter::new(file)), labels: Vec::new() })
+        let zip = ZipWriter::new(BufWriter::new(file));
+        Ok(Self { path: path.to_owned(), members, zip, labels: Vec::new() })
     }
 
-    /// Adds the PNG of the next image, as [`png()`] makes it, and its class.
+    /// Adds the next image, as [`png()`] or [`Latent::to_npy`](super::Latent::to_npy) makes it, and its class.
     ///
     /// # Errors
     /// What the system said.
-    pub fn add(&mut self, png: &[u8], class: Option<i64>) -> io::Result<()> {
+    pub fn add(&mut self, bytes: &[u8], class: Option<i64>) -> io::Result<()> {
         let index = self.labels.len() as u64;
-        let name = format!("{:05}/img{index:08}.png", index / PER_FOLDER);
+        let folder = index / PER_FOLDER;
+        let name = match self.members {
+            Members::Images => format!("{folder:05}/img{index:08}.png"),
+            Members::Arrays => format!("{folder:05}/img-mean-std-{index:08}.npy"),
+        };
         self.zip.start_file(&name, stored())?;
-        self.zip.write_all(png)?;
+        self.zip.write_all(bytes)?;
         self.labels.push((name, class));
         Ok(())
     }

@@ -27,13 +27,16 @@ mod pnm;
 mod resample;
 mod tensors;
 pub mod transform;
+mod view;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use archive::Members;
+pub use archive::Members;
 pub use codec::decode;
 pub use error::{DatasetError, ImageError};
 pub use latents::{Latent, Latents};
+pub use view::ReadAt;
 
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +89,18 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// Opens a ZIP that lies anywhere, called `path` in what is said of it; read by ranges, never whole.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_zip(path: &Path, file: Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
+        let archive = archive::Archive::of(path, file, Members::Images)?;
+        if archive.len() == 0 {
+            return Err(DatasetError::Empty(path.to_owned()));
+        }
+        Ok(Self(Source::Archive(archive)))
+    }
+
     /// How many images there are.
     pub fn len(&self) -> u64 {
         match &self.0 {
@@ -135,7 +150,27 @@ impl Dataset {
             Source::Tensors(tensors) => Ok(tensors.read(index)),
         }
     }
+
+    /// The shape `[C, H, W]` of one image by the first bytes of its file, without decoding it; `None` where they do not tell.
+    ///
+    /// # Errors
+    /// They cannot be read, or are no image's.
+    pub fn shape(&mut self, index: u64) -> Result<Option<[usize; 3]>, ImageError> {
+        if index >= self.len() {
+            return Err(ImageError::Absent { index, len: self.len() });
+        }
+        let head = match &mut self.0 {
+            Source::Archive(archive) => archive.head(index, HEAD_BYTES)?,
+            Source::Folder(folder) => folder.head(index, HEAD_BYTES)?,
+            // Of one shape, as their header says.
+            Source::Npz(_) | Source::Tensors(_) => return Ok(None),
+        };
+        codec::shape(&head)
+    }
 }
+
+/// As much of a file as tells what is in it.
+const HEAD_BYTES: u64 = 256;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::archive::View;
+use super::view::View;
 use super::{DatasetError, Image, ImageError, codec};
 use crate::npy::{self, Header};
 

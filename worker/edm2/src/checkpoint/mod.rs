@@ -24,8 +24,8 @@ pub enum CheckpointError {
     Net(#[from] FileError),
     #[error("cannot use the net `{path}`: libtorch cannot take its tensor `{tensor}` ({source})")]
     Tensor { path: PathBuf, tensor: String, source: ArrayError },
-    #[error("the config of `{path}` cannot be written: {source}")]
-    Config { path: PathBuf, source: serde_json::Error },
+    #[error("the net's config cannot be written: {0}")]
+    Config(serde_json::Error),
 }
 
 /// A net at rest: its config and its tensors under their state-dict names.
@@ -38,7 +38,15 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads a net, a `.pkl` as published or a `.safetensors`: tensors in the file's type on the CPU.
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let file = net::read(path)?;
+        Self::converted(net::read(path)?, path)
+    }
+
+    /// As [`Self::read`], of the bytes of a file that is named `path`.
+    pub fn of(bytes: Vec<u8>, path: &Path) -> Result<Self, CheckpointError> {
+        Self::converted(net::decode(&bytes.into()).map_err(|error| error.at(path))?, path)
+    }
+
+    fn converted(file: net::NetFile, path: &Path) -> Result<Self, CheckpointError> {
         let converted = |(name, array)| match tensor(&array) {
             Ok(tensor) => Ok((name, tensor)),
             Err(source) => Err(CheckpointError::Tensor { path: path.to_owned(), tensor: name, source }),
@@ -49,19 +57,17 @@ impl Checkpoint {
 
     /// Writes the net with its tensors as they are; the file appears whole or not at all.
     pub fn write(self, path: &Path) -> Result<(), CheckpointError> {
-        self.write_with(path, [])
+        Ok(self.to_file([])?.write(path)?)
     }
 
-    /// As [`Self::write`], with `more` in the metadata.
-    pub fn write_with(
+    /// The net as a file that has `more` in its metadata beside the config.
+    pub fn to_file(
         self,
-        path: &Path,
         more: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<(), CheckpointError> {
-        let config = serde_json::to_string(&self.config)
-            .map_err(|source| CheckpointError::Config { path: path.to_owned(), source })?;
+    ) -> Result<TensorFile, CheckpointError> {
+        let config = serde_json::to_string(&self.config).map_err(CheckpointError::Config)?;
         let metadata = more.into_iter().chain([(CONFIG_KEY.to_owned(), config)]).collect();
-        Ok(TensorFile { metadata, tensors: self.state }.write(path)?)
+        Ok(TensorFile { metadata, tensors: self.state })
     }
 }
 

@@ -21,6 +21,8 @@ pub enum TensorFileError {
     Dtype { path: PathBuf, tensor: String, dtype: String },
     #[error("`{path}` holds no tensor `{tensor}`")]
     Missing { path: PathBuf, tensor: String },
+    #[error("these tensors cannot be laid out as safetensors: {0}")]
+    Layout(String),
 }
 
 /// The metadata and tensors of a safetensors file.
@@ -35,9 +37,14 @@ impl TensorFile {
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
         let bytes =
             fs::read(path).map_err(|source| TensorFileError::Read { path: path.to_owned(), source })?;
+        Self::of(&bytes, path)
+    }
+
+    /// As [`Self::read`], of the bytes of a file that is named `path`.
+    pub fn of(bytes: &[u8], path: &Path) -> Result<Self, TensorFileError> {
         let damaged = |reason: String| TensorFileError::Damaged { path: path.to_owned(), reason };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-        let views = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;
+        let views = SafeTensors::deserialize(bytes).map_err(|e| damaged(e.to_string()))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in views.iter() {
             let kind = kind_of(view.dtype()).ok_or_else(|| TensorFileError::Dtype {
@@ -54,16 +61,20 @@ impl TensorFile {
         Ok(Self { metadata, tensors })
     }
 
-    /// The file appears whole or not at all, and is on the disk. The same tensors and metadata give the same bytes.
+    /// The file appears whole or not at all, and is on the disk.
     pub fn write(&self, path: &Path) -> Result<(), TensorFileError> {
-        let failed = |source| TensorFileError::Write { path: path.to_owned(), source };
+        let bytes = self.to_bytes()?;
+        atomic::write(path, &bytes).map_err(|source| TensorFileError::Write { path: path.to_owned(), source })
+    }
+
+    /// What the file would hold: the same tensors and metadata give the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, TensorFileError> {
         let stored: Vec<_> = self.tensors.iter().map(|(name, tensor)| (name, Stored::of(tensor))).collect();
         let views = stored.iter().map(|(name, s)| (name.as_str(), s.view()));
-        let bytes = serialize(views, None)
+        serialize(views, None)
             .map_err(|error| error.to_string())
             .and_then(|bytes| with_metadata(bytes, &self.metadata))
-            .map_err(|error| failed(std::io::Error::other(error)))?;
-        atomic::write(path, &bytes).map_err(failed)
+            .map_err(TensorFileError::Layout)
     }
 
     /// The tensor `name` of the file that was read from `path`.

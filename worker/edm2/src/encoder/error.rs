@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fidelis_contract::outcome::{Class, Outcome};
 use fidelis_formats::net::Whitening;
 
 use crate::checkpoint::TensorFileError;
@@ -22,4 +23,10 @@ pub enum EncoderError {
     Images { expected: String, found: Vec<i64> },
     #[error("the net's file whitens latents by {found:?}: expected four factors and four terms")]
     Whitening { found: Whitening },
+}
+
+impl Outcome for EncoderError {
+    fn class(&self) -> Class {
+        if let Self::File(error) = self { error.class() } else { Class::Usage }
+    }
 }

@@ -3,10 +3,12 @@
 mod codec;
 mod error;
 mod pixels;
+mod posteriors;
 mod vae;
 
 pub use codec::Codec;
 pub use error::EncoderError;
 pub use fidelis_formats::net::Encoder;
+pub use posteriors::Posteriors;
 pub use vae::{StabilityVae, VaeConfig};
 pub(crate) use vae::{draw, published_whitening};

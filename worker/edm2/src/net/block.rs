@@ -97,6 +97,21 @@ impl Block {
         self.conv_res1.forward(&y)
     }
 
+    /// Multiply-adds for one image that comes with `resolution` pixels along an edge, and the resolution that it leaves
+    /// with.
+    pub fn multiply_adds(&self, resolution: u64) -> (u64, u64) {
+        let resolution = self.shape.resample.of(resolution);
+        let positions = resolution * resolution;
+        let convs = [Some(&self.conv_res0), Some(&self.conv_res1), self.conv_skip.as_ref()];
+        let convs: u64 = convs.into_iter().flatten().map(|conv| conv.multiply_adds(positions)).sum();
+        let attention = self.attention.as_ref().map_or(0, |attention| {
+            // Queries by keys, and their weights by values, over all heads.
+            let products = 2 * self.shape.out_channels as u64 * positions * positions;
+            attention.qkv.multiply_adds(positions) + products + attention.proj.multiply_adds(positions)
+        });
+        (convs + self.emb_linear.multiply_adds(1) + attention, resolution)
+    }
+
     /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
     pub fn freeze(&mut self, kind: Kind) {
         self.dropout = 0.0;

@@ -13,4 +13,4 @@ pub use fidelis_formats::net::{ConfigError, NetConfig};
 pub use mp_conv::normalized;
 pub(crate) use ops::mp_silu;
 pub(crate) use precond::kind_of;
-pub use precond::{NetError, Precond, num_params};
+pub use precond::{NetError, Precond, multiply_adds, num_params};

@@ -58,6 +58,14 @@ impl MpConv {
         }
     }
 
+    /// Multiply-adds for one image whose output has `positions` pixels; 1 of a linear layer.
+    pub fn multiply_adds(&self, positions: u64) -> u64 {
+        let weight = match &self.0 {
+            Weight::Acting(weight) | Weight::Stored { weight, .. } => weight,
+        };
+        weight.numel() as u64 * positions
+    }
+
     /// `[N, in]` to `[N, out]`, or `[N, in, H, W]` to `[N, out, H, W]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let weight = self.acting_weight().to_kind(x.kind());

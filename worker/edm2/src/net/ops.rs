@@ -40,3 +40,14 @@ pub enum Resample {
     Down,
     Up,
 }
+
+impl Resample {
+    /// Pixels along an edge after it.
+    pub fn of(self, resolution: u64) -> u64 {
+        match self {
+            Self::Keep => resolution,
+            Self::Down => resolution / 2,
+            Self::Up => resolution * 2,
+        }
+    }
+}

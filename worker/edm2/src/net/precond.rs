@@ -28,6 +28,18 @@ pub fn num_params(config: &NetConfig) -> Result<u64, NetError> {
     Ok(params.trained().values().map(|tensor| tensor.numel() as u64).sum())
 }
 
+/// Multiply-adds that one evaluation of a config's net takes for one image, as the field counts its "FLOPs": those of the
+/// convolutions, the linear layers of the embedding and the products of attention. What takes a few operations for each
+/// value (activations, norms, resampling, preconditioning) is left out, and so is the uncertainty, which sampling never
+/// asks for. Allocates no weights.
+///
+/// # Errors
+/// A config that describes no net.
+pub fn multiply_adds(config: &NetConfig) -> Result<u64, NetError> {
+    let net = Precond::new(&mut Params::blank(), config, Device::Cpu)?;
+    Ok(net.unet.multiply_adds(config.img_resolution as u64))
+}
+
 /// The type that torch has for it.
 pub(crate) fn kind_of(precision: Precision) -> Kind {
     match precision {

@@ -99,6 +99,20 @@ impl UNet {
         mp_silu(&emb)
     }
 
+    /// Multiply-adds for one image of `resolution` pixels along an edge.
+    pub fn multiply_adds(&self, mut resolution: u64) -> u64 {
+        let embedding = [Some(&self.emb_noise), self.emb_label.as_ref()];
+        let mut sum: u64 = embedding.into_iter().flatten().map(|linear| linear.multiply_adds(1)).sum();
+        let ends = [&self.conv_in, &self.out_conv];
+        sum += ends.map(|conv| conv.multiply_adds(resolution * resolution)).iter().sum::<u64>();
+        for block in self.enc.iter().chain(self.dec.iter().map(|step| &step.block)) {
+            let (of_block, left) = block.multiply_adds(resolution);
+            sum += of_block;
+            resolution = left;
+        }
+        sum
+    }
+
     /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
     pub fn freeze(&mut self, kind: Kind) {
         self.emb_noise.freeze(Kind::Float);

@@ -1,10 +1,12 @@
 //! Files that are read and decoded ahead of the device, by a few threads and a bounded number of images at a time.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use fidelis_formats::images::ReadAt;
 use tch::Tensor;
 
 use super::batches::Batches;
@@ -15,6 +17,8 @@ use crate::encoder::{Codec, EncoderError};
 
 /// Images that wait for the device, for each reader.
 const AHEAD: usize = 64;
+/// Images that are read before the first step.
+const SAMPLE: u64 = 256;
 
 /// The images of a dataset at rest. Reader k of n decodes the images at the positions k, k + n, k + 2n, … of the sequence:
 /// the order is the same for any number of readers.
@@ -61,25 +65,40 @@ impl Feed {
     /// # Errors
     /// A dataset that cannot be read, or whose first image cannot.
     pub fn open(path: &Path, seed: u64, readers: usize) -> Result<Self, DataError> {
-        let files = Files::open(path)?;
-        let classes = files.classes();
-        Ok(Self { files, seed, readers: readers.max(1), classes, running: None })
+        Ok(Self::of(Files::open(path)?, seed, readers))
     }
 
-    /// Reads every image once, before anything is built on them. `goes_on(k)` is asked before each; where it says no, the
-    /// rest is left.
+    /// As [`Self::open`], of a ZIP that lies anywhere and is called as the path says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of_zip(zip: (&Path, Arc<dyn ReadAt>), seed: u64, readers: usize) -> Result<Self, DataError> {
+        Ok(Self::of(Files::of_zip(zip)?, seed, readers))
+    }
+
+    fn of(files: Files, seed: u64, readers: usize) -> Self {
+        let classes = files.classes();
+        Self { files, seed, readers: readers.max(1), classes, running: None }
+    }
+
+    /// Looks at the beginning of every image and reads [`SAMPLE`] of them, evenly spread, before anything is built on them:
+    /// what is wrong with all, or with the container, shows. `goes_on(k)` is asked before each; where it says no, the rest
+    /// is left.
     ///
     /// # Errors
     /// An image that cannot be read, or of another shape than the first.
     pub fn check(&self, goes_on: &(dyn Fn(u64) -> bool + Sync)) -> Result<(), DataError> {
         let (next, len) = (AtomicU64::new(0), self.files.len());
+        let spread = len.div_ceil(SAMPLE);
         let check = |mut files: Files| loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= len || !goes_on(index) {
                 return Ok(());
             }
+            let is_sampled = index.is_multiple_of(spread) || index + 1 == len;
+            let checked = if is_sampled { files.read(index).map(drop) } else { files.glance(index) };
             // What one thread finds ends the others.
-            files.read(index).inspect_err(|_| next.store(len, Ordering::Relaxed))?;
+            checked.inspect_err(|_| next.store(len, Ordering::Relaxed))?;
         };
         let files: Vec<Files> = (0..self.readers).map(|_| self.files.clone()).collect();
         let ended: Vec<_> = thread::scope(|scope| {

@@ -4,6 +4,7 @@
 //! - [`Learner`]: what one step does to weights, optimiser and moving averages
 //! - [`Images`]: where images come from, [`InMemory`] or a [`Feed`] of files
 //! - [`Recipe`], [`Trainer`]: a run of steps, a pure function of recipe and images, resumable
+//! - [`Session`], [`Outdir`]: a run and its files, and where they lie
 //! - [`replay`]: recorded steps, taken again
 //! - [`snapshots`], [`posthoc`]: the averages that training leaves, and those that are made of them afterwards
 //! - [`detector`]: the demo's classifier
@@ -18,6 +19,7 @@ mod files;
 mod images;
 mod learner;
 mod loss;
+mod outdir;
 pub mod posthoc;
 mod presets;
 pub mod profile;
@@ -27,6 +29,7 @@ mod schedule;
 mod session;
 pub mod snapshots;
 mod state;
+mod stats;
 mod trainer;
 
 pub(crate) use adam::{Adam, prefixed};
@@ -36,11 +39,13 @@ pub use feed::Feed;
 pub use images::{Images, InMemory, Stored};
 pub use learner::{Learner, Moment};
 pub use loss::{Batch, NoiseLevels, StepDraws};
+pub use outdir::{Folder, Outdir, OutdirError};
 pub use presets::{PresetError, preset, preset_names};
 pub use profile::{MAX_SIGMA_REL, sigma_rel_to_gamma};
 pub use recipe::{Recipe, RecipeError};
 pub(crate) use replay::under;
 pub use replay::{ReplayError, replay};
 pub use schedule::LrSchedule;
-pub use session::{Progress, Session};
+pub use session::Session;
+pub use stats::Progress;
 pub use trainer::{TrainError, Trainer};

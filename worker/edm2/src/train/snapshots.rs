@@ -1,8 +1,6 @@
 //! Names of the nets that training leaves, as the field has them: `network-snapshot-{kimg:07}-{σ_rel:.3}`.
 
-use std::path::{Path, PathBuf};
-
-use fidelis_formats::tensors;
+use super::outdir::{Outdir, OutdirError, metadata};
 
 /// Metadata keys of a snapshot, beside its config: images seen, and the relative width of its average.
 pub const IMAGES_KEY: &str = "images";
@@ -15,7 +13,10 @@ pub(super) const RECONSTRUCTED: &str = "phema";
 /// A moving average of a net at rest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    pub path: PathBuf,
+    /// Its file's name.
+    pub name: String,
+    /// Its file's length.
+    pub num_bytes: u64,
     /// What stands before the numbers in its name.
     pub prefix: String,
     pub kimg: u64,
@@ -46,29 +47,44 @@ pub fn file_name(images: u64, sigma_rel: f64) -> String {
 }
 
 impl Snapshot {
-    /// From a name such as `network-snapshot-0008388-0.050.pkl`; what our own trainer wrote says how many images exactly.
-    /// `None` for the name of anything else, reconstructions among it.
-    pub fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        if !matches!(extension.as_str(), "pkl" | "safetensors") {
+    /// From a name such as `network-snapshot-0008388-0.050.pkl`; `None` for the name of anything else, reconstructions
+    /// among it.
+    fn named(name: &str) -> Option<Self> {
+        let (stem, extension) = name.rsplit_once('.')?;
+        if !matches!(extension.to_ascii_lowercase().as_str(), "pkl" | "safetensors") {
             return None;
         }
-        let mut parts = path.file_stem()?.to_str()?.rsplitn(3, '-');
+        let mut parts = stem.rsplitn(3, '-');
         let (sigma_rel, kimg, prefix) = (parts.next()?, parts.next()?, parts.next()?);
         let is_number = |text: &str| text.len() >= 5 && text.starts_with("0.");
         if kimg.len() < 7 || !is_number(sigma_rel) || prefix == RECONSTRUCTED {
             return None;
         }
         let kimg = kimg.parse().ok()?;
-        let said = (extension == "safetensors").then(|| tensors::read_metadata(path).ok()).flatten();
-        let said = said.and_then(|metadata| metadata.get(IMAGES_KEY)?.parse().ok());
         Some(Self {
-            path: path.to_owned(),
+            name: name.to_owned(),
+            num_bytes: 0,
             prefix: prefix.to_owned(),
             kimg,
-            images: said.unwrap_or_else(|| images(kimg)),
+            images: images(kimg),
             sigma_rel: sigma_rel.parse().ok()?,
         })
+    }
+
+    /// All that lie there; what our own trainer wrote says how many images exactly.
+    ///
+    /// # Errors
+    /// The place cannot be looked at, or one of them cannot.
+    pub fn all(place: &dyn Outdir) -> Result<Vec<Self>, OutdirError> {
+        let mut names = place.list()?;
+        names.sort();
+        let looked_at = |mut snapshot: Self| {
+            let (num_bytes, said) = metadata(place, &snapshot.name)?;
+            let said = said.and_then(|metadata| metadata.get(IMAGES_KEY)?.parse().ok());
+            (snapshot.num_bytes, snapshot.images) = (num_bytes, said.unwrap_or(snapshot.images));
+            Ok(snapshot)
+        };
+        names.iter().filter_map(|name| Self::named(name)).map(looked_at).collect()
     }
 
     /// The name that one of another time or width has beside this one, without its extension.
@@ -88,9 +104,9 @@ mod tests {
 
     #[test]
     fn names_tell_images_and_widths() {
-        let of = |name: &str| Snapshot::of(Path::new(name)).map(|s| (s.prefix, s.images, s.sigma_rel));
+        let of = |name: &str| Snapshot::named(name).map(|s| (s.prefix, s.images, s.sigma_rel));
         let named = |prefix: &str, images, sigma_rel| Some((prefix.to_owned(), images, sigma_rel));
-        assert_eq!(of("d/network-snapshot-0008388-0.050.pkl"), named("network-snapshot", 8_388_608, 0.05));
+        assert_eq!(of("network-snapshot-0008388-0.050.pkl"), named("network-snapshot", 8_388_608, 0.05));
         assert_eq!(of("edm2-img512-xs-2147483-0.135.pkl"), named("edm2-img512-xs", 2_147_483_648, 0.135));
         assert_eq!(of("network-snapshot-0000000-0.100.pkl"), named("network-snapshot", 0, 0.1));
         for other in [

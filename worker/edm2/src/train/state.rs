@@ -16,8 +16,8 @@ const RECIPE_KEY: &str = "recipe";
 const STEP: &str = "step";
 
 impl Trainer {
-    /// Writes everything that a later [`Self::resume`] needs to go on bit for bit.
-    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+    /// Everything that a later [`Self::resume`] needs to go on bit for bit.
+    pub fn state(&self) -> TensorFile {
         let mut tensors: StateDict = prefixed("net", &self.learner.all).collect();
         tensors.extend(prefixed("adam1", &self.learner.adam.first));
         tensors.extend(prefixed("adam2", &self.learner.adam.second));
@@ -25,18 +25,17 @@ impl Trainer {
             tensors.extend(prefixed(&format!("ema{i}"), &ema.average));
         }
         tensors.insert(STEP.to_owned(), Tensor::from(self.step as i64));
-        let metadata = [(RECIPE_KEY.to_owned(), self.identity())].into();
-        Ok(TensorFile { metadata, tensors }.write(path)?)
+        TensorFile { metadata: [(RECIPE_KEY.to_owned(), self.identity())].into(), tensors }
     }
 
-    /// Goes on from a state that [`Self::save`] wrote under the same recipe (its `steps` may differ).
+    /// Goes on from the bytes of a [`Self::state`] of the same recipe (its `steps` may differ), in a file that is named `path`.
     pub fn resume(
         recipe: Recipe,
         images: Box<dyn Images>,
         device: Device,
-        path: &Path,
+        (path, state): (&Path, &[u8]),
     ) -> Result<Self, TrainError> {
-        let mut file = TensorFile::read(path)?;
+        let mut file = TensorFile::of(state, path)?;
         let mut trainer = Self::new(recipe, images, device)?;
         if file.metadata.get(RECIPE_KEY) != Some(&trainer.identity()) {
             return Err(TrainError::OtherRecipe);

@@ -1,7 +1,5 @@
 //! The training loop of one net, step by step.
 
-use std::path::PathBuf;
-
 use fidelis_contract::outcome::{Class, Outcome};
 use tch::{Device, Kind, Tensor};
 
@@ -10,6 +8,7 @@ use super::clean::Clean;
 use super::images::{Images, Stored, mirrored};
 use super::learner::{Learner, Moment};
 use super::loss::{Batch, NoiseLevels, StepDraws};
+use super::outdir::OutdirError;
 use super::recipe::Recipe;
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorFileError};
 use crate::data::DataError;
@@ -37,14 +36,18 @@ pub enum TrainError {
     Data(#[from] DataError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("`{path}`: {source}")]
-    Folder { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Outdir(#[from] OutdirError),
     #[error("the net acts on {expected:?}, the encoder makes {found:?} of the images")]
     Shape { expected: Vec<i64>, found: Vec<i64> },
     #[error("the net has {0} classes, but the images come without labels")]
     NoLabels(i64),
     #[error("the images have the label {found}, the net has {label_dim} classes")]
     Label { found: i64, label_dim: i64 },
+    #[error(
+        "snapshots at `{before}` and at `{images}` images would both be named `{name}`: take them at least 1,000 images apart"
+    )]
+    SnapshotNames { before: u64, images: u64, name: String },
     #[error("the state was saved by another recipe: go on with that one, or start anew in another folder")]
     OtherRecipe,
 }
@@ -161,7 +164,7 @@ fn check_images(recipe: &Recipe, example: &Tensor, classes: Option<(i64, i64)>) 
 impl Outcome for TrainError {
     fn class(&self) -> Class {
         match self {
-            Self::Folder { source, .. } => source.class(),
+            Self::Outdir(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Checkpoint(error) => error.class(),

@@ -1,7 +1,6 @@
 //! `fidelis-worker train`: nets, the demo's detector, and recorded steps.
 
 mod detector;
-mod net;
 mod replay;
 mod run;
 
@@ -21,8 +20,6 @@ pub struct TrainArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Train the demo's nets from their recipes, images in memory; goes on where an earlier call on the same folder stopped
-    Net(net::NetArgs),
     /// Train the demo's detector, a classifier whose inner layer gives the features
     Detector(detector::DetectorArgs),
     /// Take recorded steps again with their own draws: how two trainers are compared
@@ -32,7 +29,6 @@ enum What {
 /// Does what was asked for.
 pub fn train(args: &TrainArgs) -> Result<u8, Failure> {
     match (&args.what, &args.run) {
-        (Some(What::Net(args)), _) => net::train(args),
         (Some(What::Detector(args)), _) => detector::train(args),
         (Some(What::Replay(args)), _) => replay::replay(args),
         (None, Some(args)) => run::train(args),

@@ -7,12 +7,13 @@ use clap::Args;
 use fidelis_contract::exit;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
-use fidelis_edm2::train::{Feed, Progress, Recipe, Session, preset};
+use fidelis_edm2::train::{Progress, Recipe, Session, preset};
 use fidelis_fleet::out;
-use fidelis_formats::atomic;
 
 use crate::cli::Failure;
+use crate::far;
 use crate::interrupt::Interrupt;
+use crate::page::{Paged, Studio};
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -36,10 +37,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batch_device: Option<u64>,
     /// Images to train on: a .zip or folder of pictures with its dataset.json, …-images-idx3-ubyte[.gz] with its labels beside it,
-    /// .npz or .safetensors
+    /// .npz or .safetensors; a .zip in S3 (s3://bucket/key) is read by ranges, other addresses are fetched
     #[arg(long, value_name = "PATH", required_unless_present = "dry_run")]
-    data: Option<PathBuf>,
-    /// Folder for snapshots, states and stats.jsonl; a run that stopped there goes on
+    data: Option<String>,
+    /// Folder or s3://bucket/prefix for snapshots, states, stats.jsonl and training.html; a run that stopped there goes on
     #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
     outdir: Option<PathBuf>,
     /// Images between snapshots of each average
@@ -78,36 +79,45 @@ fn parse_images(text: &str) -> Result<u64, String> {
 
 /// Trains until done or interrupted; interrupted, it has saved its state and exits resumable.
 pub fn train(args: &RunArgs) -> Result<u8, Failure> {
-    let recipe = recipe(args)?;
     let (Some(data), Some(outdir), false) = (&args.data, &args.outdir, args.dry_run) else {
-        return dry_run(&recipe, args);
+        return dry_run(&recipe(args)?, args);
     };
     let interrupt = Interrupt::watch()?;
+    let files = far::outdir(outdir, &interrupt)?;
+    let recipe = recipe(args)?;
     device::set_threads(args.threads);
     let device = device::open(&args.device)?;
-    atomic::check_folder(outdir)?;
+    let studio = Studio::new(&recipe.net, recipe.vae.clone(), (&args.device, args.threads));
+    let outdir = Paged::new(&*files, title(args), recipe.ema[0], studio);
     let session = Session {
-        folder: outdir.clone(),
+        outdir: &outdir,
         snapshot_images: args.snapshot,
         state_images: args.checkpoint,
         stats_steps: args.stats,
         round: args.batch_device.unwrap_or(recipe.batch),
     };
-    let feed = Feed::open(data, recipe.seed, args.readers as usize)?;
+    session.check_names(&recipe)?;
+    let (data, addresses) = far::data(data)?;
+    let fed = data.feed(recipe.seed, args.readers as usize);
+    let feed = fed.map_err(|error| Failure::from(error).at(&addresses))?;
     if !session.is_begun()? {
-        feed.check(&|_| interrupt.signal().is_none())?;
+        feed.check(&|_| interrupt.signal().is_none()).map_err(|error| Failure::from(error).at(&addresses))?;
     }
     if let Some(code) = interrupt.signal() {
         return Ok(code);
     }
     let mut trainer = session.open(recipe, Box::new(feed), device)?;
-    std::fs::create_dir_all(outdir)
-        .with_context(|| format!("cannot make the folder `{}`", outdir.display()))?;
     session.run(&mut trainer, &mut |progress| {
         progress.iter().for_each(tell);
         interrupt.signal().is_none()
     })?;
     Ok(interrupt.signal().filter(|_| !trainer.is_done()).unwrap_or(exit::DONE))
+}
+
+/// What the page says is trained.
+fn title(args: &RunArgs) -> String {
+    let recipe = args.recipe.as_ref().and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+    args.preset.clone().or(recipe).unwrap_or_default()
 }
 
 fn recipe(args: &RunArgs) -> Result<Recipe, Failure> {

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use fidelis_contract::outcome::{Class, Outcome};
-use fidelis_formats::FileError;
 
 use crate::checkpoint::{CheckpointError, TensorFileError};
+use crate::train::outdir::OutdirError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PosthocError {
-    #[error("cannot read the folder `{path}`: {source}")]
-    Folder { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Place(#[from] OutdirError),
     #[error(
         "`{0}` holds no snapshots: expected files such as `network-snapshot-0008388-0.050.pkl` or `….safetensors`"
     )]
@@ -37,8 +37,6 @@ pub enum PosthocError {
     Misfit { sigma_rel: f64, count: usize, misfit: f64 },
     #[error("the profiles of the {count} snapshots cannot be told apart in float64: take fewer of them")]
     Singular { count: usize },
-    #[error("cannot use the snapshot {0}")]
-    Net(#[from] FileError),
     #[error("`{one}` and `{other}` are not of one net: {difference}")]
     Mixed { one: PathBuf, other: PathBuf, difference: String },
     #[error(transparent)]
@@ -50,8 +48,7 @@ pub enum PosthocError {
 impl Outcome for PosthocError {
     fn class(&self) -> Class {
         match self {
-            Self::Folder { source, .. } => source.class(),
-            Self::Net(error) => error.class(),
+            Self::Place(error) => error.class(),
             Self::Checkpoint(error) => error.class(),
             Self::File(error) => error.class(),
             _ => Class::Usage,

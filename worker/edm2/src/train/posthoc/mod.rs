@@ -8,6 +8,7 @@ mod coefficients;
 mod error;
 mod plan;
 
+pub use blend::{Difference, Step};
 pub use coefficients::{Fit, fit};
 pub use error::PosthocError;
 pub use plan::{Output, Reconstruction};

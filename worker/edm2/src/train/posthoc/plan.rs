@@ -1,11 +1,10 @@
 //! Which snapshots go into which averages.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use super::coefficients::fit;
 use super::error::PosthocError;
+use crate::train::outdir::Outdir;
 use crate::train::profile::{MAX_SIGMA_REL, Profile, sigma_rel_to_gamma};
 use crate::train::snapshots::{Snapshot, reconstructed_name};
 
@@ -38,44 +37,69 @@ pub struct Reconstruction {
 }
 
 impl Reconstruction {
-    /// Averages of the widths `sigma_rels` at `kimg`, or at the last time there is, of the snapshots in `folder`.
+    /// Averages of the widths `sigma_rels` at `kimg`, or at the last time there is, of the snapshots that lie in `place`.
     ///
     /// # Errors
-    /// A folder without snapshots, with some of several nets or with gaps; a time that is none of theirs; a width that is
+    /// A place without snapshots, with some of several nets or with gaps; a time that is none of theirs; a width that is
     /// none, or that they cannot express.
-    pub fn plan(folder: &Path, sigma_rels: &[f64], kimg: Option<u64>) -> Result<Self, PosthocError> {
+    pub fn plan(place: &dyn Outdir, sigma_rels: &[f64], kimg: Option<u64>) -> Result<Self, PosthocError> {
         let usable = |sigma_rel: f64| sigma_rel > 0.0 && sigma_rel < MAX_SIGMA_REL;
         if let Some(&sigma_rel) = sigma_rels.iter().find(|&&sigma_rel| !usable(sigma_rel)) {
             return Err(PosthocError::Width { sigma_rel });
         }
-        let mut inputs = found(folder)?;
-        // What no image was seen for is the start, not an average.
-        inputs.retain(|snapshot| snapshot.images > 0);
-        let last = inputs.last().ok_or_else(|| PosthocError::Empty(folder.to_owned()))?;
-        let kimg = kimg.unwrap_or(last.kimg);
-        let times: BTreeSet<u64> = inputs.iter().map(|snapshot| snapshot.kimg).collect();
-        let Some(images) =
-            inputs.iter().find(|snapshot| snapshot.kimg == kimg).map(|snapshot| snapshot.images)
-        else {
-            let found: Vec<String> = times.iter().map(|kimg| format!("`{kimg}`")).collect();
-            return Err(PosthocError::NoSuchTime { kimg, found: found.join(", ") });
-        };
-        inputs.retain(|snapshot| snapshot.images <= images);
-        complete(folder, &inputs)?;
-        let profiles: Vec<Profile> = inputs.iter().map(|s| profile(s.images, s.sigma_rel)).collect();
-        let output = |&sigma_rel: &f64| output(&profiles, (kimg, images), sigma_rel);
+        let (inputs, at) = inputs(place, kimg)?;
+        let profiles: Vec<Profile> = inputs.iter().map(profile).collect();
+        let output = |&sigma_rel: &f64| output(&profiles, at, sigma_rel);
         let outputs = sigma_rels.iter().map(output).collect::<Result<_, _>>()?;
-        Ok(Self { inputs, images, outputs })
+        Ok(Self { inputs, images: at.1, outputs })
+    }
+
+    /// The averages that were stored at `kimg`, or at the last time there is, each out of all the others: an output for each,
+    /// in the order of the widths, called as the one that it is to equal, in which that one counts nothing.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub fn check(place: &dyn Outdir, kimg: Option<u64>) -> Result<Self, PosthocError> {
+        let (inputs, at) = inputs(place, kimg)?;
+        let stored = inputs.iter().enumerate().filter(|(_, snapshot)| snapshot.images == at.1);
+        let output = |(left_out, snapshot): (usize, &Snapshot)| {
+            let mut profiles: Vec<Profile> = inputs.iter().map(profile).collect();
+            profiles.remove(left_out);
+            let mut output = output(&profiles, at, snapshot.sigma_rel)?;
+            output.coefficients.insert(left_out, 0.0);
+            Ok(Output { name: snapshot.name.clone(), ..output })
+        };
+        let outputs = stored.map(output).collect::<Result<_, PosthocError>>()?;
+        Ok(Self { images: at.1, outputs, inputs: inputs.clone() })
     }
 }
 
-fn profile(images: u64, sigma_rel: f64) -> Profile {
-    Profile { images: images as f64, gamma: sigma_rel_to_gamma(sigma_rel) }
+/// The snapshots until `kimg` or the last time there is, and that time: kimg, images.
+fn inputs(place: &dyn Outdir, kimg: Option<u64>) -> Result<(Vec<Snapshot>, (u64, u64)), PosthocError> {
+    let mut inputs = found(place)?;
+    // What no image was seen for is the start, not an average.
+    inputs.retain(|snapshot| snapshot.images > 0);
+    let last = inputs.last().ok_or_else(|| PosthocError::Empty(place.place("")))?;
+    let kimg = kimg.unwrap_or(last.kimg);
+    let times: BTreeSet<u64> = inputs.iter().map(|snapshot| snapshot.kimg).collect();
+    let Some(images) = inputs.iter().find(|snapshot| snapshot.kimg == kimg).map(|snapshot| snapshot.images)
+    else {
+        let found: Vec<String> = times.iter().map(|kimg| format!("`{kimg}`")).collect();
+        return Err(PosthocError::NoSuchTime { kimg, found: found.join(", ") });
+    };
+    inputs.retain(|snapshot| snapshot.images <= images);
+    complete(place, &inputs)?;
+    Ok((inputs, (kimg, images)))
+}
+
+fn profile(snapshot: &Snapshot) -> Profile {
+    Profile { images: snapshot.images as f64, gamma: sigma_rel_to_gamma(snapshot.sigma_rel) }
 }
 
 fn output(profiles: &[Profile], (kimg, images): (u64, u64), sigma_rel: f64) -> Result<Output, PosthocError> {
     let count = profiles.len();
-    let fit = fit(profiles, &profile(images, sigma_rel)).ok_or(PosthocError::Singular { count })?;
+    let wanted = Profile { images: images as f64, gamma: sigma_rel_to_gamma(sigma_rel) };
+    let fit = fit(profiles, &wanted).ok_or(PosthocError::Singular { count })?;
     if fit.misfit > MAX_MISFIT {
         return Err(PosthocError::Misfit { sigma_rel, count, misfit: fit.misfit });
     }
@@ -83,30 +107,24 @@ fn output(profiles: &[Profile], (kimg, images): (u64, u64), sigma_rel: f64) -> R
     Ok(Output { sigma_rel, name, coefficients: fit.coefficients, misfit: fit.misfit })
 }
 
-/// All snapshots of a folder, in the order of time and width.
-fn found(folder: &Path) -> Result<Vec<Snapshot>, PosthocError> {
-    let failed = |source| PosthocError::Folder { path: folder.to_owned(), source };
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.sort();
-    let mut snapshots: Vec<Snapshot> = paths.iter().filter_map(|path| Snapshot::of(path)).collect();
+/// All snapshots of a place, in the order of time and width.
+fn found(place: &dyn Outdir) -> Result<Vec<Snapshot>, PosthocError> {
+    let mut snapshots = Snapshot::all(place)?;
     snapshots.sort_by(|a, b| a.images.cmp(&b.images).then(a.sigma_rel.total_cmp(&b.sigma_rel)));
     if let Some(other) = snapshots.iter().find(|snapshot| snapshot.prefix != snapshots[0].prefix) {
         let (one, other) = (snapshots[0].prefix.clone(), other.prefix.clone());
-        return Err(PosthocError::Prefixes { folder: folder.to_owned(), one, other });
+        return Err(PosthocError::Prefixes { folder: place.place(""), one, other });
     }
     let same =
         |pair: &&[Snapshot]| pair[0].images == pair[1].images && pair[0].sigma_rel == pair[1].sigma_rel;
     if let Some([one, other]) = snapshots.windows(2).find(same) {
-        return Err(PosthocError::Twice { one: one.path.clone(), other: other.path.clone() });
+        return Err(PosthocError::Twice { one: place.place(&one.name), other: place.place(&other.name) });
     }
     Ok(snapshots)
 }
 
 /// Each time must have an average of each width.
-fn complete(folder: &Path, snapshots: &[Snapshot]) -> Result<(), PosthocError> {
+fn complete(place: &dyn Outdir, snapshots: &[Snapshot]) -> Result<(), PosthocError> {
     let mut widths: Vec<f64> = snapshots.iter().map(|snapshot| snapshot.sigma_rel).collect();
     widths.sort_by(f64::total_cmp);
     widths.dedup();
@@ -114,7 +132,7 @@ fn complete(folder: &Path, snapshots: &[Snapshot]) -> Result<(), PosthocError> {
         for &width in &widths {
             if !snapshots.iter().any(|s| s.images == at.images && s.sigma_rel == width) {
                 let name = at.sibling(at.kimg, width);
-                return Err(PosthocError::Lacking { folder: folder.to_owned(), name });
+                return Err(PosthocError::Lacking { folder: place.place(""), name });
             }
         }
     }
