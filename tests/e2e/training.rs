@@ -9,13 +9,15 @@ use fidelis_tests::{Fleet, Outcome, fashion_mnist};
 use serde_json::Value;
 
 /// Small enough for seconds, long enough to be disturbed.
-const STEPS: u64 = 60;
+const STEPS: u64 = 40;
+const BATCH: u64 = 250;
+const SNAPSHOT_IMAGES: u64 = 2500;
 
 fn recipe() -> String {
     format!(
         r#"
 seed = 5
-batch = 500
+batch = {BATCH}
 steps = {STEPS}
 p_mean = -0.8
 p_std = 1.2
@@ -78,7 +80,7 @@ impl Place {
     async fn train(&self, data: &str, outdir: &str) -> Result<String> {
         let recipe = self.at("recipe.toml");
         let words = ["train", "--recipe", &recipe, "--data", data, "--outdir", outdir, "--threads", "1"];
-        let often = ["--snapshot", "5000", "--checkpoint", "1000", "--stats", "5"];
+        let often = ["--snapshot", "2500", "--checkpoint", "1000", "--stats", "5"];
         self.worker(&[&words[..], &often].concat()).await
     }
 
@@ -122,7 +124,7 @@ async fn a_bucket_is_as_good_as_a_folder() -> Result<()> {
     let (there, averages) = ("s3://tests/fleet/out", "s3://tests/fleet/averages");
     place.train(&place.data, there).await?;
     let expected = snapshots(&place.at("here"))?;
-    assert_eq!(expected.len(), 2 * (1 + STEPS as usize * 500 / 5000));
+    assert_eq!(expected.len(), 2 * (1 + (STEPS * BATCH / SNAPSHOT_IMAGES) as usize));
     for (name, bytes) in &expected {
         assert!(place.object(&format!("out/{name}")).await? == *bytes, "{name}");
     }
@@ -140,8 +142,8 @@ async fn a_bucket_is_as_good_as_a_folder() -> Result<()> {
     };
     phema(&place.at("here"), &place.at("averages")).await?;
     let said = phema(there, averages).await?;
-    assert!(said.contains("s3://tests/fleet/averages/phema-0000030-0.070.safetensors"), "{said}");
-    for name in ["phema-0000030-0.070.safetensors", "phema-0000030-0.120.safetensors"] {
+    assert!(said.contains("s3://tests/fleet/averages/phema-0000010-0.070.safetensors"), "{said}");
+    for name in ["phema-0000010-0.070.safetensors", "phema-0000010-0.120.safetensors"] {
         let here = std::fs::read(Path::new(&place.at("averages")).join(name))?;
         assert!(place.object(&format!("averages/{name}")).await? == here, "{name}");
     }
@@ -149,7 +151,7 @@ async fn a_bucket_is_as_good_as_a_folder() -> Result<()> {
     let said = place.worker(&["phema", "--in", there, "--check", "--json"]).await?;
     let checks: Vec<Value> = said.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     assert_eq!((checks.len(), &checks[0]["std"]), (2, &Value::from(0.05)));
-    assert!(checks.iter().all(|check| check["relative"].as_f64().is_some_and(|off| off < 0.2)), "{said}");
+    assert!(checks.iter().all(|check| check["relative"].as_f64().is_some_and(|off| off < 0.5)), "{said}");
     Ok(())
 }
 
@@ -162,7 +164,7 @@ async fn a_training_on_the_queue_goes_from_hand_to_hand() -> Result<()> {
     place.train(&place.at("data.zip"), &place.at("here")).await?;
     let options = recipe();
     let spec = format!(
-        "name = \"train\"\nengine = \"train\"\n[train]\ndata = \"{data}\"\nsnapshot_images = 5000\n\
+        "name = \"train\"\nengine = \"train\"\n[train]\ndata = \"{data}\"\nsnapshot_images = {SNAPSHOT_IMAGES}\n\
          state_images = 1000\nstats_steps = 5\n[train.recipe]{options}[train.recipe.net]{NET}"
     );
     let spec = text(&fleet.spec("train", &spec)?);

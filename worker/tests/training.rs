@@ -258,7 +258,7 @@ fn pictures_become_latents_that_are_trained_on() {
     );
 
     let recipe = RECIPE.replace("rgb", "stability-vae").replace("img_channels = 3", "img_channels = 4");
-    let recipe = recipe.replace("batch = 500\nsteps = 40", "batch = 10\nsteps = 2");
+    let recipe = recipe.replace("batch = 500\nsteps = 40", "batch = 500\nsteps = 2");
     fs::write(place.at("recipe.toml"), &recipe).unwrap();
     fs::rename(place.at("latents.zip"), place.at("data.zip")).unwrap();
     assert!(place.train("latents").wait().unwrap().success());

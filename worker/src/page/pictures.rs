@@ -1,11 +1,12 @@
 //! Grids of pictures of a net in training.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use fidelis_contract::spec::{Edm2Spec, FileRef, Labels, Outputs, SamplerSpec, Sampling};
 use fidelis_edm2::device;
-use fidelis_edm2::generate::{Generator, Recipe};
+use fidelis_edm2::generate::{GenerateError, Generator, Recipe};
 use fidelis_edm2::net::NetConfig;
 use fidelis_formats::net::Encoder;
 
@@ -59,9 +60,10 @@ impl Studio {
             outputs: Outputs { images: true, ..Outputs::default() },
             detectors: [].into(),
         };
-        let made = self.made(&recipe);
+        // Where the device has no room for pictures too, torch panics; the training is to go on.
+        let made = catch_unwind(AssertUnwindSafe(|| self.made(&recipe)));
         device::set_threads(self.threads);
-        made
+        made.unwrap_or_else(|panic| Err(GenerateError::from_panic(&*panic).into()))
     }
 
     fn made(&self, recipe: &Recipe) -> anyhow::Result<Vec<u8>> {
