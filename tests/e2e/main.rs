@@ -21,5 +21,6 @@ mod operations;
 mod output;
 mod published;
 mod security;
+mod sweeps;
 mod targets;
 mod up;

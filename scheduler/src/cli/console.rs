@@ -269,7 +269,7 @@ fn sentence(event: &Event) -> String {
         Event::SweepLook { sweep, round, num_cells, num_images, more_images } => {
             let grid = if *round == 0 { String::new() } else { format!("finer grid {round}: ") };
             format!(
-                "{sweep}: {grid}{num_cells} cells with {num_images} images each, {more_images} of them more"
+                "{sweep}: {grid}{num_cells} cells with {num_images} images each, {more_images} more than before"
             )
         }
         Event::SweepStopped { sweep, num_cells, num_images } => {

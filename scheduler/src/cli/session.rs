@@ -147,7 +147,7 @@ impl Session {
             by = signals.next() => Ok(Ended::Interrupted(by)),
         };
         if let Ok(Ended::Interrupted(_)) = ended {
-            console.say(match is_fleet {
+            console.say(match *is_fleet {
                 true => "interrupted: what is queued is made without us; the same command goes on, `--cancel` calls it off",
                 false => "stopping: the same command goes on from here",
             });

@@ -160,7 +160,7 @@ impl SweepArgs {
     /// What is meant, and when it is to end.
     fn request(&self) -> Result<(SweepRequest, Until), Failure> {
         let here = env::current_dir().context("there is no working directory")?;
-        let (draft, mut axes, mut base) = match (&self.file, &self.spec) {
+        let (mut draft, mut axes, mut base) = match (&self.file, &self.spec) {
             (Some(file), _) => self.written(file, &here)?,
             (None, Some(spec)) => {
                 (SweepDraft::default(), Vec::new(), self.preset.precise(RunSpec::load(spec)?)?)
@@ -170,8 +170,8 @@ impl SweepArgs {
         let mut typed = self.axes.parsed()?;
         typed.iter_mut().for_each(|axis| axis.anchor(&here));
         axes.extend(typed);
-        let refine = self.refine.unwrap_or(draft.refine);
-        SweepDraft { refine, ..draft.clone() }.check()?;
+        draft.refine = self.refine.unwrap_or(draft.refine);
+        draft.check()?;
         if let Some(seeds) = self.seeds.clone().or(draft.seeds) {
             base.seeds = seeds;
         }
@@ -186,7 +186,7 @@ impl SweepArgs {
             axes: ordered(axes),
             metric: self.metric.clone().or(draft.metric),
             detector: self.detector.clone().or(draft.detector),
-            refine,
+            refine: draft.refine,
             full: self.full || draft.full,
             budget,
         };

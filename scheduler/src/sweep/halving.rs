@@ -9,7 +9,7 @@ use crate::compare::{Design, Difference, Estimate};
 const SHARES: [ChunkIndex; 3] = [4, 2, 1];
 
 /// How far beyond the 95 % interval of its difference from the best a cell has to be to be given up: twice its reach, which
-/// with ten blocks chance comes to once in 1,400 comparisons of cells that are equal.
+/// with ten blocks chance comes to once in 700 looks at two cells that are equal.
 const REACHES: f64 = 2.0;
 
 /// How many of a run's chunks each look needs, ascending; the last needs all.
@@ -88,7 +88,9 @@ mod tests {
             let sum: f64 = blocks.iter().sum();
             Estimate { value: sum / 10.0, without: blocks.iter().map(|block| (sum - block) / 9.0).collect() }
         };
-        let given_up = (0..20_000).filter(|i| is_hopeless(&cell(2 * i), &cell(2 * i + 1), (1000, 1))).count();
-        assert!((3..=30).contains(&given_up), "{given_up} of 20000, where 14 are expected");
+        let either =
+            |a: &Estimate, b: &Estimate| is_hopeless(a, b, (1000, 1)) || is_hopeless(b, a, (1000, 1));
+        let given_up = (0..20_000).filter(|i| either(&cell(2 * i), &cell(2 * i + 1))).count();
+        assert!((12..=50).contains(&given_up), "{given_up} of 20000, where 29 are expected");
     }
 }

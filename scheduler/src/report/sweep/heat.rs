@@ -8,7 +8,9 @@ use super::slice::{Slice, measured, slices, values};
 use super::{BEST, INK, SOFT, Standing, pen, standing, title};
 use crate::report::text::{decimals, fixed};
 
-const CELL: [f64; 2] = [76.0, 44.0];
+/// Of a cell, at least.
+const WIDTH: f64 = 76.0;
+const HEIGHT: f64 = 44.0;
 const MARGIN: f64 = 24.0;
 /// Above a panel: its settings, the axis's name and its values.
 const HEAD: f64 = 58.0;
@@ -37,16 +39,23 @@ pub fn heat(table: &Table) -> Option<Figure> {
     let longest =
         lines.iter().flatten().map(|setting| setting.to_string().chars().count()).max().unwrap_or(0);
     let side = SIDE.max(7.0 * longest as f64 + 20.0);
-    let panel_height = HEAD + CELL[1] * lines.len() as f64 + MARGIN;
-    let width = (2.0 * MARGIN + side + CELL[0] * columns.len() as f64).max(560.0);
+    let panel_height = HEAD + cell[1] * lines.len() as f64 + MARGIN;
+    let width = (2.0 * MARGIN + side + cell[0] * columns.len() as f64).max(560.0);
     let height = MARGIN + 14.0 + panel_height * panels.len() as f64 + FOOT;
     let mut figure = Figure { width: width as usize, height: height as usize, marks: Vec::new() };
     figure.bold([MARGIN, MARGIN + 4.0], (format!("{}, lower is better", title(table)), Anchor::Start), INK);
     let color = |value: f64| color(value, (low, high));
     for (i, panel) in panels.iter().enumerate() {
         let corner = [MARGIN + side, MARGIN + 14.0 + HEAD + panel_height * i as f64];
-        let grid =
-            Panel { table, across: &across, down: down.as_ref(), columns: &columns, lines: &lines, corner };
+        let grid = Panel {
+            table,
+            across: &across,
+            down: down.as_ref(),
+            columns: &columns,
+            lines: &lines,
+            corner,
+            cell,
+        };
         grid.draw(&mut figure, panel, &color);
     }
     legend(&mut figure, table, height - FOOT + 14.0);
@@ -78,32 +87,33 @@ struct Panel<'a> {
     columns: &'a [&'a Setting],
     lines: &'a [Option<&'a Setting>],
     corner: [f64; 2],
+    cell: [f64; 2],
 }
 
 impl Panel<'_> {
     fn draw(&self, figure: &mut Figure, slice: &Slice<'_>, color: &dyn Fn(f64) -> Color) {
-        let [left, top] = self.corner;
+        let ([left, top], [width, height]) = (self.corner, self.cell);
         figure.text([MARGIN, top - 36.0], (slice.label.clone(), Anchor::Start), INK);
         figure.text([left, top - 20.0], (self.across.to_string(), Anchor::Start), SOFT);
         if let Some(down) = self.down {
             figure.text([left - 10.0, top - 6.0], (down.to_string(), Anchor::End), SOFT);
         }
         for (i, column) in self.columns.iter().enumerate() {
-            let middle = left + CELL[0] * (i as f64 + 0.5);
+            let middle = left + width * (i as f64 + 0.5);
             figure.text([middle, top - 6.0], (column.to_string(), Anchor::Middle), INK);
         }
         let mut marked = Vec::new();
         for (j, line) in self.lines.iter().enumerate() {
-            let y = top + CELL[1] * j as f64;
+            let y = top + height * j as f64;
             if let Some(line) = line {
                 figure.text([left - 10.0, y + 26.0], (line.to_string(), Anchor::End), INK);
             }
             for (i, column) in self.columns.iter().enumerate() {
-                let at = [left + CELL[0] * i as f64, y];
+                let at = [left + width * i as f64, y];
                 let Some(row) = slice.rows.iter().find(|row| self.is_at(row, column, *line)) else {
                     continue;
                 };
-                square(figure, row, at, color);
+                square(figure, row, (at, self.cell), color);
                 marked.push((standing(self.table, row), at));
             }
         }
@@ -114,7 +124,7 @@ impl Panel<'_> {
                 Standing::Open => pen(1.5, BEST),
                 Standing::Behind => continue,
             };
-            let (at, size) = (at.map(|place| place + 3.0), CELL.map(|length| length - 6.0));
+            let (at, size) = (at.map(|place| place + 3.0), self.cell.map(|length| length - 6.0));
             figure.put(Mark::Box { at, size, fill: None, edge: Some(edge) });
         }
     }
@@ -127,19 +137,30 @@ impl Panel<'_> {
     }
 }
 
-fn square(figure: &mut Figure, row: &Row, [x, y]: [f64; 2], color: &dyn Fn(f64) -> Color) {
+fn square(
+    figure: &mut Figure,
+    row: &Row,
+    ([x, y], size): ([f64; 2], [f64; 2]),
+    color: &dyn Fn(f64) -> Color,
+) {
     let Some(value) = row.value else { return };
     let fill = color(value);
     let dark = fill.iter().sum::<f32>() < 1.6;
     let ink = if dark { rgb(0xff_ff_ff) } else { INK };
-    figure.put(Mark::Box { at: [x, y], size: CELL, fill: Some(fill), edge: Some(pen(1.0, rgb(0xff_ff_ff))) });
+    figure.put(Mark::Box { at: [x, y], size, fill: Some(fill), edge: Some(pen(1.0, rgb(0xff_ff_ff))) });
     let digits = decimals(row.sd);
     let stopped = if row.stopped { "*" } else { "" };
-    let middle = x + CELL[0] / 2.0;
+    let middle = x + size[0] / 2.0;
     figure.bold([middle, y + 20.0], (format!("{}{stopped}", fixed(value, digits)), Anchor::Middle), ink);
     if let Some(sd) = row.sd {
         figure.text([middle, y + 35.0], (format!("± {}", fixed(sd, digits)), Anchor::Middle), ink);
     }
+}
+
+/// The longest of some settings, in pixels.
+fn widest<'a>(settings: impl Iterator<Item = &'a Setting>) -> f64 {
+    let longest = settings.map(|setting| setting.to_string().chars().count()).max();
+    7.0 * longest.unwrap_or(0) as f64
 }
 
 fn legend(figure: &mut Figure, table: &Table, y: f64) {

@@ -33,10 +33,12 @@ fn title(table: &Table) -> String {
 
 /// How a cell stands to the best.
 fn standing(table: &Table, row: &Row) -> Standing {
-    match () {
-        () if table.best.as_ref() == Some(&row.run) => Standing::Best,
-        () if table.not_told_apart.contains(&row.run) => Standing::Open,
-        () => Standing::Behind,
+    if table.best.as_ref() == Some(&row.run) {
+        Standing::Best
+    } else if table.not_told_apart.contains(&row.run) {
+        Standing::Open
+    } else {
+        Standing::Behind
     }
 }
 

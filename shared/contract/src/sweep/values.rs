@@ -9,7 +9,7 @@ use crate::{address, spec::FileRef};
 const MAX_STEPS: f64 = 10_000.0;
 
 impl Axis {
-    /// An axis of values as text, a number or a list of either; files in `folder`'s words are not looked up here.
+    /// An axis of values: text, a number, or a list of either. Files are not looked up.
     ///
     /// # Errors
     /// [`SweepError::Values`] with what to write instead.
