@@ -12,8 +12,8 @@ use fidelis_contract::{
     run::Run,
     spec::{DetectorSpec, FileRef, ResolvedSpec, RunSpec},
     sweep::{
-        Axis, AxisName, AxisValue, Budget, Listed, Point, SCHEMA, Setting, SweepSpec, cell, points, settings,
-        with_ema,
+        Axis, AxisName, AxisValue, Budget, Listed, Point, SCHEMA, Setting, SweepSpec, cell, line, points,
+        settings, with_ema,
     },
 };
 use fidelis_fleet::files::{Depth, Files, Progress};
@@ -131,10 +131,8 @@ impl Grid {
             let spec = cell(&self.base, &self.axes, &point)?;
             let settings = settings(&self.axes, &point, &spec);
             let resolved = self.resolved(spec, files, progress).await;
-            let resolved = resolved.map_err(|source| SweepRunError::Cell {
-                cell: SweepSpec::line(&settings),
-                source: Box::new(source),
-            })?;
+            let resolved = resolved
+                .map_err(|source| SweepRunError::Cell { cell: line(&settings), source: Box::new(source) })?;
             let run = Run::new(resolved);
             if seen.insert(run.id.clone()) {
                 cells.push(Cell { point, settings, run, round });

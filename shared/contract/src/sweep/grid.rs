@@ -95,6 +95,12 @@ pub fn settings(axes: &[Axis], point: &Point, spec: &RunSpec) -> BTreeMap<AxisNa
     told.map(|(axis, value)| (axis.name.clone(), named(axes, &axis.name, value))).collect()
 }
 
+/// Settings as a line: `gnet_ema 0.05, guidance 1.2`.
+pub fn line(settings: &BTreeMap<AxisName, Setting>) -> String {
+    let parts = settings.iter().map(|(axis, setting)| format!("{axis} {setting}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// A value as it is shown: where EMA lengths are an axis of their own, files are called without theirs.
 pub(super) fn named(axes: &[Axis], name: &AxisName, value: &AxisValue) -> Setting {
     let has = |other| axes.iter().any(|axis| axis.name == other);

@@ -1,7 +1,5 @@
 //! What a sweep is called by.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Axis, AxisName, Setting, grid::named};
@@ -72,11 +70,5 @@ impl SweepSpec {
     /// A name that is none.
     pub fn id(&self) -> Result<SweepId, crate::ids::IdError> {
         SweepId::new(&self.name, &Digest::of(self.to_json().as_bytes()))
-    }
-
-    /// The settings of a cell as a line: `guidance 1.2, gnet_ema 0.05`.
-    pub fn line(settings: &BTreeMap<AxisName, Setting>) -> String {
-        let parts = settings.iter().map(|(axis, setting)| format!("{axis} {setting}"));
-        parts.collect::<Vec<_>>().join(", ")
     }
 }

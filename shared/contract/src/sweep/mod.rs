@@ -15,7 +15,7 @@ pub use axis::{Axis, AxisName, AxisValue, Setting};
 pub use draft::{Budget, SweepDraft, ordered};
 pub use ema::with_ema;
 pub use error::SweepError;
-pub use grid::{MAX_CELLS, Point, cell, points, settings};
+pub use grid::{MAX_CELLS, Point, cell, line, points, settings};
 pub use identity::{Listed, SCHEMA, SweepSpec};
 pub use refine::around;
 pub use table::{Behind, Ending, Row, Table};

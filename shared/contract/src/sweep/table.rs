@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AxisName, Listed, Setting, SweepSpec};
+use super::{AxisName, Listed, Setting};
 use crate::{
     ids::{RunId, SweepId},
     text::text_enum,
@@ -159,7 +159,7 @@ impl Table {
 impl Row {
     /// Its settings as a line.
     pub fn line(&self) -> String {
-        SweepSpec::line(&self.settings)
+        super::line(&self.settings)
     }
 }
 

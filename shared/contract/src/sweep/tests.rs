@@ -83,11 +83,8 @@ fn a_grid_is_all_combinations_with_the_guidance_innermost() {
     // Nothing guides: the guiding net is no part of the cell.
     assert!(gnet(&specs[0]).is_none() && specs[0] == specs[2]);
     let told = settings(&axes, &points[2], &specs[2]);
-    assert_eq!(SweepSpec::line(&told), "steps 16, guidance 1");
-    assert_eq!(
-        SweepSpec::line(&settings(&axes, &points[3], &specs[3])),
-        "gnet_ema 0.1, steps 16, guidance 1.4"
-    );
+    assert_eq!(line(&told), "steps 16, guidance 1");
+    assert_eq!(line(&settings(&axes, &points[3], &specs[3])), "gnet_ema 0.1, steps 16, guidance 1.4");
     // A cell is the run that the same spec is, wherever it comes from.
     let same = axes[2].values[1].clone();
     let written = BASE.replace("1.2", "1.4") + "sampler = { num_steps = 16 }\n";
