@@ -24,7 +24,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train sweep toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,11 @@ demo: build ## generate and score images with two kinds of guidance (N=2000 of e
 demo-train: build ## train the demo's nets and detector again, as their model card says
 	@infra/setup/system.sh images
 	@infra/demo/train.sh
+
+sweep: N = 600
+sweep: build ## find the best guidance, guiding net and EMA length for the demo's net (N=600 images of each cell)
+	@infra/setup/system.sh redis images
+	@infra/demo/sweep.sh $(N)
 
 toy: build ## train, sample and draw the 2D example of autoguidance (TRAININGS=3 of each net)
 	@infra/toy.sh $(TRAININGS)

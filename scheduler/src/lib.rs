@@ -16,4 +16,5 @@ pub mod publish;
 pub mod reduce;
 pub mod report;
 pub mod subset;
+pub mod sweep;
 pub mod verify;

@@ -21,6 +21,7 @@ mod operations;
 mod output;
 mod published;
 mod security;
+mod sweeps;
 mod targets;
 mod training;
 mod up;

@@ -27,6 +27,8 @@ pub struct Console {
     json: bool,
     /// Whether the store is there after the command has ended.
     keeps_store: bool,
+    /// Whether runs are told of one by one.
+    tells_runs: bool,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
     /// Deaths that were not told yet, and since when.
@@ -39,13 +41,20 @@ impl Console {
     /// With `json`, every event is a line on stdout as well.
     pub fn new(json: bool) -> Self {
         let (deaths, causes) = (Vec::new(), HashSet::new());
-        Self { json, keeps_store: true, bar: None, last_line: None, deaths, causes }
+        Self { json, keeps_store: true, tells_runs: true, bar: None, last_line: None, deaths, causes }
     }
 
     /// Of a command whose store goes with it: where reports lie in it is nobody's concern.
     pub fn of_passing_store(json: bool) -> Self {
         let mut console = Self::new(json);
         console.keeps_store = false;
+        console
+    }
+
+    /// Of a sweep, whose runs are many: what goes well in each is told as JSON alone.
+    pub fn of_sweep(json: bool) -> Self {
+        let mut console = Self::new(json);
+        console.tells_runs = false;
         console
     }
 
@@ -86,7 +95,16 @@ impl Console {
                         bar.finish_and_clear();
                     }
                 }
-                self.say(&sentence(event));
+                let is_of_run = matches!(
+                    event,
+                    Event::Submitted { .. }
+                        | Event::Stored { .. }
+                        | Event::Reduced { .. }
+                        | Event::Reported { .. }
+                );
+                if self.tells_runs || !is_of_run {
+                    self.say(&sentence(event));
+                }
             }
         }
     }
@@ -247,6 +265,17 @@ fn sentence(event: &Event) -> String {
         Event::Stored { run, num_images } => format!("{run}: all {num_images} images are stored"),
         Event::Reduced { run, num_images, num_chunks } => {
             format!("{run}: {num_images} images in {num_chunks} chunks verified and folded")
+        }
+        Event::SweepLook { sweep, round, num_cells, num_images, more_images } => {
+            let grid = if *round == 0 { String::new() } else { format!("finer grid {round}: ") };
+            format!(
+                "{sweep}: {grid}{num_cells} cells with {num_images} images each, {more_images} more than before"
+            )
+        }
+        Event::SweepStopped { sweep, num_cells, num_images } => {
+            format!(
+                "{sweep}: {num_cells} cells are worse beyond chance after {num_images} images: no more of them"
+            )
         }
         Event::Reported { run, report, .. } => format!("{run}: report at {report}"),
     }

@@ -15,6 +15,7 @@ mod session;
 mod side;
 mod status;
 mod stored_at;
+mod sweep;
 mod target;
 mod training;
 mod transfer;
@@ -72,6 +73,8 @@ enum Command {
     Metrics(Box<evaluate::MetricsArgs>),
     /// Whether one run is worse than another, with the interval of their difference
     Compare(Box<compare::CompareArgs>),
+    /// Which settings are best: runs of one base spec over a grid, with pictures, and stopped early where they are hopeless
+    Sweep(Box<sweep::SweepArgs>),
     /// Score images that exist against reference statistics, features or images
     Calc(Box<images::CalcArgs>),
     /// Reference statistics of images, or of a features file
@@ -99,6 +102,7 @@ impl Cli {
             Command::Presets(args) => presets::presets(args),
             Command::Metrics(args) => evaluate::metrics(*args).await,
             Command::Compare(args) => compare::compare(*args).await,
+            Command::Sweep(args) => sweep::sweep(*args).await,
             Command::Calc(args) => images::calc(*args).await,
             Command::Ref(args) => images::reference(*args).await,
         }

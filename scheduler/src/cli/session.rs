@@ -6,6 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::{
     dead::DeadChunk, events::Event, exit, ids::RunId, outcome::Outcome, run::Run, spec::ResolvedSpec,
+    sweep::Table,
 };
 use fidelis_fleet::{files::Files, fleet::Fleet, signals::Signals};
 use tokio::select;
@@ -14,6 +15,7 @@ use super::{Failure, console::Console, transfer::Transfers};
 use crate::{
     conduct::{ConductError, Conductor, Listener, Machine, Short},
     reduce::Reduced,
+    sweep::{self, Sweep, Until},
 };
 
 /// How this machine is used.
@@ -127,6 +129,35 @@ impl Session {
             Ok(()) => Ok(Ended::Finished(())),
             Err(short) => Ok(Ended::Interrupted(self.fell_short(short)?)),
         }
+    }
+
+    /// Brings a sweep to its end.
+    ///
+    /// # Errors
+    /// It cannot be completed.
+    pub async fn sweep(&mut self, sweep: &mut Sweep, until: Until) -> Result<Ended<Table>, Failure> {
+        let Self { conductor, console, signals, is_fleet } = self;
+        let transfers = Transfers::default();
+        let mut listener = Listener {
+            events: &mut |event: &Event| console.tell(event),
+            transfers: &|transfer| transfers.tell(transfer),
+        };
+        let ended = select! {
+            table = Box::pin(sweep::conduct(conductor, sweep, &mut listener, until)) => table.map(Ended::Finished),
+            by = signals.next() => Ok(Ended::Interrupted(by)),
+        };
+        if let Ok(Ended::Interrupted(_)) = ended {
+            console.say(match *is_fleet {
+                true => "interrupted: what is queued is made without us; the same command goes on, `--cancel` calls it off",
+                false => "stopping: the same command goes on from here",
+            });
+        }
+        // A second signal ends the patience.
+        select! {
+            () = conductor.rest() => {}
+            _ = signals.next() => {}
+        }
+        Ok(ended?)
     }
 
     /// Tells why there is less than was wanted; the signal's exit code where that was it.

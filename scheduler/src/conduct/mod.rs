@@ -12,13 +12,19 @@ pub mod submit;
 pub mod watch;
 
 use std::{
+    convert::Infallible,
     fmt,
     path::Path,
     time::{Duration, Instant},
 };
 
 use fidelis_contract::{
-    dead::DeadChunk, events::Event, ids::RunId, result::Making, run::Run, spec::ResolvedSpec,
+    dead::DeadChunk,
+    events::Event,
+    ids::{ChunkIndex, RunId},
+    result::Making,
+    run::Run,
+    spec::ResolvedSpec,
 };
 use fidelis_fleet::{
     files::{Files, Progress},
@@ -154,6 +160,38 @@ impl Conductor {
         }
     }
 
+    /// Has the first chunks of several runs made: all are queued before the first is waited for, so that no worker waits
+    /// for the slowest of another run. Tells how each ended, in the order given. What was stored when `shutdown` came is
+    /// found again by the next call.
+    ///
+    /// # Errors
+    /// The place cannot be used, or a run's objects are not what they should be.
+    pub async fn complete_parts<S>(
+        &mut self,
+        parts: &[(Run, ChunkIndex)],
+        listener: &mut Listener<'_>,
+        shutdown: impl Future<Output = S>,
+    ) -> Result<Result<Vec<Ended<(), Infallible>>, S>, ConductError> {
+        let full = self.full();
+        select! {
+            ended = self.bring_parts(parts, listener) => ended.map(Ok),
+            error = full => Err(error),
+            by = shutdown => Ok(Err(by)),
+        }
+    }
+
+    /// Forgets what the queue counted of a run, unless something of it is queued still.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub async fn forget(&self, run: &RunId) -> Result<(), ConductError> {
+        let queue = &self.fleet().queue;
+        match queue.progress(run).await? {
+            Some(progress) if progress.queued == 0 => Ok(queue.forget(run).await?),
+            _ => Ok(()),
+        }
+    }
+
     /// Follows a submitted run until all of it is stored.
     ///
     /// # Errors
@@ -198,24 +236,47 @@ impl Conductor {
         listener: &mut Listener<'_>,
     ) -> Result<Ended<Reduced, S>, ConductError> {
         let begun = Instant::now();
-        let submitted = self.submit(spec).await?;
+        let run = Run::new(spec);
+        let submitted = self.submit(&run, run.plan.num_chunks()).await?;
         listener.tell(&submitted.event());
-        let run = &submitted.run;
         let nothing_to_make = run.missing(&submitted.stored).is_empty();
         let ended = match &self.place {
             Place::Here(_) if nothing_to_make => Ok(()),
-            _ => self.watch(run, listener).await?,
+            _ => self.watch(&run, listener).await?,
         };
         if let Err(short) = ended {
             return Ok(Err(short));
         }
-        let reduced = self.home().conclude(run, Some(making(&submitted, begun)), listener).await?;
+        let reduced = self.home().conclude(&run, Some(making(&submitted, begun)), listener).await?;
         self.fleet().queue.forget(&run.id).await?;
         Ok(Ok(reduced))
     }
 
-    async fn submit(&self, spec: ResolvedSpec) -> Result<Submitted, ConductError> {
-        let submitted = submit::submit(self.fleet(), spec).await;
+    async fn bring_parts(
+        &mut self,
+        parts: &[(Run, ChunkIndex)],
+        listener: &mut Listener<'_>,
+    ) -> Result<Vec<Ended<(), Infallible>>, ConductError> {
+        let mut submitted = Vec::with_capacity(parts.len());
+        for (run, num_chunks) in parts {
+            submitted.push(self.submit(run, *num_chunks).await?);
+        }
+        let mut ended = Vec::with_capacity(parts.len());
+        for ((run, num_chunks), submitted) in parts.iter().zip(submitted) {
+            let part = run.first(*num_chunks);
+            ended.push(match part.missing(&submitted.stored)[..] {
+                [] => Ok(()),
+                _ => {
+                    listener.tell(&submitted.event());
+                    self.watch(&part, listener).await?
+                }
+            });
+        }
+        Ok(ended)
+    }
+
+    async fn submit(&self, run: &Run, num_chunks: ChunkIndex) -> Result<Submitted, ConductError> {
+        let submitted = submit::submit_part(self.fleet(), run, num_chunks).await;
         Ok(submitted.map_err(|error| match &self.place {
             Place::Fleet(_) => error,
             Place::Here(here) => error.local(here.local().folder()),

@@ -129,12 +129,20 @@ pub async fn check_name(store: &Store, spec: &ResolvedSpec) -> Result<(), Submit
 /// # Errors
 /// See [`SubmitError`]; submitting again is always safe.
 pub async fn submit(fleet: &Fleet, spec: ResolvedSpec) -> Result<Submitted, SubmitError> {
-    store_spec(&fleet.store, &spec).await?;
-    reach(Point::SubmitAfterSpec, None);
     let run = Run::new(spec);
+    submit_part(fleet, &run, run.plan.num_chunks()).await
+}
+
+/// Submits a run, and of its chunks the first ones; the others may follow, or never.
+///
+/// # Errors
+/// As [`submit`].
+pub async fn submit_part(fleet: &Fleet, run: &Run, num_chunks: ChunkIndex) -> Result<Submitted, SubmitError> {
+    store_spec(&fleet.store, &run.spec).await?;
+    reach(Point::SubmitAfterSpec, None);
     let stored = stored::chunk_indices(&fleet.store, &run.id).await?;
-    arithmetic::check_stored(&fleet.store, &run, &stored).await?;
-    let missing = run.missing(&stored);
+    arithmetic::check_stored(&fleet.store, run, &stored).await?;
+    let missing = run.first(num_chunks).missing(&stored);
     if stored::is_cancelled(&fleet.store, &run.id).await? {
         tracing::info!("the run was cancelled: it goes on");
         fleet.store.remove(&keys::cancelled(&run.id)).await?;
@@ -144,8 +152,8 @@ pub async fn submit(fleet: &Fleet, spec: ResolvedSpec) -> Result<Submitted, Subm
     if progress.dead_chunks + progress.cancelled_chunks > 0 {
         fleet.queue.settle(&run.id, &run.with_images(&stored)).await?;
     }
-    let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(&run, &missing).await? };
-    Ok(Submitted { run, stored, num_queued })
+    let num_queued = if missing.is_empty() { 0 } else { fleet.queue.enqueue(run, &missing).await? };
+    Ok(Submitted { run: run.clone(), stored, num_queued })
 }
 
 /// Refuses a run that holds chunks of another arithmetic than this build's, unless it is finished.

@@ -100,7 +100,7 @@ fn is_features(file: &FileRef) -> bool {
 }
 
 /// Statistics that the spec names, as they were at submission.
-fn statistics(
+pub(super) fn statistics(
     detector: &DetectorSpec,
     field: &'static str,
     file: Option<&FileRef>,

@@ -5,6 +5,7 @@
 mod detector;
 mod error;
 mod held_out;
+mod part;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,7 @@ use fidelis_contract::{
 use fidelis_fleet::{store::Store, stored};
 
 pub use error::ReduceError;
+pub use part::{part, reference};
 
 use crate::arithmetic::{self, Stored};
 

@@ -7,6 +7,7 @@ mod markdown;
 mod notes;
 mod provenance;
 pub mod sheet;
+pub mod sweep;
 mod table;
 mod terminal;
 mod text;

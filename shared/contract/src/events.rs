@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     dead::DeadChunk,
-    ids::{ChunkIndex, RunId},
+    ids::{ChunkIndex, RunId, SweepId},
 };
 
 /// Something worth a line. As JSON its `event` field names the variant.
@@ -94,6 +94,28 @@ pub enum Event {
         num_images: u64,
         /// Chunks verified.
         num_chunks: ChunkIndex,
+    },
+    /// Cells of a sweep are looked at with more images.
+    SweepLook {
+        /// The sweep.
+        sweep: SweepId,
+        /// 0 for the first grid, 1 for the first finer one.
+        round: u32,
+        /// Cells that are looked at.
+        num_cells: u64,
+        /// Images of each.
+        num_images: u64,
+        /// Images of all that no earlier look needed, whoever makes them.
+        more_images: u64,
+    },
+    /// Cells of a sweep are worse than the best by more than chance explains: the rest of their images is not made.
+    SweepStopped {
+        /// The sweep.
+        sweep: SweepId,
+        /// How many.
+        num_cells: u64,
+        /// Images that each was looked at with.
+        num_images: u64,
     },
     /// Result and reports are written, `_SUCCESS` last.
     Reported {

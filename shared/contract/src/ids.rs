@@ -108,6 +108,43 @@ impl fmt::Display for RunId {
 
 serde_as_text!(RunId);
 
+/// A sweep: `name-0123456789abcdef`, its name and the start of its content's digest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SweepId(String);
+
+impl SweepId {
+    /// The id of the sweep of this name and content.
+    ///
+    /// # Errors
+    /// [`IdError::Sweep`] when the name is not `[a-z0-9][a-z0-9-]{0,47}`.
+    pub fn new(name: &str, content: &Digest) -> Result<Self, IdError> {
+        format!("{name}-{}", content.short()).parse()
+    }
+
+    /// The id as text; safe in keys and paths.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SweepId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text.parse::<RunId>() {
+            Ok(RunId(id)) => Ok(Self(id)),
+            Err(_) => Err(IdError::Sweep(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for SweepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+serde_as_text!(SweepId);
+
 /// A pool of chunks that the same loaded nets can serve: `p{priority}-0123456789abcdef`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(String);
@@ -165,6 +202,9 @@ pub enum IdError {
     /// Not `name-` and 16 hex digits.
     #[error("`{0}` is no run: give it as printed by submit, a name and 16 hex digits")]
     Run(String),
+    /// Not `name-` and 16 hex digits.
+    #[error("`{0}` is no sweep: its form is a name of `a-z`, `0-9`, `-` and 16 hex digits")]
+    Sweep(String),
     /// Not `p{priority}-` and 16 hex digits.
     #[error("`{0}` is no pool: its form is `p0-0123456789abcdef`")]
     Pool(String),

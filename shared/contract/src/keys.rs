@@ -3,7 +3,7 @@
 //! Store keys are relative to the store's prefix and pure functions of (run, kind, chunk).
 
 use crate::{
-    ids::{ChunkIndex, Digest, PoolId, RunId},
+    ids::{ChunkIndex, Digest, PoolId, RunId, SweepId},
     kind::Kind,
 };
 
@@ -121,6 +121,21 @@ pub fn runs_beginning(text: &str) -> String {
 /// The run whose folder a listed one is; `None` for every other.
 pub fn parse_run_folder(folder: &str) -> Option<RunId> {
     folder.strip_prefix("runs/")?.trim_end_matches('/').parse().ok()
+}
+
+/// What decides a sweep's table; create-only.
+pub fn sweep(sweep: &SweepId) -> String {
+    sweep_file(sweep, "sweep.json")
+}
+
+/// How far a sweep is and what it came to, for machines; replaced at each look.
+pub fn sweep_table(sweep: &SweepId) -> String {
+    sweep_file(sweep, "table.json")
+}
+
+/// Another rendering of a sweep's table: `table.csv`, `heat.svg`, `curves.png`.
+pub fn sweep_file(sweep: &SweepId, name: &str) -> String {
+    format!("sweeps/{sweep}/{name}")
 }
 
 /// Where every process checks at start that the store keeps its promises.

@@ -1,5 +1,5 @@
 //! The words that all sides share, and nothing else: what a run is ([`spec`], [`run`]), how it is cut ([`plan`]), which published
-//! figures there are ([`presets`]), by which detectors ([`detectors`]), where things lie ([`address`], [`keys`]) and how they are named ([`ids`], [`kind`]),
+//! figures there are ([`presets`]), which settings are tried ([`sweep`]), by which detectors ([`detectors`]), where things lie ([`address`], [`keys`]) and how they are named ([`ids`], [`kind`]),
 //! what travels ([`wire`]) and what is stored ([`payload`], [`receipt`], [`manifest`], [`result`]), what is told ([`events`]) and how
 //! commands end ([`outcome`], [`exit`]). Pure: no network, no runtime, no tensors; it opens the spec's own file at most.
 
@@ -24,5 +24,6 @@ pub mod result;
 pub mod run;
 pub mod seeds;
 pub mod spec;
+pub mod sweep;
 pub mod text;
 pub mod wire;

@@ -25,6 +25,14 @@ impl Run {
         Self { id: spec.run_id(), plan: Plan::new(&spec), spec: Arc::new(spec) }
     }
 
+    /// The same run as far as its first chunks: what is missing of it, and how many images it has, is told of these alone.
+    #[must_use]
+    pub fn first(&self, num_chunks: ChunkIndex) -> Self {
+        let chunk_size = u64::from(self.spec.chunk_size.max(1));
+        let seeds = self.spec.seeds.slice(0, u64::from(num_chunks) * chunk_size);
+        Self { plan: Plan::of_seeds(seeds, self.spec.chunk_size), ..self.clone() }
+    }
+
     /// How many images the given chunks hold.
     pub fn num_images(&self, chunks: &BTreeSet<ChunkIndex>) -> u64 {
         self.with_images(chunks).into_iter().map(|(_, num_images)| num_images).sum()

@@ -32,6 +32,11 @@ impl GuidedNet {
         Ok(Self { net, gnet, guidance, interval })
     }
 
+    /// The same nets, guided otherwise.
+    pub fn guided(&self, guidance: f64, interval: Option<(f64, f64)>) -> Self {
+        Self { guidance, interval, ..self.clone() }
+    }
+
     pub fn net(&self) -> &Precond {
         &self.net
     }

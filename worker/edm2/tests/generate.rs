@@ -47,6 +47,30 @@ fn generate(recipe: &Recipe, lanes: usize, seeds: &[u64]) -> Result<Generated, G
     Generator::load(recipe, Place::of_test().device, lanes)?.generate(seeds, &|| false)
 }
 
+/// A sweep's cells differ in little: what they share stays loaded.
+#[test]
+fn sampled_otherwise_is_as_if_loaded_anew() {
+    let seeds = [7, 8, 9, 10];
+    let otherwise = with(|model| {
+        model.sampling.guidance = 2.5;
+        model.sampling.guidance_interval = Some((0.2, 5.0));
+        model.sampling.sampler = SamplerSpec { num_steps: 5, ..SamplerSpec::DEFAULT };
+        model.sampling.labels = Labels::Balanced;
+    });
+    let mut generator = Generator::load(&recipe(), Place::of_test().device, 2).unwrap();
+    let before = generator.generate(&seeds, &|| false).unwrap();
+    assert!(recipe().has_files_of(&otherwise));
+    generator.resample(&otherwise).unwrap();
+    let (resampled, anew) =
+        (generator.generate(&seeds, &|| false).unwrap(), generate(&otherwise, 2, &seeds).unwrap());
+    assert_eq!((&resampled.latents, &resampled.labels), (&anew.latents, &anew.labels));
+    assert_ne!(resampled.latents, before.latents);
+    let other_net = with(|model| model.net = file("edm2-guide.pkl"));
+    let bf16 = with(|model| model.sampling.precision = Precision::Bf16);
+    let unguided = with(|model| model.gnet = None);
+    assert!([other_net, bf16, unguided].iter().all(|other| !recipe().has_files_of(other)));
+}
+
 #[test]
 fn lanes_change_no_bit() {
     let seeds: Vec<u64> = (100..110).collect();

@@ -14,7 +14,7 @@ use fidelis_edm2::generate::{Buffer, GenerateError, Generated, Generator, Recipe
 
 use super::{ChunkOutput, EngineError, EngineOptions, Work};
 
-/// Keeps the nets of the last spec loaded: the next chunk most likely wants them again.
+/// Keeps the nets of the last spec loaded: the next chunk most likely wants them again, if sampled otherwise.
 #[derive(Debug)]
 pub struct Edm2Engine {
     options: EngineOptions,
@@ -28,6 +28,13 @@ impl Edm2Engine {
 
     fn load(&mut self, recipe: Recipe) -> Result<&mut Generator, EngineError> {
         // The borrow checker does not see through an early return of the loaded one.
+        if let Some((held, generator)) = &mut self.loaded
+            && *held != recipe
+            && held.has_files_of(&recipe)
+        {
+            generator.resample(&recipe).map_err(classed)?;
+            held.clone_from(&recipe);
+        }
         if self.loaded.as_ref().is_none_or(|(held, _)| *held != recipe) {
             // Lets go of the old nets first: two pairs may not fit the device.
             self.loaded = None;

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use fidelis_contract::{dead::DeadChunk, events::Event, ids::ChunkIndex, outcome::Outcome, run::Run};
+use fidelis_contract::{
+    dead::DeadChunk, events::Event, ids::ChunkIndex, outcome::Outcome, plan::Plan, run::Run,
+};
 use fidelis_fleet::{
     fleet::{Fleet, FleetError},
     queue::Progress,
@@ -45,7 +47,10 @@ enum Look {
 #[derive(Debug)]
 pub struct Watch<'a> {
     fleet: &'a Fleet,
+    /// What is waited for: all of it, or its first chunks.
     run: &'a Run,
+    /// What the queue knows it as.
+    whole: Run,
     /// How long to wait between looks.
     every: Duration,
     stored: BTreeSet<ChunkIndex>,
@@ -66,6 +71,7 @@ impl<'a> Watch<'a> {
         Self {
             fleet,
             run,
+            whole: Run { plan: Plan::new(&run.spec), ..run.clone() },
             every,
             stored: BTreeSet::new(),
             listed: None,
@@ -145,7 +151,7 @@ impl<'a> Watch<'a> {
         if stored::is_cancelled(&self.fleet.store, &self.run.id).await? {
             return Ok(self.cancelled(tell));
         }
-        let num_chunks = self.fleet.queue.enqueue(self.run, &lost).await?;
+        let num_chunks = self.fleet.queue.enqueue(&self.whole, &lost).await?;
         if num_chunks > 0 {
             tell(&Event::Requeued { run: self.run.id.clone(), num_chunks });
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fidelis_contract::spec::{Edm2Spec, FileRef, Outputs};
+use fidelis_contract::spec::{Edm2Spec, FileRef, Outputs, Sampling};
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
 
@@ -51,15 +51,7 @@ impl Lane {
         } else {
             None
         };
-        let sampler = Sampler::new(sampling.sampler.clone());
-        let draws = Draws {
-            shape: config.image_shape(),
-            label_dim: config.label_dim,
-            stream: sampling.noise,
-            classes: Classes::of_labels(&sampling.labels).map_err(DrawsError::from)?,
-            churn_steps: sampler.churn_steps(),
-        };
-        draws.check()?;
+        let (sampler, draws) = sampling_of(sampling, config)?;
         let load = |(name, path): (&String, &std::path::PathBuf)| {
             Ok((name.clone(), Detector::load(name, path, device)?))
         };
@@ -71,6 +63,14 @@ impl Lane {
             detectors: recipe.detectors.iter().map(load).collect::<Result<_, GenerateError>>()?,
             outputs: recipe.outputs,
         })
+    }
+
+    /// The same files, sampled as another recipe says.
+    pub fn resampled(&self, recipe: &Recipe) -> Result<Self, GenerateError> {
+        let sampling = &recipe.model.sampling;
+        let nets = self.nets.guided(sampling.guidance, sampling.guidance_interval);
+        let (sampler, draws) = sampling_of(sampling, nets.net().config())?;
+        Ok(Self { nets, sampler, draws, ..self.clone() })
     }
 
     /// Makes images too, where the net's encoder does it without weights of its own.
@@ -115,6 +115,19 @@ impl Lane {
         };
         Ok(self.sampler.run(&draws.noise.to_device(device), &draws.churn, denoise)?)
     }
+}
+
+fn sampling_of(sampling: &Sampling, config: &NetConfig) -> Result<(Sampler, Draws), GenerateError> {
+    let sampler = Sampler::new(sampling.sampler.clone());
+    let draws = Draws {
+        shape: config.image_shape(),
+        label_dim: config.label_dim,
+        stream: sampling.noise,
+        classes: Classes::of_labels(&sampling.labels).map_err(DrawsError::from)?,
+        churn_steps: sampler.churn_steps(),
+    };
+    draws.check()?;
+    Ok((sampler, draws))
 }
 
 fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond, GenerateError> {

@@ -9,7 +9,7 @@ mod lanes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fidelis_contract::spec::{Edm2Spec, Outputs};
+use fidelis_contract::spec::{Edm2Spec, Outputs, Sampling};
 use tch::Device;
 
 use crate::device::set_threads;
@@ -27,6 +27,18 @@ pub struct Recipe {
     pub outputs: Outputs,
     /// Detectors by name, with their weights.
     pub detectors: BTreeMap<String, PathBuf>,
+}
+
+impl Recipe {
+    /// Whether both are made of the same files in the same arithmetic, and differ in how images are sampled alone.
+    pub fn has_files_of(&self, other: &Self) -> bool {
+        let files = |recipe: &Self| {
+            let (precision, encoder) = (recipe.model.sampling.precision, recipe.model.sampling.encoder);
+            let sampling = Sampling { precision, encoder, ..Sampling::default() };
+            Self { model: Edm2Spec { sampling, ..recipe.model.clone() }, micro_batch: 1, ..recipe.clone() }
+        };
+        files(self) == files(other)
+    }
 }
 
 /// Values in row-major order.
@@ -95,6 +107,17 @@ impl Generator {
         set_threads(1);
         let lane = Lane::load(recipe, device)?;
         Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes: vec![lane; lanes] })
+    }
+
+    /// From now on images are sampled as another recipe says, which [has the files](Recipe::has_files_of) of the one that
+    /// this was loaded from: nothing is loaded again.
+    ///
+    /// # Errors
+    /// Labels that cannot be read, or that the net does not have; then nothing has changed.
+    pub fn resample(&mut self, recipe: &Recipe) -> Result<(), GenerateError> {
+        let lanes = self.lanes.iter().map(|lane| lane.resampled(recipe)).collect::<Result<_, _>>()?;
+        (self.lanes, self.micro_batch) = (lanes, recipe.micro_batch.max(1));
+        Ok(())
     }
 
     /// From now on images too, where the encoder of `recipe`, which this was loaded from, needs no weights.

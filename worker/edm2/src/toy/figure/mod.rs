@@ -2,7 +2,6 @@
 //!
 //! Colours are Okabe and Ito's, which people of any colour vision tell apart.
 
-mod canvas;
 mod panel;
 
 use tch::{Kind, Tensor};
@@ -12,8 +11,8 @@ use super::mixture::{Mixture, numbers, points_of};
 use super::model::Model;
 use super::sample::{Guided, Score};
 use super::tree::{Classes, ground_truth};
-pub use canvas::Canvas;
-use canvas::{Color, Pen, rgb};
+pub use fidelis_figure::Canvas;
+use fidelis_figure::{Color, Pen, rgb};
 use panel::{Field, View};
 
 /// Pixels along a panel's edge, between panels, and below each for its caption.

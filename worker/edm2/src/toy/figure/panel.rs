@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::canvas::{Canvas, Color, Pen};
+use fidelis_figure::{Canvas, Color, Pen};
 
 /// What of the plane a panel shows.
 #[derive(Clone, Copy, Debug)]
