@@ -3,8 +3,10 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-/// Below the largest by this much, a thousand terms add nothing in float64.
-const NEGLIGIBLE: f64 = 37.0;
+/// Below the largest by this much, a thousand terms together add less than 10⁻¹⁰.
+const NEGLIGIBLE: f64 = 30.0;
+/// What float32 may have got wrong of an exponent, alone and for each unit of it.
+const SLACK: [f32; 2] = [1.0, 1e-5];
 /// Points that one thread takes at a time.
 const CHUNK: usize = 64;
 
@@ -23,6 +25,7 @@ pub struct Gaussian {
 pub struct Mixture {
     components: Vec<Gaussian>,
     axes: Vec<Axes>,
+    rough: Rough,
 }
 
 /// A component in the coordinates of its axes.
@@ -56,11 +59,69 @@ impl Axes {
         let [dx, dy] = [x[0] - self.mean[0], x[1] - self.mean[1]];
         [dx * self.first[0] + dy * self.first[1], dy * self.first[0] - dx * self.first[1]]
     }
+
+    fn term(&self, index: usize, x: [f64; 2], noise: f64) -> Term {
+        let [u, v] = self.along(x);
+        let [a, b] = self.variances.map(|variance| variance + noise);
+        let precision = 1.0 / (a * b);
+        Term { index, exponent: -0.5 * (u * u * b + v * v * a) * precision, precision, pull: [u * b, v * a] }
+    }
 }
 
-/// What a component has to do with a point.
+/// The axes in float32, a column each, for a first pass over all components that the compiler can vectorise.
+#[derive(Clone, Debug, Default)]
+struct Rough {
+    first: [Vec<f32>; 2],
+    mean: [Vec<f32>; 2],
+    variances: [Vec<f32>; 2],
+}
+
+impl Rough {
+    fn new(axes: &[Axes]) -> Self {
+        let column = |of: &dyn Fn(&Axes) -> f64| axes.iter().map(|axes| of(axes) as f32).collect();
+        Self {
+            first: [column(&|a| a.first[0]), column(&|a| a.first[1])],
+            // Coordinates of the mean along the axes.
+            mean: [
+                column(&|a| a.mean[0] * a.first[0] + a.mean[1] * a.first[1]),
+                column(&|a| a.mean[1] * a.first[0] - a.mean[0] * a.first[1]),
+            ],
+            variances: [column(&|a| a.variances[0]), column(&|a| a.variances[1])],
+        }
+    }
+
+    /// Fills `exponents` with about −½ (x−μ)ᵀ (Σ+σ²I)⁻¹ (x−μ) and gives the least that counts.
+    fn exponents(&self, exponents: &mut [f32], x: [f64; 2], noise: f64) -> f32 {
+        let ([x, y], noise) = (x.map(|value| value as f32), noise as f32);
+        let n = exponents.len();
+        let [cos, sin] = [&self.first[0][..n], &self.first[1][..n]];
+        let [mean_u, mean_v] = [&self.mean[0][..n], &self.mean[1][..n]];
+        let [along, across] = [&self.variances[0][..n], &self.variances[1][..n]];
+        for i in 0..n {
+            let (u, v) = (x * cos[i] + y * sin[i] - mean_u[i], y * cos[i] - x * sin[i] - mean_v[i]);
+            exponents[i] = -0.5 * (u * u / (along[i] + noise) + v * v / (across[i] + noise));
+        }
+        let mut lanes = [f32::NEG_INFINITY; 8];
+        let (blocks, rest) = exponents.as_chunks::<8>();
+        for block in blocks {
+            lanes.iter_mut().zip(block).for_each(|(lane, &e)| *lane = if e > *lane { e } else { *lane });
+        }
+        let largest = lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
+        largest - NEGLIGIBLE as f32 - SLACK[0] + SLACK[1] * largest
+    }
+}
+
+/// Memory for [`Mixture::at_with`].
+#[derive(Debug, Default)]
+struct Scratch {
+    exponents: Vec<f32>,
+    terms: Vec<Term>,
+}
+
+/// What a component that counts has to do with a point.
 #[derive(Clone, Copy, Debug)]
 struct Term {
+    index: usize,
     /// −½ (x−μ)ᵀ Σ⁻¹ (x−μ).
     exponent: f64,
     /// 1 / |Σ|.
@@ -81,8 +142,9 @@ impl Mixture {
     pub fn new(mut components: Vec<Gaussian>) -> Self {
         let total: f64 = components.iter().map(|c| c.weight).sum();
         components.iter_mut().for_each(|c| c.weight /= total);
-        let axes = components.iter().map(Axes::new).collect();
-        Self { components, axes }
+        let axes: Vec<Axes> = components.iter().map(Axes::new).collect();
+        let rough = Rough::new(&axes);
+        Self { components, axes, rough }
     }
 
     /// With normalised weights.
@@ -92,26 +154,23 @@ impl Mixture {
 
     /// At `x`, with noise of standard deviation `sigma` added.
     pub fn at(&self, x: [f64; 2], sigma: f64) -> At {
-        self.at_with(&mut Vec::new(), x, sigma)
+        self.at_with(&mut Scratch::default(), x, sigma)
     }
 
     /// As [`Self::at`], in memory that is there already.
-    fn at_with(&self, terms: &mut Vec<Term>, x: [f64; 2], sigma: f64) -> At {
+    fn at_with(&self, scratch: &mut Scratch, x: [f64; 2], sigma: f64) -> At {
         let noise = sigma * sigma;
-        // A pass without branches or exponentials, over all; then one over the few that count.
+        let Scratch { exponents, terms } = scratch;
+        // A rough pass without branches or exponentials, over all; then exact ones over those that count.
+        exponents.resize(self.axes.len(), 0.0);
+        let least = self.rough.exponents(exponents, x, noise);
         terms.clear();
-        terms.extend(self.axes.iter().map(|axes| {
-            let [u, v] = axes.along(x);
-            let [a, b] = axes.variances.map(|variance| variance + noise);
-            let precision = 1.0 / (a * b);
-            Term { exponent: -0.5 * (u * u * b + v * v * a) * precision, precision, pull: [u * b, v * a] }
-        }));
+        let counting = exponents.iter().enumerate().filter(|(_, exponent)| **exponent >= least);
+        terms.extend(counting.map(|(index, _)| self.axes[index].term(index, x, noise)));
         let largest = terms.iter().map(|term| term.exponent).fold(f64::NEG_INFINITY, f64::max);
         let (mut sum, mut gradient) = (0.0, [0.0; 2]);
-        for (axes, term) in self.axes.iter().zip(terms.iter()) {
-            if term.exponent < largest - NEGLIGIBLE {
-                continue;
-            }
+        for term in terms.iter() {
+            let axes = &self.axes[term.index];
             let share = axes.weight * term.precision.sqrt() * (term.exponent - largest).exp();
             let [u, v] = term.pull.map(|pull| share * pull * term.precision);
             sum += share;
@@ -142,7 +201,7 @@ impl Mixture {
         let at: Vec<At> = (&points, &sigmas)
             .into_par_iter()
             .with_min_len(CHUNK)
-            .map_init(Vec::new, |terms, (&point, &sigma)| self.at_with(terms, point, sigma))
+            .map_init(Scratch::default, |scratch, (&point, &sigma)| self.at_with(scratch, point, sigma))
             .collect();
         let log_density: Vec<f64> = at.iter().map(|at| at.log_density).collect();
         let score: Vec<f64> = at.iter().flat_map(|at| at.score).collect();

@@ -7,6 +7,7 @@
 //! - [`figure`]: the paper's pictures
 //! - [`experiment`]: all of it
 
+mod derivative;
 pub mod experiment;
 pub mod figure;
 mod legacy_random;

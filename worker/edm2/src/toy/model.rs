@@ -2,10 +2,11 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::derivative::{Gradients, Pass};
 use crate::net::{StateDict, mp_silu, normalized};
 
 /// Standard deviation of the data.
-const SIGMA_DATA: f64 = 0.5;
+pub(super) const SIGMA_DATA: f64 = 0.5;
 /// Coordinates, noise level, and a constant one.
 const INPUTS: i64 = 4;
 const GAIN: &str = "gain";
@@ -80,20 +81,26 @@ impl Model {
             if index > 0 {
                 y = mp_silu(&y);
             }
-            let fan_in = layer.size()[1] as f64;
-            y = y.matmul(&(normalized(layer) * (1.0 / fan_in.sqrt())).tr());
+            y = y.matmul(&scaled(layer).tr());
         }
         let mean = y.square().mean_dim([1_i64].as_slice(), false, Kind::Float);
         let norm = x.square().sum_dim_intlist([1_i64].as_slice(), false, Kind::Float);
         mean * &self.gain / sigma.squeeze_dim(-1) - norm * 0.5
     }
 
-    /// ∇ₓ log p(x; σ), `[N, 2]`; of a training step's it can be derived again.
-    pub fn score(&self, x: &Tensor, sigma: &Tensor, for_training: bool) -> Tensor {
-        let x = x.detach().copy().set_requires_grad(true);
-        let total = self.log_density(&x, sigma).sum(Kind::Float);
-        let mut gradients = Tensor::run_backward(&[total], &[&x], for_training, for_training);
-        gradients.swap_remove(0)
+    /// ∇ₓ log p(x; σ), `[N, 2]`.
+    pub fn score(&self, x: &Tensor, sigma: &Tensor) -> Tensor {
+        self.pass(x, sigma).score
+    }
+
+    /// As [`Self::score`], with what training needs.
+    pub(super) fn pass(&self, x: &Tensor, sigma: &Tensor) -> Pass {
+        Pass::new((&self.layers, &self.gain), x, sigma)
+    }
+
+    /// Leaves a pass's gradients with the weights.
+    pub(super) fn leave(&self, gradients: &Gradients) {
+        gradients.leave(&self.layers, &self.gain);
     }
 
     /// Overwrites each weight by its normalised self, as training does before each step.
@@ -103,6 +110,11 @@ impl Model {
             layer.shallow_clone().copy_(&normalized(layer));
         }
     }
+}
+
+/// A layer as its matrix is applied: normalised, and divided by √fan-in.
+pub(super) fn scaled(layer: &Tensor) -> Tensor {
+    normalized(layer) * (1.0 / (layer.size()[1] as f64).sqrt())
 }
 
 fn copy(tensor: &Tensor) -> Tensor {

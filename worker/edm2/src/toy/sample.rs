@@ -28,7 +28,7 @@ impl Score<'_> {
         let sigma = Tensor::full([x.size()[0]], sigma, (Kind::Float, x.device()));
         match self {
             Self::Truth(mixture) => mixture.evaluate(x, &sigma).1.to_kind(Kind::Float),
-            Self::Net(model) => model.score(x, &sigma, false),
+            Self::Net(model) => model.score(x, &sigma),
         }
     }
 }

@@ -111,17 +111,18 @@ impl ToyTrainer {
     pub fn step(&mut self, x: &Tensor, sigma: &Tensor) -> ToyStep {
         let target = self.truth.evaluate(x, sigma).1.to_kind(Kind::Float);
         self.model.force_normalization();
-        let score = self.model.score(x, sigma, true);
-        let error = (target - &score).square() * sigma.square().unsqueeze(-1);
-        let loss = error.mean(Kind::Float);
-        loss.backward();
+        let pass = self.model.pass(x, sigma);
+        let weight = sigma.square().unsqueeze(-1);
+        let error = &pass.score - target;
+        let loss = (error.square() * &weight).mean(Kind::Float);
+        self.model.leave(&pass.gradients(&(error * weight * (2.0 / x.numel() as f64))));
         let schedule =
             LrSchedule { alpha_ref: self.recipe.lr_ref, t_ref: self.recipe.t_ref, rampup_images: 0.0 };
         let lr = schedule.at(self.iteration, 1);
         self.adam.update(&self.weights, lr);
         self.iteration += 1;
         self.ema.update(&self.weights, self.iteration, 1);
-        ToyStep { loss: loss.double_value(&[]), lr, score: score.detach() }
+        ToyStep { loss: loss.double_value(&[]), lr, score: pass.score }
     }
 
     /// The weights as they are.

@@ -122,7 +122,7 @@ pub fn details(pair: Pair, start: &Tensor) -> Canvas {
     let net = |model: &Model| {
         let mut canvas = Canvas::new(PANEL, PANEL, WHITE);
         bands(&mut canvas, &learned(model));
-        arrows(&mut canvas, |x| model.score(x, &sigmas(x), false));
+        arrows(&mut canvas, |x| model.score(x, &sigmas(x)));
         canvas
     };
     let (main, guide) = (Score::Net(pair.main), Score::Net(pair.guide));
@@ -167,7 +167,7 @@ fn ratio(pair: Pair) -> Canvas {
         STEPS.iter().rev().enumerate().map(|(i, &color)| (top - 1.5 * (i + 1) as f64, color)).rev().collect();
     let mut canvas = Canvas::new(PANEL, PANEL, rgb(0xf0_b0_78));
     field.fill(&mut canvas, &levels);
-    arrows(&mut canvas, |x| pair.main.score(x, &sigmas(x), false) - pair.guide.score(x, &sigmas(x), false));
+    arrows(&mut canvas, |x| pair.main.score(x, &sigmas(x)) - pair.guide.score(x, &sigmas(x)));
     canvas
 }
 
