@@ -6,6 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 # How many images `make demo` makes of each kind.
 N ?= 2000
+# How many images each block of `make nightly` has.
+NIGHTLY ?= 256
+
 # The schedule of `make chaos`, and for how long it goes on with the next ones.
 SEED ?= 1
 MINUTES ?= 0
@@ -24,7 +27,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train sweep toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train sweep nightly toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +57,10 @@ sweep: N = 600
 sweep: build ## find the best guidance, guiding net and EMA length for the demo's net (N=600 images of each cell)
 	@infra/setup/system.sh redis images
 	@infra/demo/sweep.sh $(N)
+
+nightly: build ## judge ten nights of unchanged code and seven mistakes against a baseline, on the demo's pair
+	@infra/setup/system.sh redis
+	@infra/demo/nightly.sh $(NIGHTLY)
 
 toy: build ## train, sample and draw the 2D example of autoguidance (TRAININGS=3 of each net)
 	@infra/toy.sh $(TRAININGS)

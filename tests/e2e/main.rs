@@ -20,6 +20,7 @@ mod numbers;
 mod operations;
 mod output;
 mod published;
+mod regress;
 mod security;
 mod sweeps;
 mod targets;

@@ -96,6 +96,10 @@ fn lines(compared: &Compared) -> Vec<String> {
         format!("candidate  {name} {:.4}", difference.candidate),
         format!("worse by   {worse_by:.4} ± {sd:.4}, between {low:.4} and {high:.4} in 95 of 100 cases"),
         format!("images     {images}"),
+        format!(
+            "detects    differences from {:.4} on, with this many images, four times in five",
+            difference.detectable()
+        ),
         format!("verdict    {verdict}"),
     ]
 }

@@ -1,5 +1,6 @@
 //! The command line of `fidelis`: arguments, and what each command does with the rooms of this crate.
 
+mod baseline;
 mod compare;
 mod console;
 mod detectors;
@@ -10,9 +11,11 @@ mod local;
 mod operate;
 mod place;
 mod presets;
+mod regress;
 mod runs;
 mod session;
 mod side;
+mod sitting;
 mod status;
 mod stored_at;
 mod sweep;
@@ -54,7 +57,7 @@ enum Command {
     /// Follow a run to its end; queues again what redis lost
     Watch(runs::WatchArgs),
     /// submit, watch, reduce and report in one
-    Run(runs::SubmitArgs),
+    Run(Box<runs::RunArgs>),
     /// Verify a complete run and fold its features into statistics and distances
     Reduce(runs::StoredArgs),
     /// Reduce a complete run and store its reports
@@ -75,6 +78,11 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Which settings are best: runs of one base spec over a grid, with pictures, and stopped early where they are hopeless
     Sweep(Box<sweep::SweepArgs>),
+    /// Whether tonight's images and their distance are those of an accepted baseline
+    Regress(Box<regress::RegressArgs>),
+    /// Accept, show and compare the baselines of `regress`
+    #[command(subcommand)]
+    Baseline(Box<baseline::BaselineCommand>),
     /// Score images that exist against reference statistics, features or images
     Calc(Box<images::CalcArgs>),
     /// Reference statistics of images, or of a features file
@@ -92,7 +100,7 @@ impl Cli {
             Command::Up(args) => up::up(args).await,
             Command::Submit(args) => runs::submit(args).await,
             Command::Watch(args) => runs::watch(args).await,
-            Command::Run(args) => runs::run(args).await,
+            Command::Run(args) => runs::run(*args).await,
             Command::Reduce(args) => runs::reduce(args).await,
             Command::Report(args) => runs::report(args).await,
             Command::Status(args) => status::status(args).await,
@@ -103,6 +111,8 @@ impl Cli {
             Command::Metrics(args) => evaluate::metrics(*args).await,
             Command::Compare(args) => compare::compare(*args).await,
             Command::Sweep(args) => sweep::sweep(*args).await,
+            Command::Regress(args) => regress::regress(*args).await,
+            Command::Baseline(command) => baseline::baseline(*command).await,
             Command::Calc(args) => images::calc(*args).await,
             Command::Ref(args) => images::reference(*args).await,
         }

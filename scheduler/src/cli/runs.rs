@@ -7,11 +7,13 @@ use clap::Args;
 use fidelis_contract::{
     events::Event,
     exit,
+    result::RunResult,
     run::Run,
     seeds::Seeds,
     spec::{ResolvedSpec, RunSpec},
 };
 use fidelis_fleet::{files::Files, fleet::Fleet, out};
+use serde_json::json;
 
 use super::{
     Failure,
@@ -24,6 +26,7 @@ use super::{
     transfer::Transfers,
 };
 use crate::{
+    compare::repeats,
     conduct::{ConductError, Home, Listener, submit},
     reduce::Reduced,
     report::terminal,
@@ -53,12 +56,30 @@ pub struct SubmitArgs {
 impl SubmitArgs {
     /// The spec or the preset, ready to run.
     async fn load(&self, files: &Files) -> Result<ResolvedSpec, Failure> {
-        let spec = match &self.spec {
+        Ok(prepare(self.read()?, None, files).await?)
+    }
+
+    /// The spec or the preset, of the seeds that are asked for.
+    fn read(&self) -> Result<RunSpec, Failure> {
+        let mut spec = match &self.spec {
             Some(path) => self.preset.precise(RunSpec::load(path)?)?,
             None => single(self.preset.specs()?)?,
         };
-        Ok(prepare(spec, self.seeds.as_ref(), files).await?)
+        if let Some(seeds) = &self.seeds {
+            spec.seeds = seeds.clone();
+        }
+        Ok(spec)
     }
+}
+
+/// What to run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    submit: SubmitArgs,
+    /// Run it on as many disjoint lists of seeds, each the next after the one before: what is chance in its metrics
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeats: u32,
 }
 
 /// What to watch.
@@ -87,9 +108,9 @@ pub struct StoredArgs {
 
 impl SubmitArgs {
     /// The fleet, after checking that the spec's name is free there.
-    async fn connect(&self, spec: &ResolvedSpec) -> Result<Fleet, Failure> {
+    async fn connect(&self, specs: &[ResolvedSpec]) -> Result<Fleet, Failure> {
         let fleet = self.fleet.connect().await?;
-        if !self.new {
+        for spec in specs.iter().filter(|_| !self.new) {
             submit::check_name(&fleet.store, spec).await?;
         }
         Ok(fleet)
@@ -99,7 +120,7 @@ impl SubmitArgs {
 /// Submits; prints the run's id.
 pub async fn submit(args: SubmitArgs) -> Result<u8, Failure> {
     let spec = args.load(&args.fleet.store.files()).await?;
-    let fleet = args.connect(&spec).await?;
+    let fleet = args.connect(std::slice::from_ref(&spec)).await?;
     let submitted = submit::submit(&fleet, spec).await?;
     Console::new(args.json).tell(&submitted.event());
     if !args.json {
@@ -125,15 +146,33 @@ pub async fn watch(args: WatchArgs) -> Result<u8, Failure> {
 }
 
 /// Submits, watches, reduces, reports.
-pub async fn run(args: SubmitArgs) -> Result<u8, Failure> {
+pub async fn run(RunArgs { submit: args, repeats }: RunArgs) -> Result<u8, Failure> {
     let files = args.fleet.store.files();
-    let spec = args.load(&files).await?;
-    let fleet = args.connect(&spec).await?;
-    match Session::of_fleet(fleet, files, Console::new(args.json))?.complete(vec![spec]).await? {
-        Ended::Finished(reduced) => reduced.iter().try_for_each(|reduced| print(reduced, args.json)),
+    let mut specs = Vec::new();
+    for spec in repeats::specs(&args.read()?, repeats)? {
+        specs.push(prepare(spec, None, &files).await?);
+    }
+    let fleet = args.connect(&specs).await?;
+    let finished = match Session::of_fleet(fleet, files, Console::new(args.json))?.complete(specs).await? {
+        Ended::Finished(finished) => finished,
         Ended::Interrupted(code) => return Ok(code),
-    }?;
+    };
+    finished.iter().try_for_each(|reduced| print(reduced, args.json))?;
+    let results: Vec<RunResult> = finished.into_iter().map(|reduced| reduced.result).collect();
+    let repeats = repeats::of_results(&results);
+    match args.json {
+        true if !repeats.is_empty() => out::json(json!({ "repeats": repeats::to_json(&repeats) })),
+        true => {}
+        false => tell(&repeats),
+    }
     Ok(exit::DONE)
+}
+
+/// A line for each detector.
+pub(super) fn tell(repeats: &[(String, String, repeats::Repeats)]) {
+    for (detector, metric, of) in repeats {
+        out::line(format!("repeats  {metric} ({detector}): {}", of.line()));
+    }
 }
 
 /// Reduces a complete run.

@@ -63,13 +63,18 @@ pub async fn find(store: &Store, spec: &ResolvedSpec) -> Result<Option<Namesake>
 
 /// The fields in which two resolved specs differ, old → new.
 pub fn differences(old: &ResolvedSpec, new: &ResolvedSpec) -> Vec<String> {
+    changes(old, new).into_iter().map(|[name, old, new]| format!("`{name}` {old} → {new}")).collect()
+}
+
+/// The same as name, old value and new value.
+pub fn changes(old: &ResolvedSpec, new: &ResolvedSpec) -> Vec<[String; 3]> {
     let (old, new) = (fields(old), fields(new));
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
     names.sort();
     names.dedup();
     let shown = |value: Option<&String>| value.map_or_else(|| "absent".to_owned(), String::clone);
     let differ = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
-    differ.map(|name| format!("`{name}` {} → {}", shown(old.get(name)), shown(new.get(name)))).collect()
+    differ.map(|name| [name.clone(), shown(old.get(name)), shown(new.get(name))]).collect()
 }
 
 /// Dotted names and values of everything that makes a run's identity.

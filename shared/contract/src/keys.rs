@@ -138,6 +138,27 @@ pub fn sweep_file(sweep: &SweepId, name: &str) -> String {
     format!("sweeps/{sweep}/{name}")
 }
 
+/// The folder of every accepted baseline of a name.
+pub fn baselines_prefix(name: &str) -> String {
+    format!("baselines/{name}/")
+}
+
+/// What was accepted as the `number`-th baseline of a name, from 1; create-only, written after its blocks.
+pub fn baseline(name: &str, number: u32) -> String {
+    format!("baselines/{name}/{number:06}/baseline.json")
+}
+
+/// The images of a block of a baseline's seeds; create-only.
+pub fn baseline_block(name: &str, number: u32, block: u32) -> String {
+    format!("baselines/{name}/{number:06}/block-{block:03}.safetensors")
+}
+
+/// The number of the baseline whose folder a listed one is; `None` for every other.
+pub fn parse_baseline_folder(name: &str, folder: &str) -> Option<u32> {
+    let digits = folder.strip_prefix(&baselines_prefix(name))?.trim_end_matches('/');
+    digits.parse().ok().filter(|number: &u32| format!("{number:06}") == digits)
+}
+
 /// Where every process checks at start that the store keeps its promises.
 pub const PROBE: &str = "fidelis-probe";
 
@@ -285,6 +306,20 @@ mod tests {
         let kind = Kind::Features("d".repeat(crate::kind::MAX_DETECTOR_LEN));
         let longest = quarantined(&run, &chunk(&run, &kind, u32::MAX), &Digest::of(b"x"));
         assert!(longest.len() <= 512 && longest.split('/').all(|name| name.len() <= 255), "{longest}");
+    }
+
+    #[test]
+    fn baselines_have_numbers() {
+        assert_eq!(baseline("main", 7), "baselines/main/000007/baseline.json");
+        assert_eq!(baseline_block("main", 7, 1), "baselines/main/000007/block-001.safetensors");
+        for number in [1, 999_999, 1_000_000] {
+            let folder = baseline("main", number).replace("baseline.json", "");
+            assert_eq!(parse_baseline_folder("main", &folder), Some(number));
+            assert_eq!(parse_baseline_folder("mai", &folder), None);
+        }
+        for folder in ["baselines/main/", "baselines/main/7/", "baselines/main/x/", "runs/main/000007/"] {
+            assert_eq!(parse_baseline_folder("main", folder), None, "{folder}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod addresses;
 pub mod arithmetic;
+pub mod baseline;
 pub mod dead;
 pub mod detectors;
 pub mod events;

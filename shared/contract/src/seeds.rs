@@ -128,6 +128,22 @@ impl Seeds {
     }
 }
 
+impl Seeds {
+    /// As many seeds of the same gaps, `turns` times as far on as it takes to meet none of these: `0-9` turns to `10-19`.
+    ///
+    /// # Errors
+    /// [`SeedsError::TooLarge`]; [`SeedsError::Empty`] of no seeds.
+    pub fn turned(&self, turns: u64) -> Result<Self, SeedsError> {
+        let (Some(&(first, _)), Some(&(_, last))) = (self.ranges.first(), self.ranges.last()) else {
+            return Err(SeedsError::Empty);
+        };
+        let too_large = SeedsError::TooLarge { seed: u64::MAX };
+        let by = (last - first).checked_add(1).and_then(|span| span.checked_mul(turns));
+        let by = by.filter(|by| last.checked_add(*by).is_some()).ok_or(too_large)?;
+        Self::from_ranges(self.ranges.iter().map(|(first, last)| (first + by, last + by)))
+    }
+}
+
 impl FromStr for Seeds {
     type Err = SeedsError;
     fn from_str(text: &str) -> Result<Self, SeedsError> {

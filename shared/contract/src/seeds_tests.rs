@@ -97,3 +97,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn turned_seeds_meet_none_of_the_others() {
+    let seeds: Seeds = "3-5,9".parse().unwrap();
+    assert_eq!(seeds.turned(0), Ok(seeds.clone()));
+    assert_eq!(seeds.turned(1).unwrap().to_string(), "10-12,16");
+    assert_eq!(seeds.turned(2).unwrap().to_string(), "17-19,23");
+    assert!(matches!(seeds.turned(u64::MAX), Err(SeedsError::TooLarge { .. })));
+    assert_eq!(Seeds::default().turned(1), Err(SeedsError::Empty));
+}
