@@ -28,7 +28,6 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fidelis_contract::exit;
 use fidelis_fleet::out;
 
 pub use fidelis_contract::outcome::Failure;
