@@ -106,7 +106,7 @@ fn the_loss_falls_and_the_snapshot_is_a_net() {
     let folder = Folder::new("learns");
     let mut trainer = trainer(folder.recipe(&RECIPE));
     let losses: Vec<f64> =
-        std::iter::from_fn(|| (!trainer.is_done()).then(|| trainer.advance().unwrap())).collect();
+        std::iter::from_fn(|| (!trainer.is_done()).then(|| trainer.advance().unwrap().loss)).collect();
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&losses[25..]) < 0.8 * mean(&losses[..5]), "{losses:?}");
     let path = folder.0.join("net.safetensors");
@@ -132,13 +132,13 @@ fn a_net_of_the_autoencoders_latents_is_trained_the_same_after_a_resume() {
     };
     let trainer = || Trainer::new(folder.recipe(&text), in_memory(wide()), Device::Cpu).unwrap();
     let (mut whole, mut first) = (trainer(), trainer());
-    let losses: Vec<f64> = (0..3).map(|_| whole.advance().unwrap()).collect();
+    let losses: Vec<f64> = (0..3).map(|_| whole.advance().unwrap().loss).collect();
     assert!(losses.iter().all(|loss| loss.is_finite()));
-    assert_eq!(first.advance().unwrap(), losses[0]);
+    assert_eq!(first.advance().unwrap().loss, losses[0]);
     let state = first.state().to_bytes().unwrap();
     let state = (Path::new("state"), state.as_slice());
     let mut second = Trainer::resume(folder.recipe(&text), in_memory(wide()), Device::Cpu, state).unwrap();
-    assert_eq!([second.advance().unwrap(), second.advance().unwrap()], losses[1..]);
+    assert_eq!([second.advance().unwrap().loss, second.advance().unwrap().loss], losses[1..]);
     let without = folder.recipe(&text.replace(&format!("vae = {vae:?}"), ""));
     let error = Trainer::new(without, in_memory(wide()), Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("`vae`"), "{error}");
