@@ -42,7 +42,7 @@ pub use feed::Feed;
 pub use images::{Images, InMemory, Stored};
 pub use learner::{Gradients, Learner, Losses, Moment};
 pub use loss::{Batch, NoiseLevels, StepDraws};
-pub use outdir::{Folder, Outdir, OutdirError};
+pub use outdir::{Folder, Outdir, OutdirError, ReadOnly};
 pub use presets::{PresetError, preset, preset_names};
 pub use profile::{MAX_SIGMA_REL, sigma_rel_to_gamma};
 pub use ranks::{Ranks, Share};

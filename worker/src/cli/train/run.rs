@@ -8,9 +8,10 @@ use fidelis_contract::exit;
 use fidelis_contract::spec::Precision;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
-use fidelis_edm2::train::{Progress, Recipe, Session, preset};
+use fidelis_edm2::train::{Outdir, Progress, ReadOnly, Recipe, Session, Share, preset};
 use fidelis_fleet::out;
 
+use super::ranks::RanksArgs;
 use crate::cli::Failure;
 use crate::far;
 use crate::interrupt::Interrupt;
@@ -65,6 +66,8 @@ pub struct RunArgs {
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
+    #[command(flatten)]
+    ranks: RanksArgs,
     /// Print the recipe, its parameters and the memory that they take, and train nothing
     #[arg(long)]
     dry_run: bool,
@@ -86,15 +89,22 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     let (Some(data), Some(outdir), false) = (&args.data, &args.outdir, args.dry_run) else {
         return dry_run(&recipe(args)?, args);
     };
+    args.ranks.ended(run(args, data, outdir))
+}
+
+fn run(args: &RunArgs, data: &str, outdir: &Path) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
+    let ranks = args.ranks.join()?;
+    let is_first = ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0);
     let files = far::outdir(outdir, &interrupt)?;
     let recipe = recipe(args)?;
     device::set_threads(args.threads);
     let device = device::open(&args.device)?;
     let studio = Studio::new(&recipe.net, recipe.vae.clone(), (&args.device, args.threads));
-    let outdir = Paged::new(&*files, title(args), recipe.ema[0], studio);
+    let (paged, read_only) = (Paged::new(&*files, title(args), recipe.ema[0], studio), ReadOnly(&*files));
+    let outdir: &dyn Outdir = if is_first { &paged } else { &read_only };
     let session = Session {
-        outdir: &outdir,
+        outdir,
         snapshot_images: args.snapshot,
         state_images: args.checkpoint,
         stats_steps: args.stats,
@@ -110,9 +120,14 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(code) = interrupt.signal() {
         return Ok(code);
     }
+    let share = ranks.as_deref().map(|ranks| Share::of(ranks, recipe.batch));
+    let feed = if let Some(share) = share.flatten() { feed.shared(share) } else { feed };
     let mut trainer = session.open(recipe, Box::new(feed), device)?;
+    if let Some(ranks) = ranks {
+        trainer.set_ranks(ranks)?;
+    }
     session.run(&mut trainer, &mut |progress| {
-        progress.iter().for_each(tell);
+        progress.iter().filter(|_| is_first).for_each(tell);
         interrupt.signal().is_none()
     })?;
     Ok(interrupt.signal().filter(|_| !trainer.is_done()).unwrap_or(exit::DONE))
