@@ -27,7 +27,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train sweep nightly toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train sweep nightly toy test test-mpi parity speed fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,9 +68,17 @@ toy: build ## train, sample and draw the 2D example of autoguidance (TRAININGS=3
 test: programs ## run every test
 	@infra/check/test.sh
 
+test-mpi: setup ## test training by several processes (installs Open MPI and libclang; not part of `make test`)
+	@infra/setup/system.sh mpi
+	@infra/check/mpi.sh
+
 parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyPI (Python 3.11 or later, 5 GB of disk)
 	@cargo build --release --package fidelis-formats --example pixels
 	@infra/parity/parity.sh
+
+speed: build ## train the demo's net here and in PyTorch, in turns on one thread, and print steps per second (as `parity`, with its needs)
+	@infra/setup/system.sh images
+	@infra/parity/parity.sh speed
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)
 	@infra/check/fuzz.sh $(SECONDS)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares fidelis with pytorch-fid and torch-fidelity on the same images and weights (parity.py says how), with
-# torch-fidelity and prdc on the same features (metrics.py), and with Pillow on a corpus of images in every format
+# torch-fidelity and prdc on the same features (metrics.py), with a plain PyTorch trainer on the same steps (training.py; with
+# `speed` as the first argument only how fast both train), and with Pillow on a corpus of images in every format
 # (images.py). They live in an environment of their own, .deps/parity (5 GB, 2.3 GB to fetch), which is made once; needs
 # Python 3.11 or later.
 set -euo pipefail
@@ -57,6 +58,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+if [[ ${1:-} == speed ]]; then
+  "$target/bin/python" infra/parity/training.py --speed --images "$images" --bin target/release --work "$work"
+  exit
+fi
+"$target/bin/python" infra/parity/training.py --bin target/release --work "$work"
 TQDM_DISABLE=1 "$target/bin/python" -W ignore::DeprecationWarning \
   infra/parity/parity.py --images "$images" --bin target/release --work "$work"
 "$target/bin/python" infra/parity/metrics.py --bin target/release --work "$work"

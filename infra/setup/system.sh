@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What is needed from the system, of: compiler (C++ and nasm), redis, images (Fashion-MNIST), faketime (for tests of wrong clocks).
+# What is needed from the system, of: compiler (C++ and nasm), redis, images (Fashion-MNIST), faketime (for tests of wrong clocks),
+# mpi (Open MPI, and libclang for its bindings).
 # Installs what is missing from Debian; does nothing when all is there.
 # usage: system.sh NEED…
 #   FIDELIS_REDIS_SERVER   a redis-server binary to use instead of Debian's
@@ -24,6 +25,11 @@ has_redis() { command -v "${FIDELIS_REDIS_SERVER:-redis-server}" >/dev/null; }
 
 has_faketime() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; }
 
+has_mpi() {
+  command -v mpicc >/dev/null && command -v mpirun >/dev/null &&
+    { [[ -n ${LIBCLANG_PATH:-} ]] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null; }
+}
+
 has_images() {
   local split
   for split in train t10k; do
@@ -45,6 +51,7 @@ needs compiler && ! has_nasm && packages+=(nasm)
 lacks redis && packages+=(redis-server)
 lacks images && packages+=(dataset-fashion-mnist)
 lacks faketime && packages+=(faketime)
+lacks mpi && packages+=(libopenmpi-dev openmpi-bin libclang-dev)
 if [[ ${#packages[@]} -gt 0 ]]; then
   apt_install "${packages[@]}" || say "looking whether what is needed is there all the same"
 fi
@@ -59,6 +66,7 @@ lacking() {
 ! lacks redis || lacking "no redis-server: install Redis 7, or set FIDELIS_REDIS_SERVER to its binary"
 ! lacks images ||
   lacking "no Fashion-MNIST: put its four *-ubyte.gz files in a folder and set FIDELIS_FASHION_MNIST to it"
+! lacks mpi || lacking "no MPI: install Open MPI (mpicc and mpirun) and libclang, or name the latter's folder by LIBCLANG_PATH"
 ! lacks faketime || say "no libfaketime: the tests of wrong clocks will fail; install faketime"
 [[ $missing -eq 0 ]] || die "set-up is incomplete: see above, then run it again"
 

@@ -7,9 +7,10 @@ use std::path::Path;
 use common::agreement::{Agreement, agree};
 use common::{fixture, tensors};
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
+use fidelis_edm2::net::{Precision, Precond, StateDict};
 use fidelis_edm2::toy;
-use fidelis_edm2::train::replay;
 use fidelis_edm2::train::{Folder, posthoc::Reconstruction};
+use fidelis_edm2::train::{Learner, replay};
 use tch::{Device, Kind, Tensor};
 
 fn check(what: &str, found: &Tensor, expected: &Tensor, tolerance: f64) {
@@ -46,6 +47,24 @@ fn recorded_steps_come_to_the_recorded_weights() {
                 ("ema-0.100/", 1e-4),
             ],
         );
+    }
+}
+
+/// Training's forward pass has its own order of operations, on nets with odd options too.
+#[test]
+fn a_net_in_training_is_the_function_of_the_net_at_rest() {
+    tch::set_num_threads(1);
+    for (net, forward) in [("edm2-uncond.pkl", "forward-uncond"), ("edm2-main.pkl", "forward-main")] {
+        let Checkpoint { state, config } = Checkpoint::read(&fixture(net)).unwrap();
+        // Training has its gains in float32.
+        let state: StateDict = state.iter().map(|(name, t)| (name.clone(), t.to_kind(Kind::Float))).collect();
+        let inputs = tensors(&format!("{forward}.safetensors"));
+        let [x, sigma] = ["x", "sigma"].map(|name| &inputs.tensors[name]);
+        let labels = inputs.tensors.get("label").filter(|_| config.label_dim > 0);
+        let rest = Precond::load(&state, &config, Device::Cpu, Precision::Fp32).unwrap();
+        let learner = Learner::starting_from(&state, &config, Device::Cpu, &[]).unwrap();
+        let found = learner.net.denoise(x, sigma, labels).detach();
+        check(forward, &found, &rest.denoise(x, sigma, labels), 5e-6);
     }
 }
 

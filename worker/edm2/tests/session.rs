@@ -176,7 +176,7 @@ fn mirrored_images_are_another_training() {
     let root = tempfile::tempdir().unwrap();
     let loss = |text: &str| {
         let mut trainer = Trainer::new(recipe(root.path(), text), feed(root.path()), Device::Cpu).unwrap();
-        trainer.advance().unwrap()
+        trainer.advance().unwrap().loss
     };
     let flipped = format!("xflip = true\n{RECIPE}");
     assert_ne!(loss(RECIPE), loss(&flipped));
@@ -199,7 +199,7 @@ fn latents_are_trained_on_without_their_autoencoder() {
         .replace("label_dim = 2", "label_dim = 0");
     let open = || Box::new(Feed::open(&data, 5, 2).unwrap());
     let mut trainer = Trainer::new(recipe(root.path(), &text), open(), Device::Cpu).unwrap();
-    let losses = [trainer.advance().unwrap(), trainer.advance().unwrap()];
+    let losses = [trainer.advance().unwrap().loss, trainer.advance().unwrap().loss];
     assert!(losses.iter().all(|loss| loss.is_finite()) && losses[0] != losses[1], "{losses:?}");
     let error = Trainer::new(recipe(root.path(), RECIPE), open(), Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("no latents"), "{error}");

@@ -26,17 +26,17 @@ pub struct BlockShape {
 
 #[derive(Clone, Debug)]
 pub struct Block {
-    shape: BlockShape,
-    filter: Filter,
-    res_balance: f64,
-    clip_act: Option<f64>,
-    /// Acts in training only: none is left once the block is frozen.
-    dropout: f64,
-    conv_res0: MpConv,
-    emb_linear: MpConv,
-    conv_res1: MpConv,
-    conv_skip: Option<MpConv>,
-    attention: Option<Attention>,
+    pub(super) shape: BlockShape,
+    pub(super) filter: Filter,
+    pub(super) res_balance: f64,
+    pub(super) clip_act: Option<f64>,
+    /// For training only.
+    pub(super) dropout: f64,
+    pub(super) conv_res0: MpConv,
+    pub(super) emb_linear: MpConv,
+    pub(super) conv_res1: MpConv,
+    pub(super) conv_skip: Option<MpConv>,
+    pub(super) attention: Option<Attention>,
 }
 
 impl Block {
@@ -90,11 +90,7 @@ impl Block {
     fn residual(&self, x: &Tensor, emb: &Tensor) -> Tensor {
         let y = self.conv_res0.forward(&mp_silu(x));
         let c = (self.emb_linear.forward(emb) + 1.0).unsqueeze(-1).unsqueeze(-1).to_kind(y.kind());
-        let mut y = mp_silu(&(y * c));
-        if self.dropout > 0.0 {
-            y = y.dropout(self.dropout, true);
-        }
-        self.conv_res1.forward(&y)
+        self.conv_res1.forward(&mp_silu(&(y * c)))
     }
 
     /// Multiply-adds for one image that comes with `resolution` pixels along an edge, and the resolution that it leaves
@@ -114,7 +110,6 @@ impl Block {
 
     /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
     pub fn freeze(&mut self, kind: Kind) {
-        self.dropout = 0.0;
         self.conv_res0.freeze(kind);
         self.emb_linear.freeze(Kind::Float);
         self.conv_res1.freeze(kind);
@@ -130,11 +125,11 @@ impl Block {
 
 /// Cosine self-attention over the positions of the image.
 #[derive(Clone, Debug)]
-struct Attention {
+pub(super) struct Attention {
     heads: i64,
-    balance: f64,
-    qkv: MpConv,
-    proj: MpConv,
+    pub(super) balance: f64,
+    pub(super) qkv: MpConv,
+    pub(super) proj: MpConv,
 }
 
 impl Attention {
@@ -149,14 +144,18 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor) -> Tensor {
+        let y = self.mixed(&self.qkv.forward(&x), &x);
+        mp_sum(&x, &self.proj.forward(&y), self.balance)
+    }
+
+    /// What each position gathers from all, of the shape of `x` `[N, C, H, W]`; `qkv` is `[N, 3·C, H, W]`.
+    pub(super) fn mixed(&self, qkv: &Tensor, x: &Tensor) -> Tensor {
         let (n, c, h, w) = x.size4().expect("a block's activations are NCHW");
         let head_dim = c / self.heads;
         // q, k and v are interleaved in the second-to-last axis, not three contiguous thirds.
-        let qkv = self.qkv.forward(&x).reshape([n, self.heads, head_dim, 3, h * w]);
-        let qkv = normalize(&qkv, &[2]);
+        let qkv = normalize(&qkv.reshape([n, self.heads, head_dim, 3, h * w]), &[2]);
         let (q, k, v) = (qkv.select(3, 0), qkv.select(3, 1), qkv.select(3, 2));
         let scores = q.transpose(2, 3).matmul(&k) / (head_dim as f64).sqrt();
-        let y = v.matmul(&scores.softmax(3, None::<Kind>).transpose(2, 3)).reshape([n, c, h, w]);
-        mp_sum(&x, &self.proj.forward(&y), self.balance)
+        v.matmul(&scores.softmax(3, None::<Kind>).transpose(2, 3)).reshape([n, c, h, w])
     }
 }

@@ -1,6 +1,7 @@
 //! The EDM2 network: magnitude-preserving primitives, blocks, U-Net and preconditioning.
 
 mod block;
+mod learning;
 mod mp_conv;
 mod ops;
 mod precond;

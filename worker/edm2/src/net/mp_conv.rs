@@ -66,15 +66,23 @@ impl MpConv {
         weight.numel() as u64 * positions
     }
 
+    /// As [`Self::forward`], times `factor`, which goes into the weight.
+    pub fn times(&self, x: &Tensor, factor: f64) -> Tensor {
+        apply(&(self.acting_weight() * factor).to_kind(x.kind()), x)
+    }
+
     /// `[N, in]` to `[N, out]`, or `[N, in, H, W]` to `[N, out, H, W]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let weight = self.acting_weight().to_kind(x.kind());
-        if weight.dim() == 2 {
-            return x.matmul(&weight.tr());
-        }
-        let pad = weight.size()[3] / 2;
-        conv2d(x, &weight, None, (1, [pad, pad]))
+        apply(&self.acting_weight().to_kind(x.kind()), x)
     }
+}
+
+fn apply(weight: &Tensor, x: &Tensor) -> Tensor {
+    if weight.dim() == 2 {
+        return x.matmul(&weight.tr());
+    }
+    let pad = weight.size()[3] / 2;
+    conv2d(x, weight, None, (1, [pad, pad]))
 }
 
 /// Random Fourier features of a scalar per image.

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 /// Keeps divisions by a vanishing norm finite.
 const EPS: f64 = 1e-4;
 /// Root mean square of `silu(x)` for standard normal `x`.
-const SILU_MAGNITUDE: f64 = 0.596;
+pub(super) const SILU_MAGNITUDE: f64 = 0.596;
 
 /// Scales `x` to unit average magnitude over `dims` (equation 47 of the paper's appendix): a tensor of
 /// unit-variance elements keeps its magnitude. The norm is taken in float32 whatever the type of `x`.
@@ -24,6 +24,12 @@ pub fn mp_silu(x: &Tensor) -> Tensor {
 /// Weighted sum of two unit-magnitude tensors, again of unit magnitude; `t` is the share of `b`.
 pub fn mp_sum(a: &Tensor, b: &Tensor, t: f64) -> Tensor {
     a.lerp(b, t) / ((1.0 - t).powi(2) + t.powi(2)).sqrt()
+}
+
+/// The factors of the two tensors in [`mp_sum`].
+pub(super) fn mp_sum_factors(t: f64) -> (f64, f64) {
+    let root = ((1.0 - t).powi(2) + t.powi(2)).sqrt();
+    ((1.0 - t) / root, t / root)
 }
 
 /// Concatenation on the channels that balances the two contributions; `t` is the share of `b`.

@@ -1,9 +1,10 @@
 //! The U-Net of EDM2 (arXiv 2312.02696, figure 21, config G).
 
 use fidelis_formats::net::NetConfig;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::block::{Block, BlockShape, Flavor};
+use super::learning::channels_last;
 use super::mp_conv::{MpConv, MpFourier};
 use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
 use crate::params::{ParamsError, Scope};
@@ -17,6 +18,8 @@ pub struct UNet {
     emb_noise: MpConv,
     emb_label: Option<MpConv>,
     conv_in: MpConv,
+    /// Until it is frozen.
+    learns: bool,
     enc: Vec<Block>,
     dec: Vec<DecStep>,
     out_conv: MpConv,
@@ -54,6 +57,7 @@ impl UNet {
             emb_noise,
             emb_label,
             conv_in,
+            learns: true,
             enc,
             dec,
             out_conv,
@@ -65,10 +69,17 @@ impl UNet {
     pub fn forward(&self, x: &Tensor, c_noise: &Tensor, labels: Option<&Tensor>) -> Tensor {
         let emb = self.embed(c_noise, labels);
         let ones = x.narrow(1, 0, 1).ones_like();
-        let mut x = self.conv_in.forward(&Tensor::cat(&[x, &ones], 1));
+        let mut x = Tensor::cat(&[x, &ones], 1);
+        if self.learns && x.device() == Device::Cpu {
+            x = channels_last(&x);
+        }
+        let pass = |block: &Block, x: Tensor| {
+            if self.learns { block.learn(x, &emb) } else { block.forward(x, &emb) }
+        };
+        x = self.conv_in.forward(&x);
         let mut skips = vec![x.shallow_clone()];
         for block in &self.enc {
-            x = block.forward(x, &emb);
+            x = pass(block, x);
             skips.push(x.shallow_clone());
         }
         for step in &self.dec {
@@ -76,7 +87,7 @@ impl UNet {
                 let skip = skips.pop().expect("the decoder takes as many skips as the encoder leaves");
                 x = mp_cat(&x, &skip, self.concat_balance);
             }
-            x = step.block.forward(x, &emb);
+            x = pass(&step.block, x);
         }
         self.out_conv.forward(&x)
     }
@@ -115,6 +126,7 @@ impl UNet {
 
     /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
     pub fn freeze(&mut self, kind: Kind) {
+        self.learns = false;
         self.emb_noise.freeze(Kind::Float);
         if let Some(emb_label) = &mut self.emb_label {
             emb_label.freeze(Kind::Float);

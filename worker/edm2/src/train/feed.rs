@@ -12,6 +12,7 @@ use tch::Tensor;
 use super::batches::Batches;
 use super::files::{Decoded, Files, stacked};
 use super::images::{Images, Stored};
+use super::ranks::Share;
 use crate::data::DataError;
 use crate::encoder::{Codec, EncoderError};
 
@@ -28,6 +29,7 @@ pub struct Feed {
     seed: u64,
     readers: usize,
     classes: Option<(i64, i64)>,
+    share: Option<Share>,
     running: Option<Running>,
 }
 
@@ -78,7 +80,12 @@ impl Feed {
 
     fn of(files: Files, seed: u64, readers: usize) -> Self {
         let classes = files.classes();
-        Self { files, seed, readers: readers.max(1), classes, running: None }
+        Self { files, seed, readers: readers.max(1), classes, share: None, running: None }
+    }
+
+    /// Only a rank's part of every batch.
+    pub fn shared(self, share: Share) -> Self {
+        Self { share: Some(share), ..self }
     }
 
     /// Looks at the beginning of every image and reads [`SAMPLE`] of them, evenly spread, before anything is built on them:
@@ -113,7 +120,7 @@ impl Feed {
         let reader = |k: usize| {
             let (sender, receiver) = sync_channel(AHEAD);
             let (files, readers) = (self.files.clone(), self.readers);
-            let batches = Batches::new(self.seed, files.len());
+            let batches = Batches::new(self.seed, files.len()).shared(self.share);
             thread::spawn(move || decode(files, batches, (seen + k as u64, readers), &sender));
             receiver
         };

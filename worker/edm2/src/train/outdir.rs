@@ -98,6 +98,36 @@ impl Folder {
     }
 }
 
+/// Files that another process writes: this one reads them, and what it would write is not written.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOnly<'a>(pub &'a dyn Outdir);
+
+impl Outdir for ReadOnly<'_> {
+    fn list(&self) -> Result<Vec<String>, OutdirError> {
+        self.0.list()
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, OutdirError> {
+        self.0.read(name)
+    }
+
+    fn begin(&self, name: &str, num_bytes: usize) -> Result<(u64, Vec<u8>), OutdirError> {
+        self.0.begin(name, num_bytes)
+    }
+
+    fn write(&self, _: &str, _: &[u8]) -> Result<(), OutdirError> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &str) -> Result<(), OutdirError> {
+        Ok(())
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.0.place(name)
+    }
+}
+
 fn failed<T>(doing: &'static str, place: &Path, result: io::Result<T>) -> Result<T, OutdirError> {
     result.map_err(|source| OutdirError {
         doing,

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::recipe::Recipe;
 use super::schedule::LrSchedule;
 use super::snapshots::images;
+use crate::net::Precision;
 
 /// Images in a step of all of them.
 const BATCH: u64 = 2048;
@@ -126,6 +127,7 @@ fn recipe(family: &Family, size: &Size, (duration, is_conditional): (u64, bool))
         ema: vec![0.05, 0.10],
         lr: LrSchedule { alpha_ref: size.alpha_ref, t_ref: family.t_ref, rampup_images: 10e6 },
         xflip: false,
+        precision: Precision::Fp32,
         vae: None,
         net: serde_json::from_value(net).expect("the options are a net's"),
     }

@@ -97,10 +97,10 @@ impl Session<'_> {
             self.snapshot(trainer)?;
         }
         let mut saved = None;
-        while !trainer.is_done() && goes_on(None) {
+        while !trainer.is_done() && trainer.all_go_on(goes_on(None)) {
             let before = trainer.seen();
-            let loss = match trainer.advance() {
-                Ok(loss) => loss,
+            let taken = match trainer.advance() {
+                Ok(taken) => taken,
                 Err(error) => {
                     // Nothing of the step was taken: with the image mended, it goes on from here.
                     self.save(trainer, &mut stats)?;
@@ -111,7 +111,7 @@ impl Session<'_> {
             if passes(self.snapshot_images) || trainer.is_done() {
                 self.snapshot(trainer)?;
             }
-            stats.add(trainer, loss);
+            stats.add(&taken);
             if trainer.step().is_multiple_of(self.stats_steps.max(1)) || trainer.is_done() {
                 goes_on(Some(stats.line(trainer)?));
             }

@@ -1,6 +1,7 @@
 //! `fidelis-worker train`: nets, the demo's detector, and recorded steps.
 
 mod detector;
+mod ranks;
 mod replay;
 mod run;
 

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::exit;
+use fidelis_contract::spec::Precision;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
-use fidelis_edm2::train::{Progress, Recipe, Session, preset};
+use fidelis_edm2::train::{Outdir, Progress, ReadOnly, Recipe, Session, Share, preset};
 use fidelis_fleet::out;
 
+use super::ranks::RanksArgs;
 use crate::cli::Failure;
 use crate::far;
 use crate::interrupt::Interrupt;
@@ -36,6 +38,9 @@ pub struct RunArgs {
     /// Images that go through the net together: less memory, the same result but for rounding
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batch_device: Option<u64>,
+    /// Arithmetic of the net's passes: fp32, bf16 or fp16; weights, optimiser and averages are in fp32
+    #[arg(long)]
+    precision: Option<Precision>,
     /// Images to train on: a .zip or folder of pictures with its dataset.json, …-images-idx3-ubyte[.gz] with its labels beside it,
     /// .npz or .safetensors; a .zip in S3 (s3://bucket/key) is read by ranges, other addresses are fetched
     #[arg(long, value_name = "PATH", required_unless_present = "dry_run")]
@@ -61,6 +66,8 @@ pub struct RunArgs {
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
+    #[command(flatten)]
+    ranks: RanksArgs,
     /// Print the recipe, its parameters and the memory that they take, and train nothing
     #[arg(long)]
     dry_run: bool,
@@ -82,15 +89,22 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     let (Some(data), Some(outdir), false) = (&args.data, &args.outdir, args.dry_run) else {
         return dry_run(&recipe(args)?, args);
     };
+    args.ranks.ended(run(args, data, outdir))
+}
+
+fn run(args: &RunArgs, data: &str, outdir: &Path) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
+    let ranks = args.ranks.join()?;
+    let is_first = ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0);
     let files = far::outdir(outdir, &interrupt)?;
     let recipe = recipe(args)?;
     device::set_threads(args.threads);
     let device = device::open(&args.device)?;
     let studio = Studio::new(&recipe.net, recipe.vae.clone(), (&args.device, args.threads));
-    let outdir = Paged::new(&*files, title(args), recipe.ema[0], studio);
+    let (paged, read_only) = (Paged::new(&*files, title(args), recipe.ema[0], studio), ReadOnly(&*files));
+    let outdir: &dyn Outdir = if is_first { &paged } else { &read_only };
     let session = Session {
-        outdir: &outdir,
+        outdir,
         snapshot_images: args.snapshot,
         state_images: args.checkpoint,
         stats_steps: args.stats,
@@ -106,9 +120,14 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(code) = interrupt.signal() {
         return Ok(code);
     }
+    let share = ranks.as_deref().map(|ranks| Share::of(ranks, recipe.batch));
+    let feed = if let Some(share) = share.flatten() { feed.shared(share) } else { feed };
     let mut trainer = session.open(recipe, Box::new(feed), device)?;
+    if let Some(ranks) = ranks {
+        trainer.set_ranks(ranks)?;
+    }
     session.run(&mut trainer, &mut |progress| {
-        progress.iter().for_each(tell);
+        progress.iter().filter(|_| is_first).for_each(tell);
         interrupt.signal().is_none()
     })?;
     Ok(interrupt.signal().filter(|_| !trainer.is_done()).unwrap_or(exit::DONE))
@@ -134,6 +153,9 @@ fn recipe(args: &RunArgs) -> Result<Recipe, Failure> {
     if let Some(batch) = args.batch {
         recipe = recipe.with_batch(batch);
     }
+    if let Some(precision) = args.precision {
+        recipe.precision = precision;
+    }
     if let Some(images) = args.duration {
         recipe.steps = images.div_ceil(recipe.batch);
     }
@@ -141,10 +163,15 @@ fn recipe(args: &RunArgs) -> Result<Recipe, Failure> {
 }
 
 fn tell(progress: &Progress) {
-    let Progress { step, steps, images, loss, lr, images_per_s } = progress;
-    let left = (steps - step) as f64 * (*images as f64 / *step as f64) / images_per_s;
+    let Progress { step, steps, images, loss, lr, grad_norm, images_per_s, seconds_left, .. } = progress;
+    let by_sigma =
+        progress.loss_by_sigma.map(|bin| bin.loss.map_or("-".to_owned(), |loss| format!("{loss:.2}")));
+    let scale = progress.loss_scale.map(|scale| format!(" · loss × {scale}")).unwrap_or_default();
+    let memory = progress.peak_rss_bytes.unwrap_or(0) as f64 / f64::from(1 << 30);
     out::note(format!(
-        "step {step}/{steps} · {images} images · loss {loss:.4} · lr {lr:.2e} · {images_per_s:.1} images/s · {left:.0} s left"
+        "step {step}/{steps} · {images} images · loss {loss:.4} (by σ {}) · gradient {grad_norm:.3}{scale} · lr {lr:.2e} · \
+         {memory:.2} GiB · {images_per_s:.1} images/s · {seconds_left:.0} s left",
+        by_sigma.join(" ")
     ));
 }
 
