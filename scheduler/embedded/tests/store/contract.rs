@@ -253,7 +253,10 @@ async fn large_objects_are_sent_and_read_in_parts() {
         part(PART as u64..PART as u64 + 9, head.mark.as_deref()).await.unwrap(),
         large[PART..PART + 9]
     );
-    assert_eq!(part(large.len() as u64 - 2..large.len() as u64 + 9, None).await.unwrap(), large[large.len() - 2..]);
+    assert_eq!(
+        part(large.len() as u64 - 2..large.len() as u64 + 9, None).await.unwrap(),
+        large[large.len() - 2..]
+    );
     assert_eq!(part(0..5, older.mark.as_deref()).await, None, "of a version that is gone");
     store.replace_large("state", b"small", PART).await.unwrap();
     assert_eq!(store.get_large("state", PART).await.unwrap().unwrap(), "small");
