@@ -1,7 +1,7 @@
 """EDM2's net in plain PyTorch, written from the project's specification of it: what fidelis is compared with.
 
-Eager operators, nothing fused and nothing tuned: the speed that anybody gets who writes the paper down. Inference only;
-the default options of the published nets (resampling by means and copies, no dropout).
+Eager operators, nothing fused and nothing tuned: the speed that anybody gets who writes the paper down. The
+default options of the published nets (resampling by means and copies, no dropout).
 """
 
 import json
@@ -151,6 +151,9 @@ class Net:
 
     @torch.no_grad()
     def denoise(self, x, sigma, labels=None):
+        return self.denoised(x, sigma, labels)
+
+    def denoised(self, x, sigma, labels=None):
         data = self.config["sigma_data"]
         sigma = sigma.reshape(-1, 1, 1, 1)
         total = sigma**2 + data**2

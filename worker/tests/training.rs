@@ -5,28 +5,17 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const RECIPE: &str = r#"
-seed = 5
-batch = 500
-steps = 40
-p_mean = -0.8
-p_std = 1.2
-ema = [0.05, 0.10]
-lr = { alpha_ref = 0.01, t_ref = 100, rampup_images = 500 }
-[net]
-img_resolution = 4
-img_channels = 3
-label_dim = 2
-model_channels = 4
-channel_mult = [1, 2]
-num_blocks = 1
-attn_resolutions = []
-channels_per_head = 8
-encoder = "rgb"
-"#;
+static RECIPE: LazyLock<String> = LazyLock::new(|| {
+    [("batch = 250", "batch = 500"), ("steps = 12", "steps = 40"), ("img_channels = 1", "img_channels = 3")]
+        .iter()
+        .fold(include_str!("../../tests/fixtures/recipe-tiny.toml").to_owned(), |text, (old, new)| {
+            text.replace(old, new)
+        })
+});
 
 fn worker(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fidelis-worker"));
@@ -60,7 +49,7 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.0.path().join("recipe.toml"), RECIPE).unwrap();
+        fs::write(place.0.path().join("recipe.toml"), RECIPE.as_str()).unwrap();
         for index in 0..12 {
             let folder = place.0.path().join(format!("pictures/class{}", index % 2));
             fs::create_dir_all(&folder).unwrap();
@@ -182,17 +171,17 @@ fn what_cannot_be_trained_on_is_refused_in_one_line_before_the_first_step() {
     assert!(error.contains("[3, 8, 8]") && error.contains("[3, 4, 4]"), "{error}");
     let error = with(&RECIPE.replace("label_dim = 2", "label_dim = 1"), "data.zip");
     assert!(error.contains("label 1"), "{error}");
-    let error = with(RECIPE, "pictures");
+    let error = with(&RECIPE, "pictures");
     assert!(error.contains("[1, 6, 8]") || error.contains("without labels"), "{error}");
     let bytes = fs::read(place.at("data.zip")).unwrap();
     fs::write(place.at("cut.zip"), &bytes[..bytes.len() / 2]).unwrap();
-    assert!(with(RECIPE, "cut.zip").contains("cut.zip"));
+    assert!(with(&RECIPE, "cut.zip").contains("cut.zip"));
     // In the middle of a picture's bytes, which are stored as they are.
     let mut flipped = bytes.clone();
     let place_of_second = bytes.windows(4).enumerate().filter(|(_, word)| word == b"IDAT").nth(1).unwrap().0;
     flipped[place_of_second + 6] ^= 0xff;
     fs::write(place.at("flipped.zip"), flipped).unwrap();
-    assert!(with(RECIPE, "flipped.zip").contains("img00000001.png"));
+    assert!(with(&RECIPE, "flipped.zip").contains("img00000001.png"));
     assert!(!Path::new(&outdir).exists(), "nothing was begun");
 }
 

@@ -1,9 +1,15 @@
 //! Files that are there whole or not at all, and whether one can be written: asked before the work, not after it.
+//!
+//! A file that is being written lies beside its place under a name that begins with `.fidelis-`, locked; where nobody holds
+//! the lock any more, its writer was killed.
 
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use fidelis_contract::outcome::{Class, Outcome, is_full};
+
+/// Before the name of a file that is being written.
+const PREFIX: &str = ".fidelis-";
 
 /// Writes beside `path`, then renames over it: a reader never sees half a file, and a failure leaves the old one.
 ///
@@ -16,11 +22,33 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".fidelis-").tempfile_in(folder)?;
+    let mut file = builder.prefix(PREFIX).tempfile_in(folder)?;
+    // A file system without locks only lacks the sweeping.
+    file.as_file().try_lock().ok();
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Removes from `folder` what writers that were killed left there; files that somebody is writing stay.
+///
+/// # Errors
+/// The folder cannot be listed, or such a file not be removed.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_left(&entry.path()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Where there are no locks, nothing is.
+fn is_left(path: &Path) -> bool {
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    is_file && std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 /// Writes as [`write()`] does; what cannot be written is kept in a folder for temporary files, since it took long to make.
@@ -153,6 +181,24 @@ mod tests {
         write(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_swept_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [".fidelis-left", ".fidelis-written", ".other", "report.html"] {
+            fs::write(at(name), b"bytes").unwrap();
+        }
+        fs::create_dir(at(".fidelis-folder")).unwrap();
+        let writer = fs::File::open(at(".fidelis-written")).unwrap();
+        writer.lock().unwrap();
+        sweep(folder.path()).unwrap();
+        assert!(!at(".fidelis-left").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4);
+        drop(writer);
+        sweep(folder.path()).unwrap();
+        assert!(!at(".fidelis-written").exists());
     }
 
     #[test]

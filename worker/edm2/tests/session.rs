@@ -6,25 +6,7 @@ use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
 use fidelis_edm2::train::{Feed, Folder, Progress, Recipe, Session, Trainer};
 use tch::{Device, Kind, Tensor};
 
-const RECIPE: &str = r#"
-seed = 5
-batch = 250
-steps = 12
-p_mean = -0.8
-p_std = 1.2
-ema = [0.05, 0.10]
-lr = { alpha_ref = 0.01, t_ref = 100, rampup_images = 500 }
-[net]
-img_resolution = 4
-img_channels = 1
-label_dim = 2
-model_channels = 4
-channel_mult = [1, 2]
-num_blocks = 1
-attn_resolutions = []
-channels_per_head = 8
-encoder = "rgb"
-"#;
+const RECIPE: &str = include_str!("../../../tests/fixtures/recipe-tiny.toml");
 
 fn recipe(folder: &Path, text: &str) -> Recipe {
     tch::set_num_threads(1);
@@ -109,6 +91,63 @@ fn a_run_leaves_snapshots_states_and_numbers_and_goes_on_where_it_stopped() {
     }
 }
 
+/// Pictures without classes; `broken` is none.
+fn pictures(folder: &Path, broken: Option<u64>) -> Box<Feed> {
+    std::fs::create_dir_all(folder).unwrap();
+    for index in 0..600 {
+        let mut bytes = b"P5 4 4 255\n".to_vec();
+        bytes.extend((0..16).map(|pixel| ((pixel * 7 + index * 13) % 256) as u8));
+        if broken == Some(index) {
+            bytes.truncate(20);
+        }
+        std::fs::write(folder.join(format!("{index:03}.pgm")), bytes).unwrap();
+    }
+    Box::new(Feed::open(folder, 5, 2).unwrap())
+}
+
+/// A look at all that is cheap does not find a picture that is cut short; the step that needs it does.
+#[test]
+fn a_picture_that_cannot_be_decoded_is_named_and_costs_no_step() {
+    let root = tempfile::tempdir().unwrap();
+    let (whole, broken, data) =
+        (root.path().join("whole"), root.path().join("broken"), root.path().join("data"));
+    let train = |folder: &Path, bad: Option<u64>| {
+        let outdir = Folder::new(folder).unwrap();
+        let text = RECIPE.replace("label_dim = 2", "label_dim = 0");
+        let session = Session { state_images: 1_000_000, ..session(&outdir) };
+        let feed = pictures(&data, bad);
+        feed.check(&|_| true).unwrap();
+        let mut trainer = session.open(recipe(root.path(), &text), feed, Device::Cpu).unwrap();
+        session.run(&mut trainer, &mut |_| true).map(|()| trainer.step())
+    };
+    let error = train(&broken, Some(101)).unwrap_err().to_string();
+    assert!(error.contains("`101.pgm`") && error.lines().count() == 1, "{error}");
+    assert_eq!(names(&broken, "training-state-").len(), 1);
+    assert_eq!((train(&broken, None).unwrap(), train(&whole, None).unwrap()), (12, 12));
+    let last = "network-snapshot-0000003-0.050.safetensors";
+    assert!(std::fs::read(whole.join(last)).unwrap() == std::fs::read(broken.join(last)).unwrap());
+}
+
+#[test]
+fn snapshots_that_would_replace_each_other_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let outdir = Folder::new(root.path()).unwrap();
+    let check = |snapshot_images, steps| {
+        let recipe = Recipe { steps, ..recipe(root.path(), RECIPE) };
+        Session { snapshot_images, ..session(&outdir) }
+            .check_names(&recipe)
+            .map_err(|error| error.to_string())
+    };
+    let error = check(500, 12).unwrap_err();
+    assert!(
+        error.contains("`0` and at `500`") && error.contains("network-snapshot-0000000-0.050"),
+        "{error}"
+    );
+    check(1000, 1_000_000).unwrap();
+    // The end takes the name of the snapshot just before it.
+    check(2000, 9).unwrap();
+}
+
 /// The weights after three steps, taken in rounds of `round`.
 fn weights(round: u64) -> Checkpoint {
     let root = tempfile::tempdir().unwrap();
@@ -137,7 +176,7 @@ fn mirrored_images_are_another_training() {
     let root = tempfile::tempdir().unwrap();
     let loss = |text: &str| {
         let mut trainer = Trainer::new(recipe(root.path(), text), feed(root.path()), Device::Cpu).unwrap();
-        trainer.advance().unwrap()
+        trainer.advance().unwrap().loss
     };
     let flipped = format!("xflip = true\n{RECIPE}");
     assert_ne!(loss(RECIPE), loss(&flipped));
@@ -160,7 +199,7 @@ fn latents_are_trained_on_without_their_autoencoder() {
         .replace("label_dim = 2", "label_dim = 0");
     let open = || Box::new(Feed::open(&data, 5, 2).unwrap());
     let mut trainer = Trainer::new(recipe(root.path(), &text), open(), Device::Cpu).unwrap();
-    let losses = [trainer.advance().unwrap(), trainer.advance().unwrap()];
+    let losses = [trainer.advance().unwrap().loss, trainer.advance().unwrap().loss];
     assert!(losses.iter().all(|loss| loss.is_finite()) && losses[0] != losses[1], "{losses:?}");
     let error = Trainer::new(recipe(root.path(), RECIPE), open(), Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("no latents"), "{error}");

@@ -44,8 +44,9 @@ pub fn train(
             stats_steps: settings.stats_steps,
             round: settings.batch_device.unwrap_or(recipe.batch),
         };
+        session.check_names(&recipe)?;
         let feed = materials.data.feed(recipe.seed, settings.readers as usize)?;
-        if !materials.data.is_far() && !session.is_begun()? {
+        if !session.is_begun()? {
             feed.check(&|_| !work.cancel.beat())?;
         }
         if work.cancel.beat() {

@@ -123,6 +123,14 @@ impl Archive {
         }
         read_entry(&mut self.zip, place)
     }
+
+    /// Its first bytes, `num_bytes` at most.
+    pub fn head(&mut self, index: u64, num_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        let entry = self.zip.by_index(self.images.places[index as usize]).map_err(ImageError::damaged)?;
+        let mut head = Vec::new();
+        entry.take(num_bytes).read_to_end(&mut head)?;
+        Ok(head)
+    }
 }
 
 /// What cannot be looked into is an image, so that reading it says why.

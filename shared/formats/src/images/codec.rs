@@ -1,11 +1,11 @@
 //! Encoded images to pixels, as PIL's `convert("RGB")` has them, but that grey stays one channel: palettes become RGB,
 //! transparency is dropped, 16 bits become 8. What would not come out as there is refused by name.
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, ColorType, Transformations};
 
-use super::{Image, ImageError, bmp, jpeg, others, pnm};
+use super::{HEAD_BYTES, Image, ImageError, bmp, jpeg, others, pnm};
 use crate::sniff;
 
 /// No image of a dataset comes near this; it keeps a damaged header from asking for gigabytes.
@@ -13,19 +13,50 @@ pub const MAX_SIDE: usize = 8192;
 
 /// Decodes by content, whatever the name was.
 pub fn decode(bytes: &[u8]) -> Result<Image, ImageError> {
-    match bytes {
-        [0x89, b'P', b'N', b'G', ..] => decode_png(bytes),
-        [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => others::webp(bytes),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => others::gif(bytes),
-        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => others::tiff(bytes),
-        [b'B', b'M', ..] => bmp::decode(bytes),
-        [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', ..] => pnm::decode(bytes),
-        _ => Err(ImageError::Damaged(match sniff::described(&bytes[..bytes.len().min(sniff::HEAD_BYTES)]) {
-            Some(name) => format!("it is {name}"),
-            None => "neither PNG nor JPEG, WebP, BMP, GIF, TIFF, PGM or PPM".to_owned(),
-        })),
+    decoder(bytes).ok_or_else(|| unknown(bytes)).and_then(|decode| decode(bytes))
+}
+
+/// The shape that [`decode`] would give, of a PNG by its first bytes; `None` of other formats, and where they do not tell.
+pub fn shape(head: &[u8]) -> Result<Option<[usize; 3]>, ImageError> {
+    if !head.starts_with(b"\x89PNG") {
+        return if decoder(head).is_some() { Ok(None) } else { Err(unknown(head)) };
     }
+    let reader = match png::Decoder::new(Cursor::new(head)).read_info() {
+        Ok(reader) => reader,
+        // More stands in front of the pixels than was read.
+        Err(png::DecodingError::IoError(error))
+            if error.kind() == ErrorKind::UnexpectedEof && head.len() as u64 == HEAD_BYTES =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(ImageError::damaged(error)),
+    };
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    check_side(width, height)?;
+    let is_grey = matches!(reader.info().color_type, ColorType::Grayscale | ColorType::GrayscaleAlpha);
+    Ok(Some([if is_grey { 1 } else { 3 }, height, width]))
+}
+
+type Decoder = fn(&[u8]) -> Result<Image, ImageError>;
+
+fn decoder(bytes: &[u8]) -> Option<Decoder> {
+    Some(match bytes {
+        [0x89, b'P', b'N', b'G', ..] => decode_png,
+        [0xff, 0xd8, 0xff, ..] => jpeg::decode,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => others::webp,
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => others::gif,
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => others::tiff,
+        [b'B', b'M', ..] => bmp::decode,
+        [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', ..] => pnm::decode,
+        _ => return None,
+    })
+}
+
+fn unknown(bytes: &[u8]) -> ImageError {
+    ImageError::Damaged(match sniff::described(&bytes[..bytes.len().min(sniff::HEAD_BYTES)]) {
+        Some(name) => format!("it is {name}"),
+        None => "neither PNG nor JPEG, WebP, BMP, GIF, TIFF, PGM or PPM".to_owned(),
+    })
 }
 
 fn decode_png(bytes: &[u8]) -> Result<Image, ImageError> {

@@ -71,6 +71,14 @@ impl Folder {
     pub fn bytes(&self, index: u64) -> Result<Vec<u8>, ImageError> {
         Ok(fs::read(self.0.root.join(&self.0.names[index as usize]))?)
     }
+
+    /// Its first bytes, `num_bytes` at most.
+    pub fn head(&self, index: u64, num_bytes: u64) -> Result<Vec<u8>, ImageError> {
+        let mut head = Vec::new();
+        let file = File::open(self.0.root.join(&self.0.names[index as usize]))?;
+        file.take(num_bytes).read_to_end(&mut head)?;
+        Ok(head)
+    }
 }
 
 fn is_image(root: &Path, name: &OsStr) -> io::Result<bool> {

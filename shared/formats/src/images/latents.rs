@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::archive::{Archive, Members};
 use super::folder::Folder;
-use super::{DatasetError, ImageError, ReadAt};
+use super::{DatasetError, HEAD_BYTES, ImageError, ReadAt};
 use crate::npy;
 
 /// More values than any latent has: 64 channels of 512×512.
@@ -93,6 +93,25 @@ impl Latents {
         }
     }
 
+    /// The shape `[2C, h, w]` of one by the first bytes of its file, without its values; `None` where they do not tell.
+    ///
+    /// # Errors
+    /// They cannot be read, or are no such array's.
+    pub fn shape(&mut self, index: u64) -> Result<Option<[usize; 3]>, ImageError> {
+        if index >= self.len() {
+            return Err(ImageError::Absent { index, len: self.len() });
+        }
+        let head = match &mut self.0 {
+            Source::Archive(archive) => archive.head(index, HEAD_BYTES)?,
+            Source::Folder(folder) => folder.head(index, HEAD_BYTES)?,
+        };
+        match npy::Header::read(&mut head.as_slice()) {
+            Ok(header) => shape(&header.shape).map(Some),
+            Err(_) if head.starts_with(b"\x93NUMPY") => Ok(None),
+            Err(error) => Err(ImageError::damaged(error)),
+        }
+    }
+
     /// Reads one.
     ///
     /// # Errors
@@ -106,9 +125,7 @@ impl Latents {
             Source::Folder(folder) => folder.bytes(index)?,
         };
         let array = npy::decode(&mut bytes.as_slice(), MAX_VALUES).map_err(ImageError::damaged)?;
-        let [channels, h, w] = array.shape[..] else {
-            return Err(ImageError::Damaged(format!("an array of shape {:?}, no latent", array.shape)));
-        };
+        let [channels, h, w] = shape(&array.shape)?;
         if channels % 2 != 0 || array.values.is_empty() || array.values.iter().any(|value| !value.is_finite())
         {
             let detail =
@@ -120,6 +137,10 @@ impl Latents {
             values: array.values.iter().map(|&value| value as f32).collect(),
         })
     }
+}
+
+fn shape(of: &[usize]) -> Result<[usize; 3], ImageError> {
+    of.try_into().map_err(|_| ImageError::Damaged(format!("an array of shape {of:?}, no latent")))
 }
 
 #[cfg(test)]
@@ -143,12 +164,14 @@ mod tests {
         );
         let latent = latents.read(1).unwrap();
         assert_eq!((latent.shape, latent.values[3]), ([8, 1, 2], 0.75));
+        assert_eq!(latents.shape(1).unwrap(), Some([8, 1, 2]));
         put("a.npy", &npy::encode_f64(&[8], &values[..8]));
         assert!(latents.read(0).unwrap_err().to_string().contains("[8]"));
+        assert!(latents.shape(0).unwrap_err().to_string().contains("[8]"));
         put("a.npy", &npy::encode_f64(&[2, 1, 1], &[1.0, f64::NAN]));
         assert!(latents.read(0).unwrap_err().to_string().contains("finite"));
         put("a.npy", b"nothing");
-        assert!(latents.read(0).is_err());
+        assert!(latents.read(0).is_err() && latents.shape(0).is_err());
         put("a.npy", &latent.to_npy());
         assert_eq!(latents.read(0).unwrap(), latent);
         assert!(matches!(latents.read(2), Err(ImageError::Absent { .. })));

@@ -150,7 +150,27 @@ impl Dataset {
             Source::Tensors(tensors) => Ok(tensors.read(index)),
         }
     }
+
+    /// The shape `[C, H, W]` of one image by the first bytes of its file, without decoding it; `None` where they do not tell.
+    ///
+    /// # Errors
+    /// They cannot be read, or are no image's.
+    pub fn shape(&mut self, index: u64) -> Result<Option<[usize; 3]>, ImageError> {
+        if index >= self.len() {
+            return Err(ImageError::Absent { index, len: self.len() });
+        }
+        let head = match &mut self.0 {
+            Source::Archive(archive) => archive.head(index, HEAD_BYTES)?,
+            Source::Folder(folder) => folder.head(index, HEAD_BYTES)?,
+            // Of one shape, as their header says.
+            Source::Npz(_) | Source::Tensors(_) => return Ok(None),
+        };
+        codec::shape(&head)
+    }
 }
+
+/// As much of a file as tells what is in it.
+const HEAD_BYTES: u64 = 256;
 
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,13 @@ fn png_colors_become_one_or_three_channels() {
         (Rgb, Sixteen, [3, 2, 2], [0, 6, 12, 18]),
         (Indexed, Eight, [3, 2, 2], [0, 1, 2, 3]),
     ] {
-        let image = codec::decode(&png(color, depth, 2)).unwrap();
+        let bytes = png(color, depth, 2);
+        let image = codec::decode(&bytes).unwrap();
+        let head = &bytes[..bytes.len().min(HEAD_BYTES as usize)];
+        let told = codec::shape(head).unwrap();
+        // A palette is longer than what is read of it.
+        assert!(told == Some(shape) || (color == Indexed && told.is_none()), "{color:?} {told:?}");
+        assert!(codec::shape(&bytes[..20]).is_err() && codec::shape(b"nothing").is_err());
         assert_eq!((image.shape, &image.pixels[..4]), (shape, &start[..]), "{color:?} {depth:?}");
     }
     let palette = codec::decode(&png(Indexed, Eight, 2)).unwrap();

@@ -61,7 +61,7 @@ pub struct Precond {
 }
 
 impl Precond {
-    /// Builds the net from the tensors that `params` hands out, for training in float32.
+    /// Builds the net from the tensors that `params` hands out, for training, as it stands in float32.
     pub fn new(params: &mut Params, config: &NetConfig, device: Device) -> Result<Self, NetError> {
         config.check()?;
         let mut at = params.root();
@@ -88,6 +88,12 @@ impl Precond {
         net.unet.freeze(net.kind);
         net.logvar_linear.freeze(Kind::Float);
         Ok(net)
+    }
+
+    /// The same for training with forward and backward pass in `precision`; the weights stay in float32 and are cast where
+    /// they act.
+    pub(crate) fn in_precision(self, precision: Precision) -> Self {
+        Self { kind: kind_of(precision), ..self }
     }
 
     pub fn config(&self) -> &NetConfig {

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::ranks::Share;
 use crate::noise::with_seed;
 
 /// Mixes a seed and a counter into 32 bits that share no pattern (SplitMix64's finaliser).
@@ -18,13 +19,19 @@ pub fn mixed(seed: u64, counter: u64) -> u64 {
 pub struct Batches {
     seed: u64,
     num_images: u64,
+    share: Option<Share>,
     epoch: u64,
     order: Vec<i64>,
 }
 
 impl Batches {
     pub fn new(seed: u64, num_images: u64) -> Self {
-        Self { seed, num_images, epoch: 0, order: permutation(seed, 0, num_images) }
+        Self { seed, num_images, share: None, epoch: 0, order: permutation(seed, 0, num_images) }
+    }
+
+    /// Only a part of every batch: positions count within it.
+    pub fn shared(self, share: Option<Share>) -> Self {
+        Self { share, ..self }
     }
 
     /// Indices `[batch]` of the images at positions `seen .. seen + batch` of the endless sequence of epochs.
@@ -35,6 +42,7 @@ impl Batches {
 
     /// The image at a position.
     pub fn index(&mut self, position: u64) -> i64 {
+        let position = self.share.map_or(position, |share| share.place(position));
         let epoch = position / self.num_images;
         if epoch != self.epoch {
             self.order = permutation(self.seed, epoch, self.num_images);

@@ -12,11 +12,14 @@ use tch::Tensor;
 use super::batches::Batches;
 use super::files::{Decoded, Files, stacked};
 use super::images::{Images, Stored};
+use super::ranks::Share;
 use crate::data::DataError;
 use crate::encoder::{Codec, EncoderError};
 
 /// Images that wait for the device, for each reader.
 const AHEAD: usize = 64;
+/// Images that are read before the first step.
+const SAMPLE: u64 = 256;
 
 /// The images of a dataset at rest. Reader k of n decodes the images at the positions k, k + n, k + 2n, … of the sequence:
 /// the order is the same for any number of readers.
@@ -26,6 +29,7 @@ pub struct Feed {
     seed: u64,
     readers: usize,
     classes: Option<(i64, i64)>,
+    share: Option<Share>,
     running: Option<Running>,
 }
 
@@ -76,23 +80,32 @@ impl Feed {
 
     fn of(files: Files, seed: u64, readers: usize) -> Self {
         let classes = files.classes();
-        Self { files, seed, readers: readers.max(1), classes, running: None }
+        Self { files, seed, readers: readers.max(1), classes, share: None, running: None }
     }
 
-    /// Reads every image once, before anything is built on them. `goes_on(k)` is asked before each; where it says no, the
-    /// rest is left.
+    /// Only a rank's part of every batch.
+    pub fn shared(self, share: Share) -> Self {
+        Self { share: Some(share), ..self }
+    }
+
+    /// Looks at the beginning of every image and reads [`SAMPLE`] of them, evenly spread, before anything is built on them:
+    /// what is wrong with all, or with the container, shows. `goes_on(k)` is asked before each; where it says no, the rest
+    /// is left.
     ///
     /// # Errors
     /// An image that cannot be read, or of another shape than the first.
     pub fn check(&self, goes_on: &(dyn Fn(u64) -> bool + Sync)) -> Result<(), DataError> {
         let (next, len) = (AtomicU64::new(0), self.files.len());
+        let spread = len.div_ceil(SAMPLE);
         let check = |mut files: Files| loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= len || !goes_on(index) {
                 return Ok(());
             }
+            let is_sampled = index.is_multiple_of(spread) || index + 1 == len;
+            let checked = if is_sampled { files.read(index).map(drop) } else { files.glance(index) };
             // What one thread finds ends the others.
-            files.read(index).inspect_err(|_| next.store(len, Ordering::Relaxed))?;
+            checked.inspect_err(|_| next.store(len, Ordering::Relaxed))?;
         };
         let files: Vec<Files> = (0..self.readers).map(|_| self.files.clone()).collect();
         let ended: Vec<_> = thread::scope(|scope| {
@@ -107,7 +120,7 @@ impl Feed {
         let reader = |k: usize| {
             let (sender, receiver) = sync_channel(AHEAD);
             let (files, readers) = (self.files.clone(), self.readers);
-            let batches = Batches::new(self.seed, files.len());
+            let batches = Batches::new(self.seed, files.len()).shared(self.share);
             thread::spawn(move || decode(files, batches, (seen + k as u64, readers), &sender));
             receiver
         };

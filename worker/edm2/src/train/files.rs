@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fidelis_formats::images::{Dataset, DatasetError, Image, Latent, Latents, ReadAt};
+use fidelis_formats::images::{Dataset, DatasetError, Image, ImageError, Latent, Latents, ReadAt};
 use tch::Tensor;
 
 use crate::data::DataError;
@@ -13,6 +13,8 @@ use crate::data::DataError;
 pub struct Files {
     path: PathBuf,
     source: Source,
+    /// Every look at it takes long.
+    is_far: bool,
     /// `[C, H, W]` of the first.
     shape: [usize; 3],
 }
@@ -78,7 +80,19 @@ impl Source {
             Self::Pictures(dataset) => dataset.read(index).map(Sample::Picture),
             Self::Posteriors(latents) => latents.read(index).map(Sample::Posterior),
         };
-        read.map_err(|source| DataError::Image { path: path.to_owned(), name: self.name(index), source })
+        read.map_err(|source| self.error(path, index, source))
+    }
+
+    fn shape(&mut self, path: &Path, index: u64) -> Result<Option<[usize; 3]>, DataError> {
+        let shape = match self {
+            Self::Pictures(dataset) => dataset.shape(index),
+            Self::Posteriors(latents) => latents.shape(index),
+        };
+        shape.map_err(|source| self.error(path, index, source))
+    }
+
+    fn error(&self, path: &Path, index: u64, source: ImageError) -> DataError {
+        DataError::Image { path: path.to_owned(), name: self.name(index), source }
     }
 }
 
@@ -111,7 +125,7 @@ impl Files {
     /// # Errors
     /// It cannot be read, or its first image cannot.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        Self::of(path, Source::open(path)?)
+        Self::of(path, Source::open(path)?, false)
     }
 
     /// As [`Self::open`], of a ZIP that lies anywhere and is called as the path says.
@@ -119,12 +133,12 @@ impl Files {
     /// # Errors
     /// As [`Self::open`].
     pub fn of_zip((path, file): (&Path, Arc<dyn ReadAt>)) -> Result<Self, DataError> {
-        Self::of(path, Source::of_zip(path, &file)?)
+        Self::of(path, Source::of_zip(path, &file)?, file.is_far())
     }
 
-    fn of(path: &Path, mut source: Source) -> Result<Self, DataError> {
+    fn of(path: &Path, mut source: Source, is_far: bool) -> Result<Self, DataError> {
         let shape = source.read(path, 0)?.shape();
-        Ok(Self { path: path.to_owned(), source, shape })
+        Ok(Self { path: path.to_owned(), source, is_far, shape })
     }
 
     /// As it was named.
@@ -143,16 +157,35 @@ impl Files {
         labels.and_then(|labels| Some((*labels.iter().min()?, *labels.iter().max()?)))
     }
 
+    /// Whether the image at `index` is one, as far as can be said without reading all of it: of a far dataset nothing.
+    ///
+    /// # Errors
+    /// It begins as no image does, or has another shape than the first.
+    pub fn glance(&mut self, index: u64) -> Result<(), DataError> {
+        if self.is_far {
+            return Ok(());
+        }
+        match self.source.shape(&self.path, index)? {
+            Some(shape) => self.fits(shape, index),
+            None => Ok(()),
+        }
+    }
+
+    fn fits(&self, found: [usize; 3], index: u64) -> Result<(), DataError> {
+        if found == self.shape {
+            return Ok(());
+        }
+        let (path, name) = (self.path.clone(), self.source.name(index));
+        Err(DataError::Shape { path, name, found, expected: self.shape })
+    }
+
     /// The image at `index`.
     ///
     /// # Errors
     /// It cannot be read, or has another shape than the first.
     pub fn read(&mut self, index: u64) -> Decoded {
         let sample = self.source.read(&self.path, index)?;
-        if sample.shape() != self.shape {
-            let (path, name) = (self.path.clone(), self.source.name(index));
-            return Err(DataError::Shape { path, name, found: sample.shape(), expected: self.shape });
-        }
+        self.fits(sample.shape(), index)?;
         Ok((sample, self.source.label(index)))
     }
 }

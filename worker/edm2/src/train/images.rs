@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::batches::Batches;
+use super::ranks::Share;
 use crate::data::{DataError, ImageSet};
 use crate::encoder::{Codec, EncoderError};
 
@@ -83,8 +84,9 @@ impl Images for InMemory {
     }
 }
 
-/// Mirrors about half of `images` `[N, C, H, W]`; torch's current CPU generator decides which.
-pub fn mirrored(images: &Tensor) -> Tensor {
-    let coins = Tensor::rand([images.size()[0], 1, 1, 1], (Kind::Float, Device::Cpu)).lt(0.5);
+/// Mirrors about half of `images` `[N, C, H, W]`, a share of their batch; torch's current CPU generator decides which.
+pub fn mirrored(images: &Tensor, share: Share) -> Tensor {
+    let coins = Tensor::rand([share.batch as i64, 1, 1, 1], (Kind::Float, Device::Cpu)).lt(0.5);
+    let coins = coins.narrow(0, share.start as i64, share.count as i64);
     images.flip([3]).where_self(&coins.to_device(images.device()), images)
 }

@@ -31,10 +31,15 @@ pub struct StepDraws {
 }
 
 impl StepDraws {
-    /// Draws for images of `shape` `[N, C, H, W]` from torch's current CPU generator.
-    pub fn new(shape: &[i64], device: Device) -> Self {
-        let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu)).to_device(device);
+    /// Draws for images of `shape` `[N, C, H, W]` from torch's current CPU generator, on the CPU.
+    pub fn new(shape: &[i64]) -> Self {
+        let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
         Self { rnd_normal: draw(&shape[..1]), noise: draw(shape) }
+    }
+
+    /// The same on a device.
+    pub fn to_device(&self, device: Device) -> Self {
+        Self { rnd_normal: self.rnd_normal.to_device(device), noise: self.noise.to_device(device) }
     }
 
     /// Of the images `start .. start + len`.

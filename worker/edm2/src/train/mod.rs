@@ -4,6 +4,7 @@
 //! - [`Learner`]: what one step does to weights, optimiser and moving averages
 //! - [`Images`]: where images come from, [`InMemory`] or a [`Feed`] of files
 //! - [`Recipe`], [`Trainer`]: a run of steps, a pure function of recipe and images, resumable
+//! - [`Ranks`], [`Share`]: several processes that train one net
 //! - [`Session`], [`Outdir`]: a run and its files, and where they lie
 //! - [`replay`]: recorded steps, taken again
 //! - [`snapshots`], [`posthoc`]: the averages that training leaves, and those that are made of them afterwards
@@ -23,8 +24,10 @@ mod outdir;
 pub mod posthoc;
 mod presets;
 pub mod profile;
+mod ranks;
 mod recipe;
 mod replay;
+mod scaling;
 mod schedule;
 mod session;
 pub mod snapshots;
@@ -37,15 +40,17 @@ pub(crate) use batches::mixed;
 pub(crate) use ema::Ema;
 pub use feed::Feed;
 pub use images::{Images, InMemory, Stored};
-pub use learner::{Learner, Moment};
+pub use learner::{Gradients, Learner, Losses, Moment};
 pub use loss::{Batch, NoiseLevels, StepDraws};
 pub use outdir::{Folder, Outdir, OutdirError};
 pub use presets::{PresetError, preset, preset_names};
 pub use profile::{MAX_SIGMA_REL, sigma_rel_to_gamma};
+pub use ranks::{Ranks, Share};
 pub use recipe::{Recipe, RecipeError};
 pub(crate) use replay::under;
 pub use replay::{ReplayError, replay};
+pub use scaling::LossScale;
 pub use schedule::LrSchedule;
 pub use session::Session;
-pub use stats::Progress;
-pub use trainer::{TrainError, Trainer};
+pub use stats::{Progress, SigmaLoss};
+pub use trainer::{Taken, TrainError, Trainer};

@@ -81,12 +81,14 @@ pub fn metadata(
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// At `path`, which need not be there yet.
+    /// At `path`, which need not be there yet; where it is, half files of writers that were killed are removed.
     ///
     /// # Errors
     /// Files cannot be put there.
     pub fn new(path: &Path) -> Result<Self, atomic::Unwritable> {
         atomic::check_folder(path)?;
+        // What cannot be tidied is in nobody's way.
+        atomic::sweep(path).ok();
         Ok(Self::to_read(path))
     }
 
@@ -167,7 +169,8 @@ mod tests {
     #[test]
     fn a_folder_lists_what_was_written_and_forgets_what_was_removed() {
         let root = tempfile::tempdir().unwrap();
-        let folder = Folder::new(&root.path().join("not/yet")).unwrap();
+        let path = root.path().join("not/yet");
+        let folder = Folder::new(&path).unwrap();
         assert_eq!(folder.list().unwrap(), [""; 0]);
         folder.write("a", b"first").unwrap();
         folder.write("a", b"second").unwrap();
@@ -175,6 +178,8 @@ mod tests {
             (folder.list().unwrap(), folder.read("a").unwrap()),
             (vec!["a".to_owned()], b"second".to_vec())
         );
+        fs::write(folder.place(".fidelis-killed"), "half").unwrap();
+        assert_eq!(Folder::new(&path).unwrap().list().unwrap(), ["a"]);
         assert_eq!(folder.begin("a", 3).unwrap(), (6, b"sec".to_vec()));
         assert_eq!(metadata(&folder, "a").unwrap(), (6, None));
         folder.remove("a").unwrap();

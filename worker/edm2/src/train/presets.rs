@@ -5,6 +5,7 @@ use serde_json::json;
 use super::recipe::Recipe;
 use super::schedule::LrSchedule;
 use super::snapshots::images;
+use crate::net::Precision;
 
 /// Images in a step of all of them.
 const BATCH: u64 = 2048;
@@ -44,10 +45,6 @@ struct Size {
     duration_mi: u64,
 }
 
-const fn size(name: &'static str, model_channels: i64, rates: (f64, f64), duration_mi: u64) -> Size {
-    Size { name, model_channels, alpha_ref: rates.0, dropout: rates.1, duration_mi }
-}
-
 const FAMILIES: [Family; 2] = [
     Family {
         prefix: "edm2-img512",
@@ -57,13 +54,13 @@ const FAMILIES: [Family; 2] = [
         img_channels: 4,
         encoder: "stability-vae",
         sizes: &[
-            size("xxs", 64, (0.0170, 0.0), 2048),
-            size("xs", 128, (0.0120, 0.0), 2048),
-            size("s", 192, (0.0100, 0.0), 2048),
-            size("m", 256, (0.0090, 0.1), 2048),
-            size("l", 320, (0.0080, 0.1), 1792),
-            size("xl", 384, (0.0070, 0.1), 1280),
-            size("xxl", 448, (0.0065, 0.1), 896),
+            Size { name: "xxs", model_channels: 64, alpha_ref: 0.0170, dropout: 0.0, duration_mi: 2048 },
+            Size { name: "xs", model_channels: 128, alpha_ref: 0.0120, dropout: 0.0, duration_mi: 2048 },
+            Size { name: "s", model_channels: 192, alpha_ref: 0.0100, dropout: 0.0, duration_mi: 2048 },
+            Size { name: "m", model_channels: 256, alpha_ref: 0.0090, dropout: 0.1, duration_mi: 2048 },
+            Size { name: "l", model_channels: 320, alpha_ref: 0.0080, dropout: 0.1, duration_mi: 1792 },
+            Size { name: "xl", model_channels: 384, alpha_ref: 0.0070, dropout: 0.1, duration_mi: 1280 },
+            Size { name: "xxl", model_channels: 448, alpha_ref: 0.0065, dropout: 0.1, duration_mi: 896 },
         ],
     },
     Family {
@@ -74,11 +71,11 @@ const FAMILIES: [Family; 2] = [
         img_channels: 3,
         encoder: "rgb",
         sizes: &[
-            size("xs", 128, (0.0120, 0.0), 1024),
-            size("s", 192, (0.0100, 0.0), 1024),
-            size("m", 256, (0.0090, 0.1), 2048),
-            size("l", 320, (0.0080, 0.1), 1024),
-            size("xl", 384, (0.0070, 0.1), 640),
+            Size { name: "xs", model_channels: 128, alpha_ref: 0.0120, dropout: 0.0, duration_mi: 1024 },
+            Size { name: "s", model_channels: 192, alpha_ref: 0.0100, dropout: 0.0, duration_mi: 1024 },
+            Size { name: "m", model_channels: 256, alpha_ref: 0.0090, dropout: 0.1, duration_mi: 2048 },
+            Size { name: "l", model_channels: 320, alpha_ref: 0.0080, dropout: 0.1, duration_mi: 1024 },
+            Size { name: "xl", model_channels: 384, alpha_ref: 0.0070, dropout: 0.1, duration_mi: 640 },
         ],
     },
 ];
@@ -130,6 +127,7 @@ fn recipe(family: &Family, size: &Size, (duration, is_conditional): (u64, bool))
         ema: vec![0.05, 0.10],
         lr: LrSchedule { alpha_ref: size.alpha_ref, t_ref: family.t_ref, rampup_images: 10e6 },
         xflip: false,
+        precision: Precision::Fp32,
         vae: None,
         net: serde_json::from_value(net).expect("the options are a net's"),
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::schedule::LrSchedule;
-use crate::net::{ConfigError, NetConfig};
+use crate::net::{ConfigError, NetConfig, Precision};
 
 /// Why a recipe cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +39,11 @@ pub struct Recipe {
     pub ema: Vec<f64>,
     pub lr: LrSchedule,
     /// Mirror about half of the images.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub xflip: bool,
+    /// Arithmetic of the net's forward and backward pass; everything else is in float32.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
     /// Weights of the encoder `stability-vae`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vae: Option<PathBuf>,
@@ -56,8 +59,8 @@ fn json(recipe: &Recipe) -> Value {
     options
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Recipe {

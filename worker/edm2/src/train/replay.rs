@@ -83,7 +83,7 @@ pub fn replay(path: &Path, device: Device) -> Result<TensorFile, ReplayError> {
     while file.tensors.contains_key(&format!("step{}/images", losses.len())) {
         let step = losses.len() as u64;
         let (batch, draws) = recorded(&mut file, path, step, (&run, &config, device))?;
-        losses.push(learner.accumulate(levels, (&batch, &draws), (run.batch / run.rounds) as i64));
+        losses.push(learner.accumulate(levels, (&batch, &draws), (run.batch / run.rounds) as i64).mean);
         if step == 0 {
             tensors.extend(prefixed("grad0", &learner.gradients()));
         }

@@ -61,8 +61,29 @@ impl Session<'_> {
         Ok(trainer)
     }
 
+    /// Whether every snapshot has a name of its own. Names tell thousands of images; the end may replace the last of them.
+    ///
+    /// # Errors
+    /// Two that do not.
+    pub fn check_names(&self, recipe: &Recipe) -> Result<(), TrainError> {
+        let (batch, every, end) = (recipe.batch, self.snapshot_images.max(1), recipe.steps * recipe.batch);
+        let next = |images: u64| Some((images / every + 1).saturating_mul(every).div_ceil(batch) * batch);
+        let due = std::iter::successors(Some(0), |&images| next(images).filter(|&next| next < end));
+        let mut last = None;
+        for images in due {
+            match last.replace(images) {
+                Some(before) if kimg(before) == kimg(images) => {
+                    let name = file_name(images, recipe.ema[0]);
+                    return Err(TrainError::SnapshotNames { before, images, name });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Trains until the end, or until `goes_on` says no: asked before each step, and told how far it is after each line of
-    /// numbers. Either way the state is saved.
+    /// numbers. Either way the state is saved, also where an image cannot be read.
     ///
     /// # Errors
     /// An image that cannot be read, a file that cannot be written.
@@ -76,14 +97,21 @@ impl Session<'_> {
             self.snapshot(trainer)?;
         }
         let mut saved = None;
-        while !trainer.is_done() && goes_on(None) {
+        while !trainer.is_done() && trainer.all_go_on(goes_on(None)) {
             let before = trainer.seen();
-            let loss = trainer.advance()?;
+            let taken = match trainer.advance() {
+                Ok(taken) => taken,
+                Err(error) => {
+                    // Nothing of the step was taken: with the image mended, it goes on from here.
+                    self.save(trainer, &mut stats)?;
+                    return Err(error);
+                }
+            };
             let passes = |every: u64| trainer.seen() / every.max(1) > before / every.max(1);
             if passes(self.snapshot_images) || trainer.is_done() {
                 self.snapshot(trainer)?;
             }
-            stats.add(trainer, loss);
+            stats.add(&taken);
             if trainer.step().is_multiple_of(self.stats_steps.max(1)) || trainer.is_done() {
                 goes_on(Some(stats.line(trainer)?));
             }

@@ -7,6 +7,7 @@ use tch::{Device, Tensor};
 use super::adam::prefixed;
 use super::images::Images;
 use super::recipe::Recipe;
+use super::scaling::LossScale;
 use super::trainer::{TrainError, Trainer};
 use crate::checkpoint::TensorFile;
 use crate::net::StateDict;
@@ -14,6 +15,7 @@ use crate::net::StateDict;
 /// Metadata key of the recipe.
 const RECIPE_KEY: &str = "recipe";
 const STEP: &str = "step";
+const SCALE: &str = "loss_scale";
 
 impl Trainer {
     /// Everything that a later [`Self::resume`] needs to go on bit for bit.
@@ -23,6 +25,9 @@ impl Trainer {
         tensors.extend(prefixed("adam2", &self.learner.adam.second));
         for (i, ema) in self.learner.emas.iter().enumerate() {
             tensors.extend(prefixed(&format!("ema{i}"), &ema.average));
+        }
+        if let Some(LossScale { factor, steps }) = self.learner.scale {
+            tensors.insert(SCALE.to_owned(), Tensor::from_slice(&[factor, steps as f64]));
         }
         tensors.insert(STEP.to_owned(), Tensor::from(self.step as i64));
         TensorFile { metadata: [(RECIPE_KEY.to_owned(), self.identity())].into(), tensors }
@@ -43,6 +48,10 @@ impl Trainer {
         let _guard = tch::no_grad_guard();
         trainer.step = file.take(path, STEP)?.int64_value(&[]) as u64;
         trainer.learner.adam.step = trainer.step as i32;
+        if let Some(scale) = &mut trainer.learner.scale {
+            let stored = file.take(path, SCALE)?;
+            *scale = LossScale { factor: stored.double_value(&[0]), steps: stored.double_value(&[1]) as u64 };
+        }
         let mut restore = |prefix: &str, state: &StateDict| -> Result<(), TrainError> {
             for (name, tensor) in state {
                 tensor.shallow_clone().copy_(&file.take(path, &format!("{prefix}/{name}"))?);

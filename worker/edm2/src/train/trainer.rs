@@ -6,9 +6,10 @@ use tch::{Device, Kind, Tensor};
 use super::batches::mixed;
 use super::clean::Clean;
 use super::images::{Images, Stored, mirrored};
-use super::learner::{Learner, Moment};
+use super::learner::{Gradients, Learner, Moment};
 use super::loss::{Batch, NoiseLevels, StepDraws};
 use super::outdir::OutdirError;
+use super::ranks::{Ranks, Share, average};
 use super::recipe::Recipe;
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorFileError};
 use crate::data::DataError;
@@ -44,8 +45,27 @@ pub enum TrainError {
     NoLabels(i64),
     #[error("the images have the label {found}, the net has {label_dim} classes")]
     Label { found: i64, label_dim: i64 },
+    #[error(
+        "snapshots at `{before}` and at `{images}` images would both be named `{name}`: take them at least 1,000 images apart"
+    )]
+    SnapshotNames { before: u64, images: u64, name: String },
+    #[error(
+        "a batch of `{batch}` images cannot be cut into `{num_ranks}` equal parts: choose another `--batch`"
+    )]
+    Ranks { batch: u64, num_ranks: u64 },
     #[error("the state was saved by another recipe: go on with that one, or start anew in another folder")]
     OtherRecipe,
+}
+
+/// A step that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    /// Mean per element.
+    pub loss: f64,
+    /// Of each of this rank's images: (ln σ − P_mean) / P_std, and the loss per element.
+    pub rnd_normal: Vec<f32>,
+    pub by_image: Vec<f32>,
+    pub gradients: Gradients,
 }
 
 /// A net in training. A run is a pure function of the recipe and the images: each step seeds its own noise.
@@ -58,6 +78,8 @@ pub struct Trainer {
     pub(super) learner: Learner,
     /// Images that go through the net together.
     round: i64,
+    ranks: Option<Box<dyn Ranks>>,
+    share: Share,
     pub(super) step: u64,
 }
 
@@ -74,9 +96,29 @@ impl Trainer {
             images.encode(codec)?;
         }
         let learner =
-            with_seed(mixed(recipe.seed, INIT_STREAM), || Learner::fresh(&recipe.net, device, &recipe.ema))?;
-        let round = recipe.batch as i64;
-        Ok(Self { recipe, clean, images, device, learner, round, step: 0 })
+            with_seed(mixed(recipe.seed, INIT_STREAM), || Learner::fresh(&recipe.net, device, &recipe.ema))?
+                .in_precision(recipe.precision);
+        let (round, share) = (recipe.batch as i64, Share::whole(recipe.batch));
+        Ok(Self { recipe, clean, images, device, learner, round, ranks: None, share, step: 0 })
+    }
+
+    /// Takes only its rank's part of every step, and gradients from all ranks. The images must be of that part already.
+    ///
+    /// # Errors
+    /// A batch that cannot be cut into as many equal parts.
+    pub fn set_ranks(&mut self, ranks: Box<dyn Ranks>) -> Result<(), TrainError> {
+        let (batch, num_ranks) = (self.recipe.batch, ranks.num_ranks());
+        self.share = Share::of(&*ranks, batch).ok_or(TrainError::Ranks { batch, num_ranks })?;
+        self.ranks = Some(ranks);
+        Ok(())
+    }
+
+    /// Whether all ranks want to go on.
+    pub(super) fn all_go_on(&self, this: bool) -> bool {
+        let Some(ranks) = &self.ranks else { return this };
+        let mut num_stopping = [if this { 0.0 } else { 1.0 }];
+        ranks.sum(&mut num_stopping);
+        num_stopping[0] == 0.0
     }
 
     /// Takes each step in rounds of at most so many images, which bounds the memory. The result is the same but for rounding.
@@ -99,34 +141,66 @@ impl Trainer {
         self.step * self.recipe.batch
     }
 
+    /// By which the loss is multiplied, in float16.
+    pub fn loss_scale(&self) -> Option<f64> {
+        self.learner.scale.map(|scale| scale.factor)
+    }
+
     pub fn is_done(&self) -> bool {
         self.step >= self.recipe.steps
     }
 
-    /// One step. Returns the loss per element.
+    /// One step.
     ///
     /// # Errors
-    /// An image that cannot be read.
-    pub fn advance(&mut self) -> Result<f64, TrainError> {
+    /// An image that cannot be read; nothing of the step is taken then.
+    pub fn advance(&mut self) -> Result<Taken, TrainError> {
         let (len, seen) = (self.recipe.batch, self.seen());
-        let batch = self.batch(seen, len)?;
+        let batch = self.batch()?;
         let levels = NoiseLevels { p_mean: self.recipe.p_mean, p_std: self.recipe.p_std };
-        let loss = with_seed(mixed(self.recipe.seed, NOISE_STREAM + self.step), || {
-            let draws = StepDraws::new(&batch.images.size(), self.device);
-            self.learner.accumulate(levels, (&batch, &draws), self.round)
+        let stream = mixed(self.recipe.seed, NOISE_STREAM + self.step);
+        let (losses, rnd_normal) = with_seed(stream, || {
+            let draws = self.draws();
+            (self.learner.accumulate(levels, (&batch, &draws), self.round), draws.rnd_normal)
         });
-        self.learner.update(Moment { lr: self.recipe.lr.at(seen, len), seen: seen + len, batch: len });
+        let loss = match &self.ranks {
+            Some(ranks) => average(&**ranks, &self.learner, losses.mean),
+            None => losses.mean,
+        };
+        let gradients =
+            self.learner.update(Moment { lr: self.recipe.lr.at(seen, len), seen: seen + len, batch: len });
         self.step += 1;
-        Ok(loss)
+        let rnd_normal = Vec::try_from(rnd_normal.to_device(Device::Cpu)).expect("they are float32");
+        Ok(Taken { loss, rnd_normal, by_image: losses.by_image, gradients })
     }
 
-    fn batch(&mut self, seen: u64, batch: u64) -> Result<Batch, TrainError> {
-        let Stored { mut images, labels } = self.images.at(seen, batch)?;
+    /// Those of this rank out of those of the whole batch, which any number of ranks has in common.
+    fn draws(&self) -> StepDraws {
+        let [c, h, w] = self.recipe.net.image_shape();
+        let Share { batch, start, count } = self.share;
+        let draws = StepDraws::new(&[batch as i64, c, h, w]).part(start as i64, count as i64);
+        if start > 0 {
+            // Dropout comes next, and its masks are not those of the first rank.
+            tch::manual_seed(mixed(self.recipe.seed ^ start, NOISE_STREAM + self.step) as i64);
+        }
+        draws.to_device(self.device)
+    }
+
+    fn batch(&mut self) -> Result<Batch, TrainError> {
+        let share = self.share;
+        let Stored { mut images, labels } = self.images.at(self.step * share.count, share.count)?;
         if self.recipe.xflip {
-            images = with_seed(mixed(self.recipe.seed, MIRROR_STREAM + self.step), || mirrored(&images));
+            images =
+                with_seed(mixed(self.recipe.seed, MIRROR_STREAM + self.step), || mirrored(&images, share));
         }
         let stream = mixed(self.recipe.seed, LATENT_STREAM + self.step);
-        let images = with_seed(stream, || self.clean.of(&images))?.to_device(self.device);
+        let before = share.start as i64 * self.recipe.net.image_shape().iter().product::<i64>();
+        let clean = with_seed(stream, || {
+            // What the ranks before this one draw.
+            let _passed = Tensor::randn([before], (Kind::Float, Device::Cpu));
+            self.clean.of(&images)
+        });
+        let images = clean?.to_device(self.device);
         let labels = labels.filter(|_| self.recipe.net.label_dim > 0);
         Ok(Batch { images, labels: labels.map(|labels| labels.to_device(self.device)) })
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use fidelis_contract::exit;
+use fidelis_contract::spec::Precision;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
 use fidelis_edm2::train::{Progress, Recipe, Session, preset};
@@ -36,6 +37,9 @@ pub struct RunArgs {
     /// Images that go through the net together: less memory, the same result but for rounding
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     batch_device: Option<u64>,
+    /// Arithmetic of the net's passes: fp32, bf16 or fp16; weights, optimiser and averages are in fp32
+    #[arg(long)]
+    precision: Option<Precision>,
     /// Images to train on: a .zip or folder of pictures with its dataset.json, …-images-idx3-ubyte[.gz] with its labels beside it,
     /// .npz or .safetensors; a .zip in S3 (s3://bucket/key) is read by ranges, other addresses are fetched
     #[arg(long, value_name = "PATH", required_unless_present = "dry_run")]
@@ -96,11 +100,11 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
         stats_steps: args.stats,
         round: args.batch_device.unwrap_or(recipe.batch),
     };
+    session.check_names(&recipe)?;
     let (data, addresses) = far::data(data)?;
     let fed = data.feed(recipe.seed, args.readers as usize);
     let feed = fed.map_err(|error| Failure::from(error).at(&addresses))?;
-    // All of a far one is more than anybody wants to read twice.
-    if !data.is_far() && !session.is_begun()? {
+    if !session.is_begun()? {
         feed.check(&|_| interrupt.signal().is_none()).map_err(|error| Failure::from(error).at(&addresses))?;
     }
     if let Some(code) = interrupt.signal() {
@@ -134,6 +138,9 @@ fn recipe(args: &RunArgs) -> Result<Recipe, Failure> {
     if let Some(batch) = args.batch {
         recipe = recipe.with_batch(batch);
     }
+    if let Some(precision) = args.precision {
+        recipe.precision = precision;
+    }
     if let Some(images) = args.duration {
         recipe.steps = images.div_ceil(recipe.batch);
     }
@@ -141,10 +148,15 @@ fn recipe(args: &RunArgs) -> Result<Recipe, Failure> {
 }
 
 fn tell(progress: &Progress) {
-    let Progress { step, steps, images, loss, lr, images_per_s } = progress;
-    let left = (steps - step) as f64 * (*images as f64 / *step as f64) / images_per_s;
+    let Progress { step, steps, images, loss, lr, grad_norm, images_per_s, seconds_left, .. } = progress;
+    let by_sigma =
+        progress.loss_by_sigma.map(|bin| bin.loss.map_or("-".to_owned(), |loss| format!("{loss:.2}")));
+    let scale = progress.loss_scale.map(|scale| format!(" · loss × {scale}")).unwrap_or_default();
+    let memory = progress.peak_rss_bytes.unwrap_or(0) as f64 / f64::from(1 << 30);
     out::note(format!(
-        "step {step}/{steps} · {images} images · loss {loss:.4} · lr {lr:.2e} · {images_per_s:.1} images/s · {left:.0} s left"
+        "step {step}/{steps} · {images} images · loss {loss:.4} (by σ {}) · gradient {grad_norm:.3}{scale} · lr {lr:.2e} · \
+         {memory:.2} GiB · {images_per_s:.1} images/s · {seconds_left:.0} s left",
+        by_sigma.join(" ")
     ));
 }
 
