@@ -200,7 +200,6 @@ async fn a_training_on_the_queue_goes_from_hand_to_hand() -> Result<()> {
     let code = tokio::task::spawn_blocking(move || second.wait()).await??;
     ensure!(code == Some(143) && asked.elapsed() < Duration::from_secs(4), "{code:?}, {:?}", asked.elapsed());
     assert!(place.names(&prefix, "training-state-").await?.pop() >= Some(state), "it saved what it had");
-    assert_eq!(fleet.pending_of("second").await?, 0, "handed back at once");
     assert!(fleet.num_receipts(&run).await? == 0, "it was over before it was told to stop");
 
     let _third = fleet.worker("third", 1)?;

@@ -2,6 +2,7 @@
 //! [`folder`]), when to try again ([`retry`]), what is said ([`out`]) and heard ([`signals`]), and where tests make things go wrong ([`failpoint`]). The only crate that
 //! knows Redis and S3.
 
+pub mod blocking;
 pub mod failpoint;
 pub mod files;
 pub mod fleet;

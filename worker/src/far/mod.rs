@@ -9,8 +9,8 @@ use std::path::Path;
 
 use fidelis_contract::{addresses::Addresses, outcome::Failure};
 use fidelis_edm2::train::{Folder, Outdir};
+use fidelis_fleet::blocking;
 use fidelis_fleet::store::{Store, StoreConfig};
-use tokio::runtime::Handle;
 
 pub use data::{Data, open};
 pub use outdir::StoreFolder;
@@ -23,13 +23,20 @@ pub fn s3_endpoint() -> Option<String> {
     std::env::var("FIDELIS_S3_ENDPOINT").ok()
 }
 
+/// A flag that is raised: the usual retries will do.
+fn impatient() -> CancelFlag {
+    let cancel = CancelFlag::new();
+    cancel.cancel(Reason::Stopped);
+    cancel
+}
+
 /// A folder, or `s3://bucket/prefix`, that is only looked at.
 ///
 /// # Errors
 /// An address that cannot be used, a store that does not answer.
 pub fn to_read(place: &Path) -> Result<Box<dyn Outdir>, Failure> {
     match store(place)? {
-        Some(store) => Ok(Box::new(StoreFolder::new(store, "", CancelFlag::new()))),
+        Some(store) => Ok(Box::new(StoreFolder::new(store, "", impatient()))),
         None => Ok(Box::new(Folder::to_read(place))),
     }
 }
@@ -40,7 +47,7 @@ pub fn to_read(place: &Path) -> Result<Box<dyn Outdir>, Failure> {
 /// Files cannot be put there, as far as that is known beforehand.
 pub fn to_write(place: &Path) -> Result<Box<dyn Outdir>, Failure> {
     match store(place)? {
-        Some(store) => Ok(Box::new(StoreFolder::new(store, "", CancelFlag::new()))),
+        Some(store) => Ok(Box::new(StoreFolder::new(store, "", impatient()))),
         None => Ok(Box::new(Folder::new(place)?)),
     }
 }
@@ -66,7 +73,7 @@ pub fn outdir(place: &Path, interrupt: &Interrupt) -> Result<Box<dyn Outdir>, Fa
 /// As [`open`].
 pub fn data(address: &str) -> Result<(Data, Addresses), Failure> {
     let mut addresses = Addresses::default();
-    let data = Handle::current().block_on(open(address, s3_endpoint().as_deref(), &mut addresses))?;
+    let data = blocking::wait(open(address, s3_endpoint().as_deref(), &mut addresses))?;
     Ok((data, addresses))
 }
 
@@ -74,5 +81,5 @@ pub fn data(address: &str) -> Result<(Data, Addresses), Failure> {
 fn store(place: &Path) -> Result<Option<Store>, Failure> {
     let Some(url) = place.to_str().filter(|text| text.starts_with("s3://")) else { return Ok(None) };
     let config = StoreConfig { url: url.to_owned(), endpoint: s3_endpoint(), ..StoreConfig::default() };
-    Ok(Some(Handle::current().block_on(Store::connect(config))?))
+    Ok(Some(blocking::wait(Store::connect(config))?))
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use fidelis_contract::outcome::{Class, Outcome};
 use fidelis_edm2::train::{Outdir, OutdirError};
+use fidelis_fleet::blocking;
 use fidelis_fleet::retry::Backoff;
 use fidelis_fleet::store::{PART_BYTES, Store, StoreError};
-use tokio::{runtime::Handle, select, time::sleep};
+use tokio::{select, time::sleep};
 
 use crate::engine::{CancelFlag, Reason};
 
@@ -23,13 +24,12 @@ pub struct StoreFolder {
     prefix: String,
     /// Raised, nothing is waited for any more; and where what is written belongs to somebody else, nothing is written.
     cancel: CancelFlag,
-    runtime: Handle,
 }
 
 impl StoreFolder {
-    /// Needs the runtime of this call.
+    /// What lies below a prefix of a store.
     pub fn new(store: Store, prefix: &str, cancel: CancelFlag) -> Self {
-        Self { store, prefix: prefix.to_owned(), cancel, runtime: Handle::current() }
+        Self { store, prefix: prefix.to_owned(), cancel }
     }
 
     /// Tries until the store answers or there is no time left.
@@ -39,7 +39,7 @@ impl StoreFolder {
         mut operation: impl AsyncFnMut() -> Result<T, StoreError>,
     ) -> Result<T, OutdirError> {
         let mut failures = 0;
-        self.runtime.block_on(async {
+        blocking::wait(async {
             loop {
                 match operation().await {
                     Err(error) if error.is_retryable() && self.cancel.reason().is_none() => {

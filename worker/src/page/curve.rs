@@ -1,6 +1,8 @@
 //! Curves over images seen, as inline SVG.
 
-const WIDTH: f64 = 640.0;
+/// Of a plot that has the page to itself, and of one that shares it.
+pub const WIDE: f64 = 640.0;
+pub const NARROW: f64 = 380.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
@@ -28,7 +30,7 @@ pub enum Axis {
 }
 
 /// The plot; `None` where no curve has two points.
-pub fn svg(curves: &[Curve], axis: Axis) -> Option<String> {
+pub fn svg(curves: &[Curve], axis: Axis, width: f64) -> Option<String> {
     let scaled = |value: f64| if axis == Axis::Log { value.log10() } else { value };
     let curves: Vec<(usize, &str, Vec<(f64, f64)>)> = curves
         .iter()
@@ -44,11 +46,11 @@ pub fn svg(curves: &[Curve], axis: Axis) -> Option<String> {
     let most = points().map(|point| point.0).fold(0.0, f64::max);
     let (low, high) = range(points().map(|point| point.1))?;
     let legend = if curves.len() > 1 { curves.len().div_ceil(NAMES_IN_A_ROW) as f64 * 20.0 } else { 0.0 };
-    let x = |images: f64| LEFT + images / most.max(1.0) * (WIDTH - LEFT - RIGHT);
+    let x = |images: f64| LEFT + images / most.max(1.0) * (width - LEFT - RIGHT);
     let y = |value: f64| TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM);
     let names: Vec<&str> = curves.iter().map(|(_, name, _)| *name).collect();
     let mut svg = format!(
-        r#"<svg viewBox="0 0 {WIDTH} {}" role="img" aria-label="{} over images">"#,
+        r#"<svg viewBox="0 0 {width} {}" role="img" aria-label="{} over images">"#,
         HEIGHT + legend,
         super::html::escaped(&names.join(", "))
     );
@@ -56,7 +58,7 @@ pub fn svg(curves: &[Curve], axis: Axis) -> Option<String> {
         let (at, value) = (y(tick), if axis == Axis::Log { 10_f64.powf(tick) } else { tick });
         svg.push_str(&format!(
             r#"<line class="grid" x1="{LEFT}" x2="{}" y1="{at:.1}" y2="{at:.1}"/><text class="left" x="{}" y="{:.1}">{}</text>"#,
-            WIDTH - RIGHT,
+            width - RIGHT,
             LEFT - 8.0,
             at + 4.0,
             short(value)
@@ -76,7 +78,7 @@ pub fn svg(curves: &[Curve], axis: Axis) -> Option<String> {
         svg.push_str(&format!(r#"<path class="c{}" d="M{}"/>"#, index % 8, path.join("L")));
         if legend > 0.0 {
             let (column, line) = (row % NAMES_IN_A_ROW, row / NAMES_IN_A_ROW);
-            let at = LEFT + column as f64 * (WIDTH - LEFT) / NAMES_IN_A_ROW as f64;
+            let at = LEFT + column as f64 * (width - LEFT) / NAMES_IN_A_ROW as f64;
             let down = HEIGHT + 12.0 + line as f64 * 20.0;
             svg.push_str(&format!(
                 r#"<path class="c{}" d="M{at:.1} {:.1}h18"/><text x="{:.1}" y="{down:.1}">{}</text>"#,
@@ -168,8 +170,13 @@ mod tests {
         let thin = thinned(&points);
         assert_eq!((thin.len(), thin[0]), (MAX_POINTS, (12.0, 0.48)));
         let curve = |points: &[(f64, f64)]| Curve { name: "x".to_owned(), points: points.to_vec() };
-        assert_eq!(svg(&[curve(&points[..1])], Axis::Linear), None);
-        assert!(svg(&[curve(&[(0.0, 1.0), (1.0, 0.0)])], Axis::Log).is_none(), "the logarithm of nothing");
-        assert!(svg(&[curve(&points), curve(&points)], Axis::Linear).unwrap().matches("<path").count() == 4);
+        assert_eq!(svg(&[curve(&points[..1])], Axis::Linear, WIDE), None);
+        assert!(
+            svg(&[curve(&[(0.0, 1.0), (1.0, 0.0)])], Axis::Log, WIDE).is_none(),
+            "the logarithm of nothing"
+        );
+        assert!(
+            svg(&[curve(&points), curve(&points)], Axis::Linear, WIDE).unwrap().matches("<path").count() == 4
+        );
     }
 }

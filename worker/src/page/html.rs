@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::curve::{self, Axis, Curve};
+use super::curve::{self, Axis, Curve, NARROW, WIDE};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -28,20 +28,20 @@ pub fn page(title: &str, rows: &[Row], grids: &[(u64, Vec<u8>)]) -> String {
     let title = escaped(title);
     let mut body = format!("<h1>{title}</h1>{}", lede(rows));
     body.push_str("<h2>Loss</h2>");
-    body.push_str(&panel(&[of("loss", "loss per element", rows)], Axis::Linear));
+    body.push_str(&panel(&[of("loss", "loss per element", rows)], Axis::Linear, WIDE));
     let binned = binned(rows);
     if !binned.is_empty() {
         body.push_str("<h2>Loss by noise level</h2>");
-        body.push_str(&panel(&binned, Axis::Linear));
+        body.push_str(&panel(&binned, Axis::Linear, WIDE));
     }
     body.push_str("<div class=\"pair\"><section><h2>Learning rate</h2>");
-    body.push_str(&panel(&[of("lr", "learning rate", rows)], Axis::Linear));
+    body.push_str(&panel(&[of("lr", "learning rate", rows)], Axis::Linear, NARROW));
     body.push_str("</section><section><h2>Images per second</h2>");
-    body.push_str(&panel(&[of("images_per_s", "images/s", rows)], Axis::Linear));
+    body.push_str(&panel(&[of("images_per_s", "images/s", rows)], Axis::Linear, NARROW));
     body.push_str("</section></div>");
     let norm = of("grad_norm", "gradient norm", rows);
     if norm.points.len() > 1 {
-        body.push_str(&format!("<h2>Gradient norm</h2>{}", panel(&[norm], Axis::Log)));
+        body.push_str(&format!("<h2>Gradient norm</h2>{}", panel(&[norm], Axis::Log, WIDE)));
     }
     if !grids.is_empty() {
         body.push_str("<h2>Pictures of the average</h2><p class=\"soft\">The same seeds each time, 18 steps of Heun's method, without guidance.</p><div class=\"grids\">");
@@ -86,18 +86,21 @@ fn binned(rows: &[Row]) -> Vec<Curve> {
     let curve = |bin: usize| {
         let bin_of = |row: &Row| row.numbers["loss_by_sigma"].get(bin).cloned();
         let sigma = rows.iter().find_map(bin_of).map(|bin| bin["sigma"].clone()).unwrap_or_default();
-        let bound = |at: usize| sigma.get(at).and_then(Value::as_f64).map_or("…".to_owned(), curve::short);
+        let bound = |at: usize| sigma.get(at).and_then(Value::as_f64).map(curve::short);
+        let name = match (bound(0), bound(1)) {
+            (Some(low), Some(high)) => format!("σ {low} to {high}"),
+            (None, Some(high)) => format!("σ < {high}"),
+            (Some(low), None) => format!("σ > {low}"),
+            (None, None) => "any σ".to_owned(),
+        };
         let point = |row: &Row| Some((row.images, bin_of(row)?["loss"].as_f64()?));
-        Curve {
-            name: format!("σ {} to {}", bound(0), bound(1)),
-            points: rows.iter().filter_map(point).collect(),
-        }
+        Curve { name, points: rows.iter().filter_map(point).collect() }
     };
     (0..count).map(curve).collect()
 }
 
-fn panel(curves: &[Curve], axis: Axis) -> String {
-    let drawn = curve::svg(curves, axis);
+fn panel(curves: &[Curve], axis: Axis, width: f64) -> String {
+    let drawn = curve::svg(curves, axis, width);
     format!(
         "<div class=\"panel\">{}</div>",
         drawn.unwrap_or_else(|| "<p class=\"soft\">nothing yet</p>".to_owned())
@@ -130,10 +133,13 @@ mod tests {
         let page_of = |rows: &[Row]| page("x", rows, &[]);
         assert!(!page_of(&plain).contains("noise level") && !page_of(&plain).contains("Gradient"));
         assert_eq!(page_of(&plain).matches("<svg").count(), 3);
-        let bins = r#","grad_norm":0.5,"loss_by_sigma":[{"sigma":[0.01,0.2],"loss":1.0},{"sigma":[0.2,5],"loss":null}]"#;
+        let bins = r#","grad_norm":0.5,"loss_by_sigma":[{"sigma":[0.01,0.2],"loss":1.0},{"sigma":[0.2,null],"loss":3}]"#;
         let rich = rows(format!("{}{}", line(10, bins), line(20, bins)).as_bytes());
         let page = page_of(&rich);
-        assert!(page.contains("σ 0.01 to 0.2") && page.contains("Gradient norm"), "{page}");
+        assert!(
+            page.contains("σ 0.01 to 0.2") && page.contains("σ &gt; 0.2") && page.contains("Gradient norm"),
+            "{page}"
+        );
         assert_eq!(page.matches("<svg").count(), 5);
         assert!(page_of(&[]).contains("No step has been taken yet"));
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use fidelis_contract::outcome::Outcome;
 use fidelis_formats::images::ReadAt;
-use tokio::runtime::Handle;
 
 use super::FileError;
+use crate::blocking;
 use crate::retry::Backoff;
 use crate::store::Store;
 
@@ -22,11 +22,10 @@ pub struct RangedFile {
     key: String,
     num_bytes: u64,
     mark: Option<String>,
-    runtime: Handle,
 }
 
 impl RangedFile {
-    /// Opens the object at `key`, which is called `shown`; reading needs the runtime of this call.
+    /// Opens the object at `key`, which is called `shown`.
     ///
     /// # Errors
     /// There is none, or what kept the store from answering.
@@ -35,7 +34,7 @@ impl RangedFile {
         let missing = || FileError::Missing { file: shown.to_owned() };
         let head = store.head(key).await.map_err(failed)?.ok_or_else(missing)?;
         let (num_bytes, mark) = (head.num_bytes, head.mark);
-        Ok(Self { store, key: key.to_owned(), num_bytes, mark, runtime: Handle::current() })
+        Ok(Self { store, key: key.to_owned(), num_bytes, mark })
     }
 }
 
@@ -52,7 +51,7 @@ impl ReadAt for RangedFile {
             return Ok(0);
         }
         let part = async || self.store.part(&self.key, position..end, self.mark.as_deref()).await;
-        let part = self.runtime.block_on(OUTAGE.run(part)).map_err(|error| {
+        let part = blocking::wait(OUTAGE.run(part)).map_err(|error| {
             let kind = if error.is_retryable() { io::ErrorKind::TimedOut } else { io::ErrorKind::Other };
             io::Error::new(kind, error)
         })?;
