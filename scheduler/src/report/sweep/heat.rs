@@ -92,8 +92,8 @@ struct Panel<'a> {
 impl Panel<'_> {
     fn draw(&self, figure: &mut Figure, slice: &Slice<'_>, color: &dyn Fn(f64) -> Color) {
         let ([left, top], [width, height]) = (self.corner, self.cell);
-        figure.text([MARGIN, top - 36.0], (slice.label.clone(), Anchor::Start), INK);
-        figure.text([left, top - 20.0], (self.across.to_string(), Anchor::Start), SOFT);
+        figure.text([MARGIN, top - 42.0], (slice.label.clone(), Anchor::Start), INK);
+        figure.text([left, top - 22.0], (self.across.to_string(), Anchor::Start), SOFT);
         if let Some(down) = self.down {
             figure.text([left - 10.0, top - 6.0], (down.to_string(), Anchor::End), SOFT);
         }
