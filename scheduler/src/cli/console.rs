@@ -90,7 +90,8 @@ impl Console {
             Event::Reported { .. } if !self.keeps_store => {}
             _ => {
                 if matches!(event, Event::Stored { .. } | Event::Cancelled { .. }) {
-                    self.last_line = None;
+                    // Of many runs each would begin with a line of its own.
+                    self.last_line = self.last_line.filter(|_| !self.tells_runs);
                     if let Some(bar) = self.bar.take() {
                         bar.finish_and_clear();
                     }
@@ -268,17 +269,19 @@ fn sentence(event: &Event) -> String {
         }
         Event::SweepLook { sweep, round, num_cells, num_images, more_images } => {
             let grid = if *round == 0 { String::new() } else { format!("finer grid {round}: ") };
-            format!(
-                "{sweep}: {grid}{num_cells} cells with {num_images} images each, {more_images} more than before"
-            )
+            let cells = cells(*num_cells);
+            format!("{sweep}: {grid}{cells} with {num_images} images each, {more_images} more than before")
         }
         Event::SweepStopped { sweep, num_cells, num_images } => {
-            format!(
-                "{sweep}: {num_cells} cells are worse beyond chance after {num_images} images: no more of them"
-            )
+            let cells = cells(*num_cells);
+            format!("{sweep}: {cells} stopped: worse than the best beyond chance after {num_images} images")
         }
         Event::Reported { run, report, .. } => format!("{run}: report at {report}"),
     }
+}
+
+fn cells(number: u64) -> String {
+    if number == 1 { "1 cell".to_owned() } else { format!("{number} cells") }
 }
 
 #[cfg(test)]

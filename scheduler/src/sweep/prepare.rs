@@ -259,3 +259,37 @@ fn in_folder(folder: &str, std: f64, ema: &AxisName) -> Result<FileRef, String> 
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn axis(name: &str, value: serde_json::Value) -> Axis {
+        Axis::parse(name.parse().unwrap(), &value).unwrap()
+    }
+
+    #[test]
+    fn a_folder_is_the_net_of_each_ema_length_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str| std::fs::write(folder.path().join(name), b"net").unwrap();
+        ["phema-0025165-0.050.safetensors", "phema-0025165-0.100.safetensors", "stats.jsonl"].map(make);
+        let nets = axis("gnet", json!(folder.path().display().to_string()));
+        let chosen = |ema: &str| {
+            let found = of_files(&nets, &[nets.clone(), axis("gnet_ema", json!(ema))]);
+            found.map(|axis| match &axis.values[0] {
+                AxisValue::File { file, .. } => file.name().to_owned(),
+                other => format!("{other:?}"),
+            })
+        };
+        assert_eq!(chosen("0.1,0.05").unwrap(), "phema-0025165-0.100.safetensors");
+        let none = chosen("0.2").unwrap_err().to_string();
+        assert!(none.contains("axis `gnet`") && none.contains("ends in `-0.200`"), "{none}");
+        make("phema-0050331-0.100.safetensors");
+        let several = chosen("0.1").unwrap_err().to_string();
+        assert!(several.contains("has several of EMA length 0.100"), "{several}");
+        let alone = of_files(&nets, std::slice::from_ref(&nets)).unwrap_err().to_string();
+        assert!(alone.contains("is a folder: give `gnet_ema` the EMA lengths"), "{alone}");
+    }
+}

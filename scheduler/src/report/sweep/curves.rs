@@ -117,11 +117,8 @@ fn draw(figure: &mut Figure, table: &Table, (chart, [left, top]): (&Chart<'_>, [
     if chart.axis != AxisName::Guidance
         && let Some(w) = table.best_row().and_then(|best| best.settings.get(&AxisName::Guidance))
     {
-        figure.text(
-            [left - 44.0, top - 12.0],
-            (format!("at the best cell's guidance, {w}"), Anchor::Start),
-            SOFT,
-        );
+        let text = format!("at the best cell's guidance, {w}");
+        figure.text([left - 44.0, top - 12.0], (text, Anchor::Start), SOFT);
     }
     for (i, (line, slice)) in lines.iter().zip(&chart.lines).enumerate() {
         let color = COLORS[i % COLORS.len()];
@@ -142,6 +139,10 @@ fn draw(figure: &mut Figure, table: &Table, (chart, [left, top]): (&Chart<'_>, [
     }
     if let Some((x, y, _)) = all().find(|(_, _, row)| table.best.as_ref() == Some(&row.run)) {
         figure.put(Mark::Dot { at: place(*x, *y), pen: pen(11.0, BEST), hollow: false });
+    }
+    if all().any(|(_, _, row)| row.stopped) {
+        let text = ("hollow: stopped early, of fewer images", Anchor::End);
+        figure.text([left + width, top - 30.0], text, SOFT);
     }
     if chart.more > 0 {
         let y = bottom + BOTTOM + 8.0 + LINE * lines.len() as f64;

@@ -36,9 +36,8 @@ pub fn heat(table: &Table) -> Option<Figure> {
         Some(down) => values(&rows, down).into_iter().map(Some).collect(),
         None => vec![None],
     };
-    let longest =
-        lines.iter().flatten().map(|setting| setting.to_string().chars().count()).max().unwrap_or(0);
-    let side = SIDE.max(7.0 * longest as f64 + 20.0);
+    let side = SIDE.max(widest(lines.iter().flatten().copied()) + 20.0);
+    let cell = [WIDTH.max(widest(columns.iter().copied()) + 14.0), HEIGHT];
     let panel_height = HEAD + cell[1] * lines.len() as f64 + MARGIN;
     let width = (2.0 * MARGIN + side + cell[0] * columns.len() as f64).max(560.0);
     let height = MARGIN + 14.0 + panel_height * panels.len() as f64 + FOOT;
@@ -93,8 +92,8 @@ struct Panel<'a> {
 impl Panel<'_> {
     fn draw(&self, figure: &mut Figure, slice: &Slice<'_>, color: &dyn Fn(f64) -> Color) {
         let ([left, top], [width, height]) = (self.corner, self.cell);
-        figure.text([MARGIN, top - 36.0], (slice.label.clone(), Anchor::Start), INK);
-        figure.text([left, top - 20.0], (self.across.to_string(), Anchor::Start), SOFT);
+        figure.text([MARGIN, top - 42.0], (slice.label.clone(), Anchor::Start), INK);
+        figure.text([left, top - 22.0], (self.across.to_string(), Anchor::Start), SOFT);
         if let Some(down) = self.down {
             figure.text([left - 10.0, top - 6.0], (down.to_string(), Anchor::End), SOFT);
         }
