@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 # How many images `make demo` makes of each kind.
 N ?= 2000
 # How many images each block of `make nightly` has.
-NIGHTLY ?= 256
+NIGHTLY ?= 200
 
 # The schedule of `make chaos`, and for how long it goes on with the next ones.
 SEED ?= 1

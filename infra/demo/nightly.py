@@ -13,7 +13,7 @@ import sys
 import time
 
 NIGHTS = 10
-IDENTITY = 256
+IDENTITY = 200
 DEMO = pathlib.Path("infra/demo").resolve()
 OUT = pathlib.Path("out/nightly").resolve()
 FIDELIS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "release/fidelis"
@@ -24,11 +24,11 @@ net = "{DEMO}/models/fashion-net.safetensors"
 gnet = "{DEMO}/models/fashion-gnet.safetensors"
 guidance = 1.2
 labels = "balanced"
-chunk_size = 64
-micro_batch = 32
+chunk_size = 50
+micro_batch = 25
 
 [sampler]
-num_steps = 8
+num_steps = 5
 
 [[detectors]]
 name = "fashion-cnn"
@@ -196,7 +196,7 @@ def main(images):
         rows.append({**row, "expected": code == 0 and row["identity"]["verdict"] == "same"})
     note("a night of another micro-batch: other rounding")
     rounding = OUT / "rounding.json"
-    rounding.write_text(json.dumps({**kept["spec"], "micro_batch": 16}))
+    rounding.write_text(json.dumps({**kept["spec"], "micro_batch": 10}))
     row = facts(*night("rounding", rounding, baseline, "--allow", "micro_batch"))
     row = {"night": "another micro-batch, as allowed", "field": "micro_batch", **row}
     rows.append({**row, "expected": row["exit_code"] == 0 and row["identity"]["verdict"] in ("same", "within")})

@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-images=${1:-256}
-if ! [[ $images =~ ^[1-9][0-9]*$ && $images -ge 256 ]]; then
-  echo "nightly: N is \`$images\`: make it a number of images from 256 on, such as N=256" >&2
+images=${1:-200}
+if ! [[ $images =~ ^[1-9][0-9]*$ && $images -ge 200 ]]; then
+  echo "nightly: N is \`$images\`: make it a number of images from 200 on, such as N=200" >&2
   exit 2
 fi
 exec python3 infra/demo/nightly.py "$images"

@@ -1,5 +1,6 @@
 //! Time and memory of the metrics at a size, on features drawn from a generator:
-//! `cargo run --release --example scale -- precision,recall 20000 512`. The last line on stdout is JSON.
+//! `cargo run --release --example scale -- precision,recall 20000 512`. The last line on stdout is JSON. Processor time
+//! (`cpu`) is that of all threads, whatever else the machine does.
 
 use std::time::Instant;
 
@@ -22,12 +23,20 @@ fn main() -> Result<(), Failure> {
         let folded = ours.folded(JACKKNIFE_BLOCKS)?;
         let statistics = reference.folded(0)?.total.statistics().map_err(MetricError::from)?;
         let gaussian = Gaussian::new(&statistics)?;
-        out::note(format!("folded after {:.1} s", begun.elapsed().as_secs_f64()));
+        out::note(format!("folded after {:.1} s, cpu {:.1} s", begun.elapsed().as_secs_f64(), cpu_s()));
         let sd = jackknife::standard_error(&folded.blocks, &gaussian)?;
-        found.push(format!("error bar {sd:?} after {:.1} s", begun.elapsed().as_secs_f64()));
+        found.push(format!(
+            "error bar {sd:?} after {:.1} s, cpu {:.1} s",
+            begun.elapsed().as_secs_f64(),
+            cpu_s()
+        ));
         if names.contains("exact") {
             let exact = jackknife::spread(&jackknife::exactly_without_each(&folded.blocks, &gaussian)?);
-            found.push(format!("exact error bar {exact} after {:.1} s", begun.elapsed().as_secs_f64()));
+            found.push(format!(
+                "exact error bar {exact} after {:.1} s, cpu {:.1} s",
+                begun.elapsed().as_secs_f64(),
+                cpu_s()
+            ));
         }
     }
     let others: Vec<Metric> = metrics.into_iter().filter(|metric| metric.distance().is_none()).collect();
@@ -45,8 +54,16 @@ fn main() -> Result<(), Failure> {
     let peak =
         peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned();
     out::json(serde_json::json!({"metrics": names, "n": num_images, "dim": dim, "peak": peak,
-        "seconds": begun.elapsed().as_secs_f64()}));
+        "seconds": begun.elapsed().as_secs_f64(), "cpu_s": cpu_s()}));
     Ok(())
+}
+
+/// Processor time of this process, user and system; Linux counts in hundredths of a second.
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
 }
 
 /// Correlated, not centred, of two clusters.

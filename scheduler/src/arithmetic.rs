@@ -13,7 +13,7 @@ use fidelis_contract::{
 };
 use fidelis_fleet::{
     store::{Store, StoreError},
-    stored,
+    stored::{self, UnreadError},
 };
 
 /// What is known of a run's stored chunks.
@@ -34,6 +34,15 @@ pub enum ArithmeticError {
     /// It could not be found out.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ArithmeticError> for UnreadError {
+    fn from(error: ArithmeticError) -> Self {
+        match error {
+            ArithmeticError::Other(other) => other.into(),
+            ArithmeticError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// The one arithmetic of a run's chunks: this build's, or for a finished run another; `None` where nothing is stored.

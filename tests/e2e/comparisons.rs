@@ -190,3 +190,29 @@ fn the_floor_is_at_the_runs_own_number_of_images() -> Result<()> {
     assert!(words.contains("even perfect samples would measure more"), "{}", outcome.stdout);
     Ok(())
 }
+
+/// Disjoint seeds, each repeat an ordinary run, and what chance makes of a metric.
+#[test]
+fn repeats_tell_how_much_is_chance() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let runs = [Run { name: "one", seeds: "0-99", detectors: ONE }];
+    let outcome = local(folder.path(), &runs, &["--repeats", "3"])?;
+    let line = last_line(&outcome)?;
+    let found = &line["repeats"]["one"]["own"];
+    assert_eq!((&found["n"], &found["metric"], &found["num_images"]), (&3.into(), &"fd".into(), &100.into()));
+    let values: Vec<f64> =
+        ["one", "one-2", "one-3"].iter().filter_map(|run| line[run]["fd"].as_f64()).collect();
+    assert_eq!(found["values"], serde_json::json!(values), "{line}");
+    let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!((found["min"].as_f64(), values.len()), (Some(min), 3));
+    assert!(
+        found["noise_floor"].as_f64() > found["sd"].as_f64() && found["sd"].as_f64() > Some(0.0),
+        "{line}"
+    );
+    assert!(outcome.stdout.contains("repeats  fd (own): min "), "{}", outcome.stdout);
+    // The second is the run that anybody else makes of those seeds.
+    let second = [Run { name: "one-2", seeds: "100-199", detectors: ONE }];
+    let again = last_line(&local(folder.path(), &second, &[])?)?;
+    assert_eq!(again["one-2"]["fd"].as_f64(), Some(values[1]));
+    Ok(())
+}

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use fidelis_contract::{
-    arithmetic::OtherArithmetic,
     detectors,
     ids::RunId,
     kind::Kind,
@@ -13,8 +12,8 @@ use fidelis_contract::{
     run::Run,
 };
 use fidelis_fleet::{
-    store::{Store, StoreError},
-    stored::{self, StoredError},
+    store::Store,
+    stored::{self, StoredError, UnreadError},
 };
 use fidelis_metrics::{FeatureChunk, FeatureSet, Metric, MetricError, RowNames};
 
@@ -37,18 +36,9 @@ pub enum FeaturesError {
         /// What to do.
         next: String,
     },
-    /// The store did not answer as it should.
+    /// The run is not complete, or not what it should be.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// What is stored is not what it should be.
-    #[error(transparent)]
-    Stored(#[from] StoredError),
-    /// Chunks are missing, or receipts contradict the plan.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// Chunks of another arithmetic than this build's.
-    #[error(transparent)]
-    Arithmetic(#[from] OtherArithmetic),
+    Unread(#[from] UnreadError),
     /// Features that no metric can be computed from.
     #[error("run `{run}`: {source}")]
     Metric {
@@ -70,24 +60,14 @@ pub enum FeaturesError {
 impl Outcome for FeaturesError {
     fn class(&self) -> Class {
         match self {
-            Self::Store(error) => error.class(),
-            Self::Stored(error) => error.class(),
-            Self::Manifest(error) => error.class(),
-            Self::Arithmetic(error) => error.class(),
+            Self::Unread(error) => error.class(),
             Self::Payload { .. } => Class::Integrity,
             Self::Detector { .. } | Self::Metric { .. } => Class::Usage,
         }
     }
 }
 
-impl From<ArithmeticError> for FeaturesError {
-    fn from(error: ArithmeticError) -> Self {
-        match error {
-            ArithmeticError::Other(other) => Self::Arithmetic(other),
-            ArithmeticError::Store(error) => Self::Store(error),
-        }
-    }
-}
+fidelis_fleet::unread_by!(FeaturesError: StoredError, ManifestError, ArithmeticError);
 
 impl StoredFeatures {
     /// Reads the features of a detector that is named; else of the one that goes with the metrics asked for, or of the

@@ -1,11 +1,13 @@
 use fidelis_contract::{
-    arithmetic::OtherArithmetic,
     ids::Digest,
     manifest::ManifestError,
     outcome::{Class, Outcome},
     receipt::Unreadable,
 };
-use fidelis_fleet::{store::StoreError, stored::StoredError};
+use fidelis_fleet::{
+    store::StoreError,
+    stored::{StoredError, UnreadError},
+};
 use fidelis_metrics::MetricError;
 
 use crate::arithmetic::ArithmeticError;
@@ -15,18 +17,9 @@ use crate::formats::FormatError;
 /// Why a run was not reduced, classed by what the caller does next.
 #[derive(Debug, thiserror::Error)]
 pub enum ReduceError {
-    /// The store did not answer as it should.
+    /// The run is not complete, or not what it should be.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// What is stored is not what it should be.
-    #[error(transparent)]
-    Stored(#[from] StoredError),
-    /// Chunks are missing, or receipts contradict the plan.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// Chunks of another arithmetic than this build's.
-    #[error(transparent)]
-    Arithmetic(#[from] OtherArithmetic),
+    Unread(#[from] UnreadError),
     /// Images that may be left out, and nothing else.
     #[error("none of the {count} images of `{data}` can be read: the first, `{name}`, {cause}")]
     NothingReadable {
@@ -83,10 +76,7 @@ pub enum ReduceError {
 impl Outcome for ReduceError {
     fn class(&self) -> Class {
         match self {
-            Self::Store(error) => error.class(),
-            Self::Stored(error) => error.class(),
-            Self::Manifest(error) => error.class(),
-            Self::Arithmetic(error) => error.class(),
+            Self::Unread(error) => error.class(),
             Self::Internal(_) => Class::Passing,
             Self::Statistics { source, .. } => source.class(),
             Self::Metric { .. }
@@ -107,11 +97,4 @@ impl ReduceError {
     }
 }
 
-impl From<ArithmeticError> for ReduceError {
-    fn from(error: ArithmeticError) -> Self {
-        match error {
-            ArithmeticError::Other(other) => Self::Arithmetic(other),
-            ArithmeticError::Store(error) => Self::Store(error),
-        }
-    }
-}
+fidelis_fleet::unread_by!(ReduceError: StoreError, StoredError, ManifestError, ArithmeticError);

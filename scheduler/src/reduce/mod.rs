@@ -38,7 +38,7 @@ pub struct Reduced {
 /// Reduces a run and stores its manifest, statistics and result; `files` is its spec with the statistics on this machine.
 ///
 /// # Errors
-/// [`ReduceError::Manifest`] while chunks are missing; integrity failures name the object.
+/// [`ReduceError::Unread`] while chunks are missing; integrity failures name the object.
 pub async fn reduce(store: &Store, run: &Run, files: &LocalSpec) -> Result<Reduced, ReduceError> {
     reduce_made(store, (run, files), None).await
 }

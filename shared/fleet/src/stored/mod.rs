@@ -6,6 +6,7 @@ mod error;
 pub mod expectation;
 mod fetch;
 mod receipts;
+mod unread;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ pub use arithmetic::arithmetics;
 pub use error::StoredError;
 pub use fetch::chunks;
 pub use receipts::{Receipts, load as receipts};
+pub use unread::UnreadError;
 
 /// The chunks whose receipts the store has: what resume is made of.
 ///
