@@ -172,6 +172,15 @@ async fn a_budget_ends_a_sweep_where_a_look_is_not_paid_for() -> Result<()> {
     let rest = done(&fleet, &["sweep", &sweep, "--budget", "1h", "--json"]).await?;
     let table: Table = serde_json::from_str(rest.stdout.lines().last().context("no table")?)?;
     assert_eq!((table.ending, table.num_images), (Ending::Complete, 2200));
+    // 20 s of work: what a second leaves of it is called off.
+    let slow = written(&fleet, 20, "")?;
+    let short = done(&fleet, &["sweep", &slow, "--budget", "1s", "--json"]).await?;
+    let table: Table = serde_json::from_str(short.stdout.lines().last().context("no table")?)?;
+    assert_eq!((table.ending, &table.best), (Ending::Budget, &None));
+    let queue = fleet.handles().await?.queue;
+    for row in &table.rows {
+        assert_eq!(queue.progress(&row.run).await?.unwrap_or_default().queued, 0, "{row:?}");
+    }
     Ok(())
 }
 

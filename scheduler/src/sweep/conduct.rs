@@ -14,7 +14,7 @@ use fidelis_metrics::{Folded, Gaussian, MetricError, jackknife};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    Cell, Sweep, SweepRunError, halving,
+    Cell, Sweep, SweepRunError, cancel, halving,
     standing::{Standing, images},
 };
 use crate::{
@@ -62,7 +62,13 @@ pub async fn conduct(
     let ending = match sweeping.grids().await {
         Ok(()) if sweeping.standing.tried.iter().any(|tried| tried.failed.is_some()) => Ending::Incomplete,
         Ok(()) => Ending::Complete,
-        Err(Halt::Budget) => Ending::Budget,
+        Err(Halt::Budget) => {
+            // Of a look that time cut short, the rest would be made and paid for.
+            if until.is_some() {
+                cancel(sweeping.conductor.fleet(), sweeping.sweep).await?;
+            }
+            Ending::Budget
+        }
         Err(Halt::Failed(error)) => return Err(error),
     };
     sweeping.conclude().await?;
