@@ -1,6 +1,6 @@
 //! What a training reads, wherever it lies.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use fidelis_contract::{address::Address, addresses::Addresses, spec::FileRef};
@@ -53,18 +53,6 @@ pub async fn open(
 }
 
 impl Data {
-    /// As it was named.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Here(path) | Self::Far { url: path, .. } => path,
-        }
-    }
-
-    /// Whether reading all of it beforehand is too much to ask.
-    pub fn is_far(&self) -> bool {
-        matches!(self, Self::Far { .. })
-    }
-
     /// Opens it, to be read by `readers` threads in the order of `seed`.
     ///
     /// # Errors
