@@ -133,7 +133,6 @@ fn stored_averages_come_out_of_the_others_as_far_as_these_express_them() {
             (output.name.as_str(), output.coefficients[4 + index]),
             (check.inputs[4 + index].name.as_str(), 0.0)
         );
-        println!("{}: profile off by {}, weights by {difference:?}", output.name, output.misfit);
         assert!(difference.relative < output.misfit && difference.relative > 1e-4, "{difference:?}");
     }
     // With the average itself among the inputs there is nothing left to miss.

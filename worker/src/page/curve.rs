@@ -31,24 +31,14 @@ pub enum Axis {
 
 /// The plot; `None` where no curve has two points.
 pub fn svg(curves: &[Curve], axis: Axis, width: f64) -> Option<String> {
-    let scaled = |value: f64| if axis == Axis::Log { value.log10() } else { value };
-    let curves: Vec<(usize, &str, Vec<(f64, f64)>)> = curves
-        .iter()
-        .enumerate()
-        .map(|(index, curve)| {
-            let points =
-                curve.points.iter().map(|&(x, y)| (x, scaled(y))).filter(|point| point.1.is_finite());
-            (index, curve.name.as_str(), thinned(&points.collect::<Vec<_>>()))
-        })
-        .filter(|(.., points)| points.len() > 1)
-        .collect();
-    let points = || curves.iter().flat_map(|(.., points)| points);
+    let curves: Vec<Drawn<'_>> = Drawn::of(curves, axis).collect();
+    let points = || curves.iter().flat_map(|curve| &curve.points);
     let most = points().map(|point| point.0).fold(0.0, f64::max);
     let (low, high) = range(points().map(|point| point.1))?;
     let legend = if curves.len() > 1 { curves.len().div_ceil(NAMES_IN_A_ROW) as f64 * 20.0 } else { 0.0 };
     let x = |images: f64| LEFT + images / most.max(1.0) * (width - LEFT - RIGHT);
     let y = |value: f64| TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM);
-    let names: Vec<&str> = curves.iter().map(|(_, name, _)| *name).collect();
+    let names: Vec<&str> = curves.iter().map(|curve| curve.name).collect();
     let mut svg = format!(
         r#"<svg viewBox="0 0 {width} {}" role="img" aria-label="{} over images">"#,
         HEIGHT + legend,
@@ -72,7 +62,7 @@ pub fn svg(curves: &[Curve], axis: Axis, width: f64) -> Option<String> {
             short(tick)
         ));
     }
-    for (row, (index, name, points)) in curves.iter().enumerate() {
+    for (row, Drawn { index, name, points }) in curves.iter().enumerate() {
         let path: Vec<String> =
             points.iter().map(|&(images, value)| format!("{:.1} {:.1}", x(images), y(value))).collect();
         svg.push_str(&format!(r#"<path class="c{}" d="M{}"/>"#, index % 8, path.join("L")));
@@ -91,6 +81,26 @@ pub fn svg(curves: &[Curve], axis: Axis, width: f64) -> Option<String> {
     }
     svg.push_str("</svg>");
     Some(svg)
+}
+
+/// A curve that has something to show.
+struct Drawn<'a> {
+    /// Its place among all, which decides the colour.
+    index: usize,
+    name: &'a str,
+    points: Vec<(f64, f64)>,
+}
+
+impl<'a> Drawn<'a> {
+    fn of(curves: &'a [Curve], axis: Axis) -> impl Iterator<Item = Self> {
+        let scaled = move |value: f64| if axis == Axis::Log { value.log10() } else { value };
+        let drawn = move |(index, curve): (usize, &'a Curve)| {
+            let points =
+                curve.points.iter().map(|&(x, y)| (x, scaled(y))).filter(|point| point.1.is_finite());
+            Self { index, name: &curve.name, points: thinned(&points.collect::<Vec<_>>()) }
+        };
+        curves.iter().enumerate().map(drawn).filter(|curve| curve.points.len() > 1)
+    }
 }
 
 /// Means of neighbours, where there are more points than can be seen.
