@@ -1,6 +1,6 @@
 //! `fidelis-worker train --preset …`: an EDM2 net, from its recipe to its snapshots.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
