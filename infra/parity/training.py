@@ -31,7 +31,9 @@ TOLERANCE = 1e-5
 def replayed(worker, work):
     """The record of our steps, and what fidelis makes of the same draws."""
     torch.manual_seed(7)
-    init, shape = plain_trainer.initial_state(CONFIG), (RUN["batch"], CONFIG["img_channels"], 8, 8)
+    # As in the middle of training: gains start at zero, where a change is all there is of them.
+    init = {name: torch.rand(()) + 0.5 if name.endswith("gain") else t for name, t in plain_trainer.initial_state(CONFIG).items()}
+    shape = (RUN["batch"], CONFIG["img_channels"], 8, 8)
     trainer = plain_trainer.Trainer(init, CONFIG, RUN)
     record, losses = {"init/" + name: tensor for name, tensor in init.items()}, []
     for step in range(STEPS):
@@ -75,11 +77,12 @@ def pytorch_speed(trainer, images, labels, steps):
 
 
 def fidelis_speed(worker, recipe, data, outdir, done, steps):
-    """Goes on from `done` steps; the speed of the later half of the new ones."""
+    """Goes on from `done` steps; the speed of the middle half of the new ones: the last quarter holds a snapshot and pictures."""
     batch = tomllib.loads(recipe.read_text())["batch"]
-    words = ["--recipe", recipe, "--data", data, "--outdir", outdir, "--threads", "1", "--stats", str(steps // 2)]
+    words = ["--recipe", recipe, "--data", data, "--outdir", outdir, "--threads", "1", "--stats", str(steps // 4)]
     subprocess.run([worker, "train", *words, "--duration", str((done + steps) * batch)], check=True, stderr=subprocess.DEVNULL)
-    return json.loads((outdir / "stats.jsonl").read_text().splitlines()[-1])["images_per_s"] / batch
+    lines = [json.loads(line) for line in (outdir / "stats.jsonl").read_text().splitlines()[-3:-1]]
+    return 2 / sum(1 / line["images_per_s"] for line in lines) / batch
 
 
 def read_idx(path):

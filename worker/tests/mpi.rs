@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use fidelis_edm2::checkpoint::TensorFile;
-use fidelis_formats::images::{Image, edm_zip};
+use fidelis_formats::images::{Image, Members, edm_zip};
 
 struct Place(tempfile::TempDir);
 
@@ -18,7 +18,7 @@ impl Place {
         let recipe =
             recipe.replace("steps = 12", &format!("steps = {steps}")).replace("[net]", "xflip = true\n[net]");
         fs::write(place.at("recipe.toml"), recipe).unwrap();
-        let mut zip = edm_zip::EdmZip::new(&place.at("data.zip")).unwrap();
+        let mut zip = edm_zip::EdmZip::new(&place.at("data.zip"), Members::Images).unwrap();
         for index in 0..12_usize {
             let pixels = (0..16).map(|pixel| ((pixel * 5 + index * 17) % 256) as u8).collect();
             let png = edm_zip::png(&Image { shape: [1, 4, 4], pixels }).unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 use common::agreement::{Agreement, agree};
 use common::{fixture, tensors};
 use fidelis_edm2::checkpoint::{Checkpoint, TensorFile};
-use fidelis_edm2::net::{Precision, Precond, StateDict};
+use fidelis_edm2::net::{NetConfig, Precision, Precond, StateDict};
 use fidelis_edm2::toy;
 use fidelis_edm2::train::{Folder, posthoc::Reconstruction};
 use fidelis_edm2::train::{Learner, replay};
@@ -56,6 +56,7 @@ fn a_net_in_training_is_the_function_of_the_net_at_rest() {
     tch::set_num_threads(1);
     for (net, forward) in [("edm2-uncond.pkl", "forward-uncond"), ("edm2-main.pkl", "forward-main")] {
         let Checkpoint { state, config } = Checkpoint::read(&fixture(net)).unwrap();
+        let config = NetConfig { dropout: 0.0, ..config };
         // Training has its gains in float32.
         let state: StateDict = state.iter().map(|(name, t)| (name.clone(), t.to_kind(Kind::Float))).collect();
         let inputs = tensors(&format!("{forward}.safetensors"));

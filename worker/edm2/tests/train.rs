@@ -173,7 +173,9 @@ fn recipes_and_images_that_do_not_fit_are_refused() {
 #[test]
 fn reduced_precision_learns_as_float32_does_and_resumes_to_the_same_bits() {
     let folder = Folder::new("precision");
-    let recipe = |precision: Precision| Recipe { precision, ..folder.recipe(&RECIPE) };
+    // Masks of dropout depend on the type.
+    let text = RECIPE.replace("dropout = 0.1", "dropout = 0.0");
+    let recipe = |precision: Precision| Recipe { precision, ..folder.recipe(&text) };
     let losses = |precision: Precision| -> Vec<f64> {
         let mut trainer = trainer(recipe(precision));
         (0..25).map(|_| trainer.advance().unwrap().loss).collect()
@@ -183,7 +185,7 @@ fn reduced_precision_learns_as_float32_does_and_resumes_to_the_same_bits() {
     for precision in [Precision::Bf16, Precision::Fp16] {
         let reduced = mean(&losses(precision));
         let drift = ((reduced - full) / full).abs();
-        assert!(drift > 0.0 && drift < 0.02, "{precision}: {reduced} for {full}");
+        assert!(drift > 0.0 && drift < 0.02, "{precision}: {drift:.1e}");
         let mut whole = trainer(recipe(precision));
         (0..5).for_each(|_| whole.advance().map(drop).unwrap());
         let mut first = trainer(recipe(precision));

@@ -1,7 +1,7 @@
 //! Loss scaling: what keeps gradients within float16's range.
 
-/// Before the first overflow.
-const START: f64 = 1024.0;
+/// A larger one overflows in the first steps of small nets, which then teach nothing.
+const START: f64 = 1.0;
 const LARGEST: f64 = 16_777_216.0;
 const SMALLEST: f64 = 1.0 / 1024.0;
 /// Steps without an overflow after which the factor grows.

@@ -1,47 +1,35 @@
 //! Whether this process is one of several that train one net.
 
-use clap::Args;
 use fidelis_edm2::train::Ranks;
 
 use crate::cli::Failure;
 
-#[derive(Debug, Args)]
-pub struct RanksArgs {
-    /// Train as one of several processes that `mpirun` started, each with a part of every batch; the first one writes
-    #[cfg(feature = "mpi")]
-    #[arg(long)]
-    mpi: bool,
+/// The ranks that it is one of, where `is_one`.
+#[cfg(feature = "mpi")]
+pub fn join(is_one: bool) -> Result<Option<Box<dyn Ranks>>, Failure> {
+    Ok(if is_one { Some(Box::new(world::World::join()?)) } else { None })
 }
 
-impl RanksArgs {
-    /// The ranks that it is one of.
-    #[cfg(feature = "mpi")]
-    pub fn join(&self) -> Result<Option<Box<dyn Ranks>>, Failure> {
-        Ok(if self.mpi { Some(Box::new(world::World::join()?)) } else { None })
+/// Lets no rank wait for one that failed: ends them all.
+#[cfg(feature = "mpi")]
+pub fn ended(is_one: bool, result: Result<u8, Failure>) -> Result<u8, Failure> {
+    if let (true, Err(failure)) = (is_one, &result) {
+        fidelis_fleet::out::note(format!("error: {:#}", failure.error));
+        world::abort(failure.code);
     }
+    result
+}
 
-    /// Lets no rank wait for one that failed: ends them all.
-    #[cfg(feature = "mpi")]
-    pub fn ended(&self, result: Result<u8, Failure>) -> Result<u8, Failure> {
-        if let (true, Err(failure)) = (self.mpi, &result) {
-            fidelis_fleet::out::note(format!("error: {:#}", failure.error));
-            world::abort(failure.code);
-        }
-        result
-    }
+/// This program was built without them.
+#[cfg(not(feature = "mpi"))]
+#[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
+pub fn join(_: bool) -> Result<Option<Box<dyn Ranks>>, Failure> {
+    Ok(None)
+}
 
-    /// This program was built without them.
-    #[cfg(not(feature = "mpi"))]
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "as with the feature")]
-    pub fn join(&self) -> Result<Option<Box<dyn Ranks>>, Failure> {
-        Ok(None)
-    }
-
-    #[cfg(not(feature = "mpi"))]
-    #[allow(clippy::unused_self, reason = "as with the feature")]
-    pub fn ended(&self, result: Result<u8, Failure>) -> Result<u8, Failure> {
-        result
-    }
+#[cfg(not(feature = "mpi"))]
+pub fn ended(_: bool, result: Result<u8, Failure>) -> Result<u8, Failure> {
+    result
 }
 
 #[cfg(feature = "mpi")]

@@ -11,7 +11,7 @@ use fidelis_edm2::net::num_params;
 use fidelis_edm2::train::{Outdir, Progress, ReadOnly, Recipe, Session, Share, preset};
 use fidelis_fleet::out;
 
-use super::ranks::RanksArgs;
+use super::ranks;
 use crate::cli::Failure;
 use crate::far;
 use crate::interrupt::Interrupt;
@@ -66,8 +66,10 @@ pub struct RunArgs {
     /// cpu or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    #[command(flatten)]
-    ranks: RanksArgs,
+    /// Train as one of several processes that `mpirun` started, each with a part of every batch; the first one writes
+    #[cfg(feature = "mpi")]
+    #[arg(long)]
+    mpi: bool,
     /// Print the recipe, its parameters and the memory that they take, and train nothing
     #[arg(long)]
     dry_run: bool,
@@ -89,12 +91,22 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     let (Some(data), Some(outdir), false) = (&args.data, &args.outdir, args.dry_run) else {
         return dry_run(&recipe(args)?, args);
     };
-    args.ranks.ended(run(args, data, outdir))
+    ranks::ended(is_rank(args), run(args, data, outdir))
+}
+
+#[cfg(feature = "mpi")]
+fn is_rank(args: &RunArgs) -> bool {
+    args.mpi
+}
+
+#[cfg(not(feature = "mpi"))]
+fn is_rank(_: &RunArgs) -> bool {
+    false
 }
 
 fn run(args: &RunArgs, data: &str, outdir: &Path) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
-    let ranks = args.ranks.join()?;
+    let ranks = ranks::join(is_rank(args))?;
     let is_first = ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0);
     let files = far::outdir(outdir, &interrupt)?;
     let recipe = recipe(args)?;
