@@ -26,17 +26,17 @@ pub struct BlockShape {
 
 #[derive(Clone, Debug)]
 pub struct Block {
-    shape: BlockShape,
-    filter: Filter,
-    res_balance: f64,
-    clip_act: Option<f64>,
+    pub(super) shape: BlockShape,
+    pub(super) filter: Filter,
+    pub(super) res_balance: f64,
+    pub(super) clip_act: Option<f64>,
     /// Acts in training only: none is left once the block is frozen.
     dropout: f64,
-    conv_res0: MpConv,
-    emb_linear: MpConv,
-    conv_res1: MpConv,
-    conv_skip: Option<MpConv>,
-    attention: Option<Attention>,
+    pub(super) conv_res0: MpConv,
+    pub(super) emb_linear: MpConv,
+    pub(super) conv_res1: MpConv,
+    pub(super) conv_skip: Option<MpConv>,
+    pub(super) attention: Option<Attention>,
 }
 
 impl Block {
@@ -115,11 +115,11 @@ impl Block {
 
 /// Cosine self-attention over the positions of the image.
 #[derive(Clone, Debug)]
-struct Attention {
-    heads: i64,
-    balance: f64,
-    qkv: MpConv,
-    proj: MpConv,
+pub(super) struct Attention {
+    pub(super) heads: i64,
+    pub(super) balance: f64,
+    pub(super) qkv: MpConv,
+    pub(super) proj: MpConv,
 }
 
 impl Attention {

@@ -3,6 +3,7 @@
 mod block;
 mod mp_conv;
 mod ops;
+mod plain;
 mod precond;
 mod resample;
 mod unet;

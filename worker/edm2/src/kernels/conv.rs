@@ -1,0 +1,127 @@
+//! 3×3 convolutions with padding 1, and what is done with their outputs while these are at hand.
+
+use fearless_simd::{dispatch, prelude::*};
+
+use super::crew::Crew;
+use super::direct::Direct;
+use super::map::Source;
+use super::simd::{Pack, Vector, WIDTH, level, load, packs_of, silu, splat};
+use super::winograd::{TILE, Winograd};
+
+/// Packs of inputs that are transformed and multiplied together: 128 channels.
+pub const BLOCK: usize = 8;
+
+/// A filter for each output and input, as it acts.
+#[derive(Clone, Debug)]
+pub struct Kernel3 {
+    /// Packs of inputs.
+    pub inputs: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// `[outputs, 16·inputs, 3, 3]`.
+    pub weight: Vec<f32>,
+}
+
+impl Kernel3 {
+    pub fn taps(&self, output: usize, input: usize) -> &[f32] {
+        let at = (output * self.inputs * WIDTH + input) * 9;
+        &self.weight[at..at + 9]
+    }
+}
+
+/// What becomes of a layer's output `y`.
+#[derive(Clone, Copy, Debug)]
+pub enum Finish<'a> {
+    Store,
+    /// `silu(y · c)`: row `of[image]` of `table`, whose rows are `stride` packs, has an image's `c` from `at` on.
+    ScaleSilu {
+        table: &'a [Pack],
+        stride: usize,
+        at: usize,
+        of: &'a [usize],
+    },
+    /// `clip(keep · x + y)` in place of `x`.
+    Add {
+        keep: f32,
+        clip: f32,
+    },
+}
+
+impl Finish<'_> {
+    #[inline(always)]
+    pub fn apply<S: Simd>(&self, simd: S, y: Vector<S>, to: &mut Pack, at: (usize, usize)) {
+        let (image, panel) = at;
+        *to = match *self {
+            Finish::Store => y,
+            Finish::ScaleSilu { table, stride, at, of } => {
+                silu(simd, y * load(simd, &table[of[image] * stride + at + panel]))
+            }
+            Finish::Add { keep, clip } => {
+                let sum = load(simd, to).mul_add(splat(simd, keep), y);
+                sum.min(splat(simd, clip)).max(splat(simd, -clip))
+            }
+        }
+        .to_array();
+    }
+
+    /// All panels of one pixel of all images' pixels.
+    #[inline(always)]
+    pub fn pixel<S: Simd>(&self, simd: S, y: &[Pack], to: &mut [Pack], pixel: usize, per_image: usize) {
+        for (panel, (y, to)) in y.iter().zip(to).enumerate() {
+            self.apply(simd, load(simd, y), to, (pixel / per_image, panel));
+        }
+    }
+}
+
+/// A 3×3 convolution.
+#[derive(Clone, Debug)]
+pub enum Conv3 {
+    Winograd(Winograd),
+    Direct(Direct),
+}
+
+impl Conv3 {
+    /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights.
+    pub fn new(kernel: &Kernel3, (height, width): (usize, usize)) -> Self {
+        const CACHE: usize = 1 << 20;
+        let large = Winograd::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
+        let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
+        if large && tiles < 32 {
+            Self::Direct(Direct::new(kernel))
+        } else {
+            Self::Winograd(Winograd::new(kernel))
+        }
+    }
+
+    /// Packs of outputs.
+    pub const fn panels(&self) -> usize {
+        match self {
+            Self::Winograd(conv) => conv.panels,
+            Self::Direct(conv) => conv.panels,
+        }
+    }
+
+    /// Convolves `source` into `out` `[N, H, W]` packs of outputs.
+    pub fn run(&self, crew: &Crew, source: &Source, (out, finish): (&mut [Pack], &Finish)) {
+        let shape = source.shape;
+        let packs = self.panels();
+        // Rows of the map that are computed together: in tiles, or in pixels.
+        let (side, across, at_once) = match self {
+            Self::Winograd(_) => (TILE, shape.width.div_ceil(TILE), 32),
+            Self::Direct(_) => (1, shape.width, 192),
+        };
+        let down = shape.height.div_ceil(side);
+        let total = shape.images * down;
+        let share = total.div_ceil(Crew::threads());
+        let together = (at_once / across).min(share).max(1);
+        let first_row = |row: usize| row / down * shape.height + (row % down * side).min(shape.height);
+        let of = |i: usize| i * together..total.min((i + 1) * together);
+        let size = |i: usize| (first_row(of(i).end) - first_row(of(i).start)) * shape.width * packs;
+        crew.run(out, (total.div_ceil(together), size), |i, out, scratch| {
+            dispatch!(level(), simd => match self {
+                Self::Winograd(conv) => conv.block(simd, (source, of(i)), (out, finish), scratch),
+                Self::Direct(conv) => conv.block(simd, (source, of(i)), (out, finish), scratch),
+            });
+        });
+    }
+}
