@@ -73,10 +73,10 @@ fn one_head<S: Simd>(
         product(simd, lhs, keys.view(), &mut Out { packs: input, stride: across, add: false });
         starts.clear();
         starts.extend((0..queries.len()).map(|i| i * across * WIDTH));
-        let shares = |i: usize| i * across..(i + 1) * across;
-        let sums: [f32; TOGETHER] = std::array::from_fn(|i| {
-            if i < queries.len() { exponentials(simd, &mut input[shares(i)], positions) } else { 1.0 }
-        });
+        let mut sums = [1.0; TOGETHER];
+        for (scores, sum) in input.chunks_mut(across).zip(&mut sums) {
+            *sum = exponentials(simd, scores, positions);
+        }
         let lhs = Lhs { data: input.as_flattened(), starts, shift: 0 };
         product(simd, lhs, values.view(), &mut Out { packs: output, stride: width, add: false });
         for (i, query) in queries.enumerate() {

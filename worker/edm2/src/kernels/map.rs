@@ -21,12 +21,13 @@ impl Shape {
     }
 }
 
-/// One of the activations that are read as if they were concatenated, times `factor`.
+/// One of the activations that are read as if they were concatenated.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
     pub data: &'a [Pack],
     /// Packs of a pixel.
     pub packs: usize,
+    /// What it is multiplied by before `silu`.
     pub factor: f32,
 }
 
@@ -60,7 +61,9 @@ impl Source<'_> {
             if inside > 0 {
                 out.extend(std::iter::repeat_n([0.0; WIDTH], range.len()));
                 let first = (window.image * height + y) * width;
-                (first..first + inside).for_each(|pixel| self.pixel(simd, pixel, &range, out));
+                for pixel in first..first + inside {
+                    self.pixel(simd, pixel, &range, out);
+                }
             }
             let filled = if inside > 0 { inside + 1 } else { 0 };
             out.extend(std::iter::repeat_n([0.0; WIDTH], (window.columns - filled) * range.len()));
@@ -75,12 +78,13 @@ impl Source<'_> {
             if from < to {
                 let at = pixel * part.packs;
                 let packs = &part.data[at + from - before..at + to - before];
+                // Loops, since closures would not be compiled for the processor's instructions.
                 if self.silu {
-                    out.extend(packs.iter().map(|x| silu(simd, load(simd, x) * part.factor).to_array()));
-                } else if part.factor == 1.0 {
-                    out.extend_from_slice(packs);
+                    for x in packs {
+                        out.push(silu(simd, load(simd, x) * part.factor).to_array());
+                    }
                 } else {
-                    out.extend(packs.iter().map(|x| (load(simd, x) * part.factor).to_array()));
+                    out.extend_from_slice(packs);
                 }
             }
             before += part.packs;

@@ -30,7 +30,9 @@ pub fn normalize(crew: &Crew, x: &mut [Pack], (shape, channels): (Shape, usize))
     let row = shape.width * packs;
     crew.run(x, (shape.images * shape.height, |_| row), |_, row, _| {
         dispatch!(level(), simd => {
-            row.chunks_mut(packs).for_each(|pixel| normalize_packs(simd, pixel, channels, 1.0));
+            for pixel in row.chunks_mut(packs) {
+                normalize_packs(simd, pixel, channels, 1.0);
+            }
         });
     });
 }
@@ -44,8 +46,9 @@ pub fn halve(crew: &Crew, x: &[Pack], out: &mut [Pack], shape: Shape) {
             let (above, below) = x[2 * y * row..][..2 * row].split_at(row);
             for (i, out) in out.iter_mut().enumerate() {
                 let at = i / packs * 2 * packs + i % packs;
-                let pair = |line: &[Pack]| load(simd, &line[at]) + load(simd, &line[at + packs]);
-                *out = ((pair(above) + pair(below)) * 0.25).to_array();
+                let above = load(simd, &above[at]) + load(simd, &above[at + packs]);
+                let below = load(simd, &below[at]) + load(simd, &below[at + packs]);
+                *out = ((above + below) * 0.25).to_array();
             }
         });
     });
@@ -66,5 +69,9 @@ pub fn double(crew: &Crew, x: &[Pack], out: &mut [Pack], shape: Shape) {
 
 /// `silu` of every value.
 pub fn silu_packs(packs: &mut [Pack]) {
-    dispatch!(level(), simd => packs.iter_mut().for_each(|x| *x = silu(simd, load(simd, x)).to_array()));
+    dispatch!(level(), simd => {
+        for x in packs {
+            *x = silu(simd, load(simd, x)).to_array();
+        }
+    });
 }

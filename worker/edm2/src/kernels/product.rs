@@ -126,7 +126,7 @@ fn tile<S: Simd, const R: usize, const P: usize>(
             let depth = rhs[0].len();
             let rhs = rhs.map(|panel| &panel[..depth]);
             let starts: [usize; R] = std::array::from_fn(|r| lhs.starts[row + r] + lhs.shift);
-            let rows: [&[f32]; R] = starts.map(|start| &lhs.data[start..start + depth]);
+            let rows: [&[f32]; R] = starts.map(|start| &lhs.data[start..][..depth]);
             let mut sums: [[Vector<S>; P]; R] = [[splat(simd, 0.0); P]; R];
             if add {
                 for (r, sums) in sums.iter_mut().enumerate() {
@@ -136,7 +136,10 @@ fn tile<S: Simd, const R: usize, const P: usize>(
                 }
             }
             for k in 0..depth {
-                let right: [Vector<S>; P] = std::array::from_fn(|p| load(simd, &rhs[p][k]));
+                let mut right: [Vector<S>; P] = [splat(simd, 0.0); P];
+                for p in 0..P {
+                    right[p] = load(simd, &rhs[p][k]);
+                }
                 for r in 0..R {
                     let left = splat(simd, rows[r][k]);
                     for p in 0..P {

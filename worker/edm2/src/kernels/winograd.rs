@@ -11,7 +11,7 @@ use super::conv::{BLOCK, Finish, Kernel3};
 use super::crew::Scratch;
 use super::map::{Source, Window};
 use super::product::{Lhs, Out, Rhs, product};
-use super::simd::{Pack, Vector, WIDTH, load, packs_of};
+use super::simd::{Pack, Vector, WIDTH, load, packs_of, splat};
 
 /// Pixels of a tile's side.
 pub const TILE: usize = 4;
@@ -164,10 +164,15 @@ fn transformed(taps: &[f32]) -> [f64; PLANES] {
     })
 }
 
+/// `factor · x + y`.
+#[inline(always)]
+fn times<S: Simd>(x: Vector<S>, factor: f32, y: Vector<S>) -> Vector<S> {
+    x.mul_add(factor, y)
+}
+
 /// `Bᵀ d` of six values.
 #[inline(always)]
 fn analysis<S: Simd>(d: [Vector<S>; REACH]) -> [Vector<S>; REACH] {
-    let times = |x: Vector<S>, factor: f32, y: Vector<S>| x.mul_add(factor, y);
     let (even_a, odd_a) = (times(d[2], -B2, d[4]), times(d[1], -B2, d[3]));
     let (even_b, odd_b) = (times(d[2], -A2, d[4]), times(d[1], -A2, d[3]));
     [
@@ -183,7 +188,6 @@ fn analysis<S: Simd>(d: [Vector<S>; REACH]) -> [Vector<S>; REACH] {
 /// `Aᵀ m` of six values.
 #[inline(always)]
 fn synthesis<S: Simd>(m: [Vector<S>; REACH]) -> [Vector<S>; TILE] {
-    let times = |x: Vector<S>, factor: f32, y: Vector<S>| x.mul_add(factor, y);
     let (even_a, odd_a) = (m[1] + m[2], m[1] - m[2]);
     let (even_b, odd_b) = (m[3] + m[4], m[3] - m[4]);
     [
@@ -209,14 +213,21 @@ fn forward<S: Simd>(
             for tile in 0..rows * across {
                 let corner = (tile / across * TILE * columns + tile % across * TILE) * packs;
                 for pack in 0..packs {
-                    let at = |i: usize, j: usize| corner + (i * columns + j) * packs + pack;
-                    let half: [[Vector<S>; REACH]; REACH] = std::array::from_fn(|j| {
-                        analysis(std::array::from_fn(|i| load(simd, &window[at(i, j)])))
-                    });
+                    let mut half = [[splat(simd, 0.0); REACH]; REACH];
+                    for (j, half) in half.iter_mut().enumerate() {
+                        let mut d = [splat(simd, 0.0); REACH];
+                        for (i, d) in d.iter_mut().enumerate() {
+                            *d = load(simd, &window[corner + (i * columns + j) * packs + pack]);
+                        }
+                        *half = analysis(d);
+                    }
                     let to = (first + tile) * packs + pack;
                     for i in 0..REACH {
-                        let whole = analysis(std::array::from_fn(|j| half[j][i]));
-                        for (j, value) in whole.iter().enumerate() {
+                        let mut d = [splat(simd, 0.0); REACH];
+                        for j in 0..REACH {
+                            d[j] = half[j][i];
+                        }
+                        for (j, value) in analysis(d).iter().enumerate() {
                             planes[(i * REACH + j) * plane_packs + to] = value.to_array();
                         }
                     }
@@ -234,10 +245,21 @@ fn untransformed<S: Simd>(
     at: usize,
     plane_packs: usize,
 ) -> [[Vector<S>; TILE]; TILE] {
-    let half: [[Vector<S>; TILE]; REACH] = std::array::from_fn(|j| {
-        synthesis(std::array::from_fn(|i| load(simd, &planes[(i * REACH + j) * plane_packs + at])))
-    });
-    let turned: [[Vector<S>; TILE]; TILE] =
-        std::array::from_fn(|i| synthesis(std::array::from_fn(|j| half[j][i])));
-    turned
+    let mut half = [[splat(simd, 0.0); TILE]; REACH];
+    for (j, half) in half.iter_mut().enumerate() {
+        let mut m = [splat(simd, 0.0); REACH];
+        for (i, m) in m.iter_mut().enumerate() {
+            *m = load(simd, &planes[(i * REACH + j) * plane_packs + at]);
+        }
+        *half = synthesis(m);
+    }
+    let mut pixels = [[splat(simd, 0.0); TILE]; TILE];
+    for (i, pixels) in pixels.iter_mut().enumerate() {
+        let mut m = [splat(simd, 0.0); REACH];
+        for j in 0..REACH {
+            m[j] = half[j][i];
+        }
+        *pixels = synthesis(m);
+    }
+    pixels
 }
