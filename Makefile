@@ -16,6 +16,10 @@ TIMES ?= 5
 # How often `make toy` trains each net.
 TRAININGS ?= 3
 
+# Alternations of `make bench-peers`, and which of its rows: nets sampling inception distances whole.
+TURNS ?= 5
+ONLY ?=
+
 # How long `make fuzz` looks, all targets together.
 SECONDS ?= 600
 
@@ -24,7 +28,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train toy test parity fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train toy test parity bench-peers fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,6 +63,10 @@ test: programs ## run every test
 parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyPI (Python 3.11 or later, 5 GB of disk)
 	@cargo build --release --package fidelis-formats --example pixels
 	@infra/parity/parity.sh
+
+bench-peers: build ## measure beside PyTorch, pytorch-fid, numpy and scipy on the same work (TURNS=5; ONLY="nets sampling")
+	@cargo build --release --package fidelis-edm2 --example device-check
+	@TURNS=$(TURNS) ONLY="$(ONLY)" infra/parity/bench.sh
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)
 	@infra/check/fuzz.sh $(SECONDS)

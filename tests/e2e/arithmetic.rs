@@ -80,7 +80,7 @@ async fn unfinish(store: &Store, run: &RunId) -> Result<()> {
 /// The command that a refusal names, as its words.
 fn named_command(outcome: &Outcome) -> Result<Vec<String>> {
     let line = outcome.stderr.lines().last().unwrap_or_default();
-    ensure!(line.contains("arithmetic `1` where this build makes `2`"), "{line}");
+    ensure!(line.contains("arithmetic `1` where this build makes `3`"), "{line}");
     let command = line.split('`').find(|part| part.starts_with("fidelis ")).context("no command is named")?;
     Ok(command.split_whitespace().skip(1).map(str::to_owned).collect())
 }
@@ -105,8 +105,8 @@ async fn an_unfinished_run_of_the_old_arithmetic_is_refused_and_made_anew_by_the
     ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
     let run = fleet.run_id("old").await?;
     let (id, before, store) = (run.to_string(), fleet.files(&run).await?, fleet.store().await?);
-    assert!(before.receipts.iter().all(|receipt| receipt.arithmetic == 2));
-    assert_eq!(before.result["provenance"]["arithmetic"], 2);
+    assert!(before.receipts.iter().all(|receipt| receipt.arithmetic == 3));
+    assert_eq!(before.result["provenance"]["arithmetic"], 3);
 
     // All old; one of them lost its receipt, and nobody knows whose the objects are.
     for chunk in 0..NUM_CHUNKS {
@@ -125,7 +125,7 @@ async fn an_unfinished_run_of_the_old_arithmetic_is_refused_and_made_anew_by_the
 
     let found = fleet.fidelis(&["verify", &id]).await?;
     ended(&found, exit::INTEGRITY)?;
-    assert!(found.stdout.contains("is of arithmetic `1` where this build makes `2`"), "{}", found.stdout);
+    assert!(found.stdout.contains("is of arithmetic `1` where this build makes `3`"), "{}", found.stdout);
     let repaired = fidelis(&fleet, &["verify", &id, "--repair"].map(str::to_owned)).await?;
     ended(&repaired, exit::INCOMPLETE)?;
     assert_eq!(fleet.num_receipts(&run).await?, 0);
@@ -193,7 +193,7 @@ async fn a_finished_run_of_the_old_arithmetic_says_which_its_figures_are_of() ->
     ended(&fidelis(&fleet, &named_command(&refused)?).await?, exit::INCOMPLETE)?;
     ended(&fleet.fidelis(&["run", &spec]).await?, exit::DONE)?;
     let after = fleet.files(&run).await?;
-    assert_eq!((after.fd_bits(), &after.result["provenance"]["arithmetic"]), (before.fd_bits(), &2.into()));
+    assert_eq!((after.fd_bits(), &after.result["provenance"]["arithmetic"]), (before.fd_bits(), &3.into()));
     ended(&fleet.fidelis(&["verify", &id]).await?, exit::DONE)
 }
 
@@ -262,5 +262,5 @@ async fn a_local_run_names_the_command_with_its_folder() -> Result<()> {
 #[test]
 fn only_the_arithmetic_of_nets_and_images_moved_on() {
     let of = [EngineKind::Edm2, EngineKind::Dataset, EngineKind::Synthetic].map(arithmetic::of);
-    assert_eq!(of, [2, 2, 1]);
+    assert_eq!(of, [3, 2, 1]);
 }

@@ -123,10 +123,16 @@ fn tile<S: Simd, const R: usize, const P: usize>(
     simd.vectorize(
         #[inline(always)]
         || {
+            // All as long as the depth, which loops show the compiler and closures hide from it.
             let depth = rhs[0].len();
-            let rhs = rhs.map(|panel| &panel[..depth]);
-            let starts: [usize; R] = std::array::from_fn(|r| lhs.starts[row + r] + lhs.shift);
-            let rows: [&[f32]; R] = starts.map(|start| &lhs.data[start..][..depth]);
+            let mut panels: [&[Pack]; P] = [&[]; P];
+            for p in 0..P {
+                panels[p] = &rhs[p][..depth];
+            }
+            let mut rows: [&[f32]; R] = [&[]; R];
+            for r in 0..R {
+                rows[r] = &lhs.data[lhs.starts[row + r] + lhs.shift..][..depth];
+            }
             let mut sums: [[Vector<S>; P]; R] = [[splat(simd, 0.0); P]; R];
             if add {
                 for (r, sums) in sums.iter_mut().enumerate() {
@@ -138,7 +144,7 @@ fn tile<S: Simd, const R: usize, const P: usize>(
             for k in 0..depth {
                 let mut right: [Vector<S>; P] = [splat(simd, 0.0); P];
                 for p in 0..P {
-                    right[p] = load(simd, &rhs[p][k]);
+                    right[p] = load(simd, &panels[p][k]);
                 }
                 for r in 0..R {
                     let left = splat(simd, rows[r][k]);

@@ -113,10 +113,11 @@ impl Precond {
         let c_skip = (sigma_data * sigma_data) / &total;
         let c_out = &sigma * sigma_data / total.sqrt();
         let c_in = total.rsqrt();
-        let c_noise = c_noise(&sigma.flatten(0, -1));
+        let input = (c_in * x).to_kind(self.kind);
+        let levels = sigma.flatten(0, -1);
         let out = match &self.trunk {
-            Trunk::Torch(unet) => unet.forward(&(c_in * x).to_kind(self.kind), &c_noise, labels),
-            Trunk::Plain(unet) => unet.forward(&(c_in * x), &c_noise, labels),
+            Trunk::Torch(unet) => unet.forward(&input, &c_noise(&levels), labels),
+            Trunk::Plain(unet) => unet.forward(&input, &levels, labels),
         };
         c_skip * x + c_out * out.to_kind(Kind::Float)
     }
@@ -130,7 +131,7 @@ impl Precond {
     pub fn embed_noise(&self, sigma: &Tensor) -> Tensor {
         match &self.trunk {
             Trunk::Torch(unet) => unet.embed_noise(&c_noise(sigma)),
-            Trunk::Plain(unet) => unet.embed_noise(&c_noise(sigma)),
+            Trunk::Plain(unet) => unet.embed_noise(sigma),
         }
     }
 }

@@ -71,21 +71,21 @@ impl PlainUNet {
     }
 
     /// Embedding of the noise level alone, before the label is mixed in: `[N]` to `[N, emb]`.
-    pub fn embed_noise(&self, c_noise: &Tensor) -> Tensor {
-        let rows: Vec<Tensor> =
-            floats(c_noise).into_iter().map(|c| Tensor::from_slice(&self.embedding.noise_alone(c))).collect();
+    pub fn embed_noise(&self, sigma: &Tensor) -> Tensor {
+        let row = |sigma| Tensor::from_slice(&self.embedding.noise_alone(c_noise(sigma)));
+        let rows: Vec<Tensor> = floats(sigma).into_iter().map(row).collect();
         Tensor::stack(&rows, 0)
     }
 
-    /// `x` `[N, C, H, W]`, `c_noise` `[N]` and `labels` `[N]` class indices to `[N, C, H, W]`.
+    /// `x` `[N, C, H, W]`, `sigma` `[N]` and `labels` `[N]` class indices to `[N, C, H, W]`.
     /// No labels means the zero vector for a conditional net.
-    pub fn forward(&self, x: &Tensor, c_noise: &Tensor, labels: Option<&Tensor>) -> Tensor {
+    pub fn forward(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>) -> Tensor {
         let (images, _, height, width) = x.size4().expect("images are NCHW");
         let shape = Shape { images: images as usize, height: height as usize, width: width as usize };
         let labels = labels.map(|labels| Vec::<i64>::try_from(labels).expect("labels are int64 on the CPU"));
         let label = |i: usize| labels.as_ref().map(|labels| labels[i]);
-        let conditions: Vec<Condition> = (floats(c_noise).into_iter().enumerate())
-            .map(|(i, c_noise)| Condition { c_noise, label: label(i) })
+        let conditions: Vec<Condition> = (floats(sigma).into_iter().enumerate())
+            .map(|(i, sigma)| Condition { c_noise: c_noise(sigma), label: label(i) })
             .collect();
         let mut out = vec![0.0; x.numel()];
         self.run(Batch { shape, pixels: &floats(x), conditions: &conditions }, &mut out);
@@ -155,6 +155,11 @@ impl PlainUNet {
             }
         }
     }
+}
+
+/// `ln(σ)/4`, the same whatever stands beside it, which torch's vectorised logarithm does not promise.
+fn c_noise(sigma: f32) -> f32 {
+    f64::from(sigma).ln() as f32 / 4.0
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
