@@ -86,7 +86,7 @@ impl Conv3 {
         const CACHE: usize = 1 << 20;
         let large = Winograd::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
         let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
-        if large && tiles < 32 {
+        if large && tiles < 16 {
             Self::Direct(Direct::new(kernel))
         } else {
             Self::Winograd(Winograd::new(kernel))
@@ -107,7 +107,7 @@ impl Conv3 {
         let packs = self.panels();
         // Rows of the map that are computed together: in tiles, or in pixels.
         let (side, across, at_once) = match self {
-            Self::Winograd(_) => (TILE, shape.width.div_ceil(TILE), 32),
+            Self::Winograd(_) => (TILE, shape.width.div_ceil(TILE), 48),
             Self::Direct(_) => (1, shape.width, 192),
         };
         let down = shape.height.div_ceil(side);
@@ -123,5 +123,77 @@ impl Conv3 {
                 Self::Direct(conv) => conv.block(simd, (source, of(i)), (out, finish), scratch),
             });
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::map::{Part, Shape};
+    use super::*;
+
+    /// As its definition has it, in float64; the source is two parts, the second of 20 channels.
+    fn expected(source: &Source, kernel: &Kernel3, [image, y, x, output]: [usize; 4]) -> f64 {
+        let Shape { height, width, .. } = source.shape;
+        let mut sum = 0.0;
+        for tap in 0..9 {
+            let (y, x) = ((y + tap / 3).wrapping_sub(1), (x + tap % 3).wrapping_sub(1));
+            if y >= height || x >= width {
+                continue;
+            }
+            let pixel = (image * height + y) * width + x;
+            let mut input = 0;
+            for part in source.parts {
+                for value in part.data[pixel * part.packs..][..part.packs].as_flattened() {
+                    let value = f64::from(value * part.factor);
+                    let value = if source.silu { value / (1.0 + (-value).exp()) } else { value };
+                    sum += value * f64::from(kernel.taps(output, input)[tap]);
+                    input += 1;
+                }
+            }
+        }
+        sum
+    }
+
+    fn numbers(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919 + seed) % 1009) as f32 / 504.5 - 1.0).collect()
+    }
+
+    /// Sizes that tiles do not divide, blocks that end within an image, inputs of more than one block.
+    #[test]
+    fn both_ways_are_convolutions() {
+        let shape = Shape { images: 3, height: 7, width: 10 };
+        let [one, two] = [9, 2].map(|packs: usize| {
+            let values = numbers(shape.pixels() * packs * WIDTH, packs);
+            (packs, values.as_chunks().0.to_vec())
+        });
+        let parts =
+            [(&one, 0.5), (&two, 1.5)].map(|((packs, data), factor)| Part { data, packs: *packs, factor });
+        let kernel = Kernel3 { inputs: 11, outputs: 20, weight: numbers(20 * 11 * WIDTH * 9, 3) };
+        for (silu, finish) in [(true, Finish::Store), (true, Finish::Add { keep: 0.5, clip: 12.0 })] {
+            let source = Source { shape, parts: &parts, silu };
+            for conv in [Conv3::Winograd(Winograd::new(&kernel)), Conv3::Direct(Direct::new(&kernel))] {
+                let mut out = vec![[2.0; WIDTH]; shape.pixels() * 2];
+                conv.run(&Crew::default(), &source, (&mut out, &finish));
+                for place in 0..shape.pixels() * 20 {
+                    let (pixel, output) = (place / 20, place % 20);
+                    let at = [pixel / 70, pixel / 10 % 7, pixel % 10, output];
+                    let mut expected = expected(&source, &kernel, at);
+                    if let Finish::Add { .. } = finish {
+                        expected = (expected + 1.0).clamp(-12.0, 12.0);
+                    }
+                    let found = f64::from(out[pixel * 2 + output / WIDTH][output % WIDTH]);
+                    assert!((found - expected).abs() < 5e-5, "{at:?}: {found} for {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_weights_on_few_pixels_stay_as_they_are() {
+        let kernel = Kernel3 { inputs: 16, outputs: 256, weight: vec![0.0; 256 * 256 * 9] };
+        assert!(matches!(Conv3::new(&kernel, (8, 8)), Conv3::Direct(_)));
+        assert!(matches!(Conv3::new(&kernel, (32, 32)), Conv3::Winograd(_)));
+        let small = Kernel3 { inputs: 1, outputs: 16, weight: vec![0.0; 16 * 16 * 9] };
+        assert!(matches!(Conv3::new(&small, (7, 7)), Conv3::Winograd(_)));
     }
 }

@@ -86,12 +86,18 @@ impl Precond {
         let mut net = Self::new(&mut Params::stored(state, device), config, device)?;
         net.kind = kind_of(precision);
         net.logvar_linear.freeze(Kind::Float);
-        if let Trunk::Torch(unet) = &mut net.trunk {
-            unet.freeze(net.kind);
-            if device == Device::Cpu && net.kind == Kind::Float && PlainUNet::knows(unet) {
-                net.trunk = Trunk::Plain(PlainUNet::new(unet, config.img_resolution as usize).into());
+        net.trunk = match net.trunk {
+            Trunk::Torch(unet)
+                if device == Device::Cpu && net.kind == Kind::Float && PlainUNet::knows(&unet) =>
+            {
+                Trunk::Plain(PlainUNet::new(unet, config.img_resolution as usize).into())
             }
-        }
+            Trunk::Torch(mut unet) => {
+                unet.freeze(net.kind);
+                Trunk::Torch(unet)
+            }
+            plain => plain,
+        };
         Ok(net)
     }
 

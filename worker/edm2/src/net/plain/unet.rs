@@ -39,20 +39,21 @@ impl PlainUNet {
         unet.enc.iter().chain(unet.dec.iter().map(|step| &step.block)).all(|block| block.filter.is_box())
     }
 
-    /// Takes the weights of `unet` as they act; `side` is the resolution of its images.
-    pub fn new(unet: &UNet, side: usize) -> Self {
+    /// Takes the weights of `unet` as they act, and lets go of it block by block; `side` is the resolution of its images.
+    pub fn new(unet: UNet, side: usize) -> Self {
         let blocks: Vec<&Block> = unet.enc.iter().chain(unet.dec.iter().map(|step| &step.block)).collect();
+        let embedding = Embedding::new(&unet, &blocks);
         let conv_in = Dense::of(&unet.conv_in);
         let [width, inputs, _] = conv_in.shape;
         let mut builder = Builder { side, at: 0, channels: width };
         let mut skips = vec![width];
-        let enc = unet.enc.iter().map(|block| {
-            let (plain, at) = builder.add(block, None);
+        let enc = unet.enc.into_iter().map(|block| {
+            let (plain, at) = builder.add(&block, None);
             skips.push(builder.channels);
             (plain, at)
         });
         let enc: Vec<_> = enc.collect();
-        let dec = unet.dec.iter().map(|step| {
+        let dec = unet.dec.into_iter().map(|step| {
             let skip = step.takes_skip.then(|| (skips.pop().unwrap_or_default(), unet.concat_balance));
             let (plain, at) = builder.add(&step.block, skip);
             (plain, at, step.takes_skip)
@@ -60,7 +61,7 @@ impl PlainUNet {
         let dec: Vec<_> = dec.collect();
         let out_conv = Dense::of(&unet.out_conv);
         Self {
-            embedding: Embedding::new(unet, &blocks),
+            embedding,
             channels: inputs - 1,
             conv_in: Conv3::new(&conv_in.kernel3(&Input::plain(inputs), 1.0), (side, side)),
             enc,
