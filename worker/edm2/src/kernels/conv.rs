@@ -49,7 +49,7 @@ pub enum Finish<'a> {
 
 impl Finish<'_> {
     #[inline(always)]
-    pub fn apply<S: Simd>(&self, simd: S, y: Vector<S>, to: &mut Pack, at: (usize, usize)) {
+    pub fn apply<S: Simd>(&self, simd: S, (y, to): (Vector<S>, &mut Pack), at: (usize, usize)) {
         let (image, panel) = at;
         *to = match *self {
             Finish::Store => y,
@@ -64,11 +64,12 @@ impl Finish<'_> {
         .to_array();
     }
 
-    /// All panels of one pixel of all images' pixels.
+    /// All panels of one pixel, counted through all images, of which each has so many.
     #[inline(always)]
-    pub fn pixel<S: Simd>(&self, simd: S, y: &[Pack], to: &mut [Pack], pixel: usize, per_image: usize) {
+    pub fn pixel<S: Simd>(&self, simd: S, (y, to): (&[Pack], &mut [Pack]), place: (usize, usize)) {
+        let (pixel, per_image) = place;
         for (panel, (y, to)) in y.iter().zip(to).enumerate() {
-            self.apply(simd, load(simd, y), to, (pixel / per_image, panel));
+            self.apply(simd, (load(simd, y), to), (pixel / per_image, panel));
         }
     }
 }
@@ -119,8 +120,8 @@ impl Conv3 {
         let size = |i: usize| (first_row(of(i).end) - first_row(of(i).start)) * shape.width * packs;
         crew.run(out, (total.div_ceil(together), size), |i, out, scratch| {
             dispatch!(level(), simd => match self {
-                Self::Winograd(conv) => conv.block(simd, (source, of(i)), (out, finish), scratch),
-                Self::Direct(conv) => conv.block(simd, (source, of(i)), (out, finish), scratch),
+                Self::Winograd(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
+                Self::Direct(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
             });
         });
     }

@@ -51,8 +51,7 @@ impl Direct {
         &self,
         simd: S,
         (source, rows): (&Source, Range<usize>),
-        (out, finish): (&mut [Pack], &Finish),
-        scratch: &mut Scratch,
+        (out, finish, scratch): (&mut [Pack], &Finish, &mut Scratch),
     ) {
         let Shape { height, width, .. } = source.shape;
         let pixels = rows.len() * width;
@@ -67,7 +66,7 @@ impl Direct {
                 let together = (height - row % height).min(rows.end - row);
                 let (image, top) = (row / height, row % height);
                 let part = Window { image, top, rows: together + 2, columns: width + 2 };
-                source.gather(simd, part, packs.clone(), window);
+                source.gather(simd, (part, packs.clone()), window);
                 let pixel = |i: usize| i / width * (width + 2) + i % width;
                 let before = input.len();
                 let start = |i: usize| (before + pixel(i) * packs.len()) * WIDTH;
@@ -83,7 +82,7 @@ impl Direct {
             }
         }
         for (i, (y, to)) in output.chunks(self.panels).zip(out.chunks_mut(self.panels)).enumerate() {
-            finish.pixel(simd, y, to, rows.start * width + i, height * width);
+            finish.pixel(simd, (y, to), (rows.start * width + i, height * width));
         }
     }
 }

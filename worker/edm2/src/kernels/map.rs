@@ -52,7 +52,7 @@ pub struct Window {
 impl Source<'_> {
     /// Copies the packs `range` of a window's pixels, zeros where the image ends.
     #[inline(always)]
-    pub fn gather<S: Simd>(&self, simd: S, window: Window, range: Range<usize>, out: &mut Vec<Pack>) {
+    pub fn gather<S: Simd>(&self, simd: S, (window, range): (Window, Range<usize>), out: &mut Vec<Pack>) {
         let Shape { height, width, .. } = self.shape;
         out.clear();
         for row in 0..window.rows {
@@ -62,7 +62,7 @@ impl Source<'_> {
                 out.extend(std::iter::repeat_n([0.0; WIDTH], range.len()));
                 let first = (window.image * height + y) * width;
                 for pixel in first..first + inside {
-                    self.pixel(simd, pixel, &range, out);
+                    self.pixel(simd, (pixel, &range), out);
                 }
             }
             let filled = if inside > 0 { inside + 1 } else { 0 };
@@ -71,7 +71,7 @@ impl Source<'_> {
     }
 
     #[inline(always)]
-    fn pixel<S: Simd>(&self, simd: S, pixel: usize, range: &Range<usize>, out: &mut Vec<Pack>) {
+    fn pixel<S: Simd>(&self, simd: S, (pixel, range): (usize, &Range<usize>), out: &mut Vec<Pack>) {
         let mut before = 0;
         for part in self.parts {
             let (from, to) = (range.start.max(before), range.end.min(before + part.packs));

@@ -35,7 +35,7 @@ impl Pixelwise {
                     product(simd, lhs, weight.view(), &mut to);
                 }
                 for (n, (y, to)) in output.chunks(panels).zip(out.chunks_mut(panels)).enumerate() {
-                    finish.pixel(simd, y, to, i * TOGETHER + n, shape.height * shape.width);
+                    finish.pixel(simd, (y, to), (i * TOGETHER + n, shape.height * shape.width));
                 }
             });
         });

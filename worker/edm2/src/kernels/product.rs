@@ -93,32 +93,31 @@ pub fn product<S: Simd>(simd: S, lhs: Lhs, rhs: Rhs, out: &mut Out) {
 #[inline(always)]
 fn panels_of<S: Simd, const P: usize>(simd: S, lhs: Lhs, rhs: [&[Pack]; P], to: (&mut Out, usize)) {
     let (out, column) = to;
-    let add = out.add;
     let mut row = 0;
     while row < lhs.starts.len() {
         let left = lhs.starts.len() - row;
-        let to = (&mut out.packs[row * out.stride + column..], out.stride);
+        let to = (&mut out.packs[row * out.stride + column..], out.stride, out.add);
         let from = (lhs, row);
         // As many rows as leave the registers room.
         row += match S::f32s::LEN {
-            16 if left >= 12 => tile::<S, 12, P>(simd, from, rhs, to, add),
-            16 if left >= 8 => tile::<S, 8, P>(simd, from, rhs, to, add),
-            8 if left >= 6 => tile::<S, 6, P>(simd, from, rhs, to, add),
-            8 | 16 if left >= 4 => tile::<S, 4, P>(simd, from, rhs, to, add),
-            _ if left >= 2 => tile::<S, 2, P>(simd, from, rhs, to, add),
-            _ => tile::<S, 1, P>(simd, from, rhs, to, add),
+            16 if left >= 12 => tile::<S, 12, P>(simd, from, rhs, to),
+            16 if left >= 8 => tile::<S, 8, P>(simd, from, rhs, to),
+            8 if left >= 6 => tile::<S, 6, P>(simd, from, rhs, to),
+            8 | 16 if left >= 4 => tile::<S, 4, P>(simd, from, rhs, to),
+            _ if left >= 2 => tile::<S, 2, P>(simd, from, rhs, to),
+            _ => tile::<S, 1, P>(simd, from, rhs, to),
         };
     }
 }
 
 /// `R` rows by `P` panels, in registers from beginning to end.
+#[allow(clippy::needless_range_loop, reason = "the compiler keeps in registers what constants index")]
 #[inline(always)]
 fn tile<S: Simd, const R: usize, const P: usize>(
     simd: S,
     (lhs, row): (Lhs, usize),
     rhs: [&[Pack]; P],
-    (out, stride): (&mut [Pack], usize),
-    add: bool,
+    (out, stride, add): (&mut [Pack], usize, bool),
 ) -> usize {
     simd.vectorize(
         #[inline(always)]

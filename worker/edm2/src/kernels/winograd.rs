@@ -71,8 +71,7 @@ impl Winograd {
         &self,
         simd: S,
         (source, rows): (&Source, Range<usize>),
-        (out, finish): (&mut [Pack], &Finish),
-        scratch: &mut Scratch,
+        (out, finish, scratch): (&mut [Pack], &Finish, &mut Scratch),
     ) {
         let down = source.shape.height.div_ceil(TILE);
         let across = source.shape.width.div_ceil(TILE);
@@ -93,7 +92,7 @@ impl Winograd {
                     rows: together * TILE + 2,
                     columns: across * TILE + 2,
                 };
-                source.gather(simd, part, packs.clone(), window);
+                source.gather(simd, (part, packs.clone()), window);
                 let tile = (row - rows.start) * across;
                 forward(simd, (window, together, across), packs.len(), (input, tile, plane_packs));
                 row += together;
@@ -108,7 +107,7 @@ impl Winograd {
                 product(simd, lhs, self.plane(&packs, plane), &mut to);
             }
         }
-        self.backward(simd, output, (source, rows), (out, finish));
+        self.backward(simd, (output, source, rows), (out, finish));
     }
 
     /// The pixels of all tiles, finished.
@@ -116,8 +115,7 @@ impl Winograd {
     fn backward<S: Simd>(
         &self,
         simd: S,
-        planes: &[Pack],
-        (source, rows): (&Source, Range<usize>),
+        (planes, source, rows): (&[Pack], &Source, Range<usize>),
         (out, finish): (&mut [Pack], &Finish),
     ) {
         let (height, width) = (source.shape.height, source.shape.width);
@@ -135,7 +133,7 @@ impl Winograd {
                     for (line, pixels) in pixels.iter().enumerate().take(lines) {
                         for (column, pixel) in pixels.iter().enumerate().take(columns) {
                             let to = (corner + line * width + column) * self.panels + panel;
-                            finish.apply(simd, *pixel, &mut out[to], (row / down, panel));
+                            finish.apply(simd, (*pixel, &mut out[to]), (row / down, panel));
                         }
                     }
                 }
@@ -198,7 +196,8 @@ fn synthesis<S: Simd>(m: [Vector<S>; REACH]) -> [Vector<S>; TILE] {
     ]
 }
 
-/// `Bᵀ d B` of all tiles of a window, into the planes from `tile` on.
+/// `Bᵀ d B` of all tiles of a window, into the planes from `first` on.
+#[allow(clippy::needless_range_loop, reason = "the compiler keeps in registers what constants index")]
 #[inline(always)]
 fn forward<S: Simd>(
     simd: S,
@@ -238,6 +237,7 @@ fn forward<S: Simd>(
 }
 
 /// `Aᵀ m A` of one tile.
+#[allow(clippy::needless_range_loop, reason = "the compiler keeps in registers what constants index")]
 #[inline(always)]
 fn untransformed<S: Simd>(
     simd: S,
