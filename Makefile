@@ -19,6 +19,10 @@ TIMES ?= 5
 # How often `make toy` trains each net.
 TRAININGS ?= 3
 
+# Alternations of `make bench-peers`, and which of its rows: nets sampling inception distances whole.
+TURNS ?= 5
+ONLY ?=
+
 # How long `make fuzz` looks, all targets together.
 SECONDS ?= 600
 
@@ -27,7 +31,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train sweep nightly toy test test-mpi parity speed fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train sweep nightly toy test test-mpi parity speed bench-peers fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -79,6 +83,10 @@ parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyP
 speed: build ## train the demo's net here and in PyTorch, in turns on one thread, and print steps per second (as `parity`, with its needs)
 	@infra/setup/system.sh images
 	@infra/parity/parity.sh speed
+
+bench-peers: build ## measure beside PyTorch, pytorch-fid, numpy and scipy on the same work (TURNS=5; ONLY="nets sampling")
+	@cargo build --release --package fidelis-edm2 --example device-check
+	@TURNS=$(TURNS) ONLY="$(ONLY)" infra/parity/bench.sh
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)
 	@infra/check/fuzz.sh $(SECONDS)

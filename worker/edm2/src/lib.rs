@@ -20,6 +20,7 @@ pub mod device;
 pub mod encoder;
 pub mod generate;
 pub mod guidance;
+mod kernels;
 mod layers;
 pub mod net;
 pub mod noise;

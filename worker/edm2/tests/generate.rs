@@ -82,6 +82,23 @@ fn lanes_change_no_bit() {
     assert_eq!(one.images.unwrap().shape, [10, 1, 32, 32]);
 }
 
+/// A single micro-batch is shared by all threads there are.
+#[test]
+fn threads_change_no_bit() {
+    let seeds = [100, 101, 102];
+    let found = [1, 2, 16].map(|lanes| generate(&recipe(), lanes, &seeds).unwrap().latents);
+    assert!(found[0] == found[1] && found[0] == found[2], "other latents");
+}
+
+/// On a CPU in float32: every value is one sum in one order, whatever is computed beside it.
+#[test]
+fn the_micro_batch_changes_no_bit() {
+    let seeds: Vec<u64> = (100..107).collect();
+    let of = |micro_batch| generate(&Recipe { micro_batch, ..recipe() }, 1, &seeds).unwrap().latents;
+    let found = [1, 3, 7].map(of);
+    assert!(found[0] == found[1] && found[0] == found[2], "other latents");
+}
+
 #[test]
 fn noise_and_labels_depend_on_the_seed_alone() {
     let (many, alone) =

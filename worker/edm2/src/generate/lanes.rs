@@ -11,7 +11,7 @@ pub fn run<L: Send, B: Sync, P: Send>(
     lanes: &mut [L],
     batches: &[B],
     stop: &(dyn Fn() -> bool + Sync),
-    work: impl Fn(&mut L, &B, &dyn Fn() -> bool) -> Result<P, GenerateError> + Sync,
+    work: impl Fn(&mut L, &B, &(dyn Fn() -> bool + Sync)) -> Result<P, GenerateError> + Sync,
 ) -> Result<Vec<P>, GenerateError> {
     let parts: Vec<Mutex<Option<P>>> = batches.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
@@ -39,5 +39,17 @@ pub fn run<L: Send, B: Sync, P: Send>(
         Ok(None) => Ok(parts.into_iter().filter_map(|part| part.into_inner().ok().flatten()).collect()),
         Ok(Some(error)) => Err(error),
         Err(_) => Err(GenerateError::Torch("a lane ended without a word".to_owned())),
+    }
+}
+
+/// Does `work` within a pool of so many threads, which what knows how to share its work uses; on this thread where one
+/// would be all, or where no threads can be had.
+pub fn with_team<P: Send>(threads: usize, work: impl FnOnce() -> P + Send) -> P {
+    if threads < 2 {
+        return work();
+    }
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
     }
 }

@@ -92,8 +92,9 @@ impl std::fmt::Debug for Watch<'_> {
 
 /// A recipe with its nets loaded, on one device.
 ///
-/// On a CPU, several lanes work on one micro-batch each, with a single thread: the bits are then the same for any
-/// number of cores, which torch's own threads do not promise.
+/// On a CPU, several lanes work on one micro-batch each, with a single thread of torch's: the bits are then the same for
+/// any number of cores, which torch's own threads do not promise. The nets' own code may share a micro-batch among
+/// threads: it computes every value in one order.
 #[derive(Debug)]
 pub struct Generator {
     micro_batch: usize,
@@ -142,8 +143,10 @@ impl Generator {
     /// Generates as [`Generator::generate`] does, and tells of each micro-batch.
     pub fn generate_watched(&mut self, seeds: &[u64], watch: &Watch<'_>) -> Result<Generated, GenerateError> {
         let batches: Vec<&[u64]> = seeds.chunks(self.micro_batch).collect();
-        let work = |lane: &mut Lane, batch: &&[u64], stop: &dyn Fn() -> bool| {
-            let part = lane.run(batch, stop)?;
+        // Where there are fewer batches than lanes, those that would be idle share the batches' work.
+        let team = self.lanes.len() / batches.len().max(1);
+        let work = |lane: &mut Lane, batch: &&[u64], stop: &(dyn Fn() -> bool + Sync)| {
+            let part = lanes::with_team(team, || lane.run(batch, stop))?;
             (watch.made)(batch.len() as u64);
             Ok(part)
         };

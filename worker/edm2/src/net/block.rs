@@ -126,7 +126,7 @@ impl Block {
 /// Cosine self-attention over the positions of the image.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
-    heads: i64,
+    pub(super) heads: i64,
     pub(super) balance: f64,
     pub(super) qkv: MpConv,
     pub(super) proj: MpConv,

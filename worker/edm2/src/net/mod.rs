@@ -4,6 +4,7 @@ mod block;
 mod learning;
 mod mp_conv;
 mod ops;
+mod plain;
 mod precond;
 mod resample;
 mod unet;

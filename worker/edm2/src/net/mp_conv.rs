@@ -44,7 +44,8 @@ impl MpConv {
         self.0 = Weight::Acting(self.acting_weight().to_kind(kind).into());
     }
 
-    fn acting_weight(&self) -> Tensor {
+    /// As it acts: normalised, with its gain.
+    pub(super) fn acting_weight(&self) -> Tensor {
         let (weight, gain) = match &self.0 {
             Weight::Acting(weight) => return weight.shallow_clone(),
             Weight::Stored { weight, gain } => (weight, gain),
@@ -88,8 +89,8 @@ fn apply(weight: &Tensor, x: &Tensor) -> Tensor {
 /// Random Fourier features of a scalar per image.
 #[derive(Clone, Debug)]
 pub struct MpFourier {
-    freqs: Shared,
-    phases: Shared,
+    pub(super) freqs: Shared,
+    pub(super) phases: Shared,
 }
 
 impl MpFourier {

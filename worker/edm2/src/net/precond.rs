@@ -1,10 +1,13 @@
 //! Preconditioning and uncertainty around the U-Net (EDM, arXiv 2206.00364, table 1; EDM2, section 3).
 
+use std::sync::Arc;
+
 use fidelis_contract::spec::Precision;
 use fidelis_formats::net::{ConfigError, NetConfig};
 use tch::{Device, Kind, Tensor};
 
 use super::mp_conv::{MpConv, MpFourier};
+use super::plain::PlainUNet;
 use super::unet::UNet;
 use crate::params::{Params, ParamsError, StateDict};
 
@@ -55,9 +58,17 @@ pub struct Precond {
     config: NetConfig,
     kind: Kind,
     device: Device,
-    unet: UNet,
+    trunk: Trunk,
     logvar_fourier: MpFourier,
     logvar_linear: MpConv,
+}
+
+/// Who computes the U-Net.
+#[derive(Clone, Debug)]
+enum Trunk {
+    Torch(UNet),
+    /// Inference in float32 on a CPU.
+    Plain(Arc<PlainUNet>),
 }
 
 impl Precond {
@@ -69,7 +80,8 @@ impl Precond {
         let logvar_fourier = MpFourier::new(&mut at.pp("logvar_fourier"), config.logvar_channels)?;
         let logvar_linear = MpConv::new(&mut at.pp("logvar_linear"), &[1, config.logvar_channels])?;
         params.finish()?;
-        Ok(Self { config: config.clone(), kind: Kind::Float, device, unet, logvar_fourier, logvar_linear })
+        let trunk = Trunk::Torch(unet);
+        Ok(Self { config: config.clone(), kind: Kind::Float, device, trunk, logvar_fourier, logvar_linear })
     }
 
     /// Loads a net for inference: weights are normalised once, in float32, and kept in `precision`.
@@ -85,8 +97,19 @@ impl Precond {
         let _guard = tch::no_grad_guard();
         let mut net = Self::new(&mut Params::stored(state, device), config, device)?;
         net.kind = kind_of(precision);
-        net.unet.freeze(net.kind);
         net.logvar_linear.freeze(Kind::Float);
+        net.trunk = match net.trunk {
+            Trunk::Torch(unet)
+                if device == Device::Cpu && net.kind == Kind::Float && PlainUNet::knows(&unet) =>
+            {
+                Trunk::Plain(PlainUNet::new(unet, config.img_resolution as usize).into())
+            }
+            Trunk::Torch(mut unet) => {
+                unet.freeze(net.kind);
+                Trunk::Torch(unet)
+            }
+            plain => plain,
+        };
         Ok(net)
     }
 
@@ -115,7 +138,11 @@ impl Precond {
         let c_out = &sigma * sigma_data / total.sqrt();
         let c_in = total.rsqrt();
         let input = (c_in * x).to_kind(self.kind);
-        let out = self.unet.forward(&input, &c_noise(&sigma.flatten(0, -1)), labels);
+        let levels = sigma.flatten(0, -1);
+        let out = match &self.trunk {
+            Trunk::Torch(unet) => unet.forward(&input, &c_noise(&levels), labels),
+            Trunk::Plain(unet) => unet.forward(&input, &levels, labels),
+        };
         c_skip * x + c_out * out.to_kind(Kind::Float)
     }
 
@@ -126,7 +153,10 @@ impl Precond {
 
     /// Embedding of the noise level before the label is mixed in: `[N]` to `[N, emb]`.
     pub fn embed_noise(&self, sigma: &Tensor) -> Tensor {
-        self.unet.embed_noise(&c_noise(sigma))
+        match &self.trunk {
+            Trunk::Torch(unet) => unet.embed_noise(&c_noise(sigma)),
+            Trunk::Plain(unet) => unet.embed_noise(sigma),
+        }
     }
 }
 

@@ -26,6 +26,11 @@ impl Filter {
         Self::Taps(square.unsqueeze(0).unsqueeze(0).to_device(device).into())
     }
 
+    /// Whether it is that of the published nets.
+    pub fn is_box(&self) -> bool {
+        matches!(self, Self::Box)
+    }
+
     /// `[N, C, H, W]` to the same, half or double height and width.
     pub fn apply(&self, resample: Resample, x: Tensor) -> Tensor {
         match (resample, self) {

@@ -11,24 +11,24 @@ use crate::params::{ParamsError, Scope};
 
 #[derive(Clone, Debug)]
 pub struct UNet {
-    label_dim: i64,
-    label_balance: f64,
-    concat_balance: f64,
-    emb_fourier: MpFourier,
-    emb_noise: MpConv,
-    emb_label: Option<MpConv>,
-    conv_in: MpConv,
+    pub(super) label_dim: i64,
+    pub(super) label_balance: f64,
+    pub(super) concat_balance: f64,
+    pub(super) emb_fourier: MpFourier,
+    pub(super) emb_noise: MpConv,
+    pub(super) emb_label: Option<MpConv>,
+    pub(super) conv_in: MpConv,
     /// Until it is frozen.
     learns: bool,
-    enc: Vec<Block>,
-    dec: Vec<DecStep>,
-    out_conv: MpConv,
+    pub(super) enc: Vec<Block>,
+    pub(super) dec: Vec<DecStep>,
+    pub(super) out_conv: MpConv,
 }
 
 #[derive(Clone, Debug)]
-struct DecStep {
-    block: Block,
-    takes_skip: bool,
+pub(super) struct DecStep {
+    pub(super) block: Block,
+    pub(super) takes_skip: bool,
 }
 
 impl UNet {

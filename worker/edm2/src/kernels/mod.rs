@@ -1,0 +1,25 @@
+//! Float32 on the CPU without libtorch: what the nets' inference is made of.
+//!
+//! An activation is `[N, H, W, C]` with the channels in packs of [`WIDTH`], the last pack filled up with zeros; a
+//! weight is packed once for the products. Each value is one chain of multiply-adds in the order of its inputs, so the
+//! bits depend neither on the batch, nor on how the work is cut, nor on the number of threads.
+
+mod attention;
+mod conv;
+mod crew;
+mod direct;
+mod map;
+mod pixelwise;
+mod points;
+mod product;
+mod simd;
+mod winograd;
+
+pub use attention::{Heads, attend};
+pub use conv::{Conv3, Finish, Kernel3};
+pub use crew::Crew;
+pub use map::{Part, Shape, Source};
+pub use pixelwise::Pixelwise;
+pub use points::{double, halve, normalize, silu_packs};
+pub use product::{Lhs, Out, Panels, product};
+pub use simd::{Pack, WIDTH, level, packs_of};

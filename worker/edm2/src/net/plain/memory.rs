@@ -1,0 +1,29 @@
+//! Buffers that are used again.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::kernels::{Crew, Pack, WIDTH};
+
+/// Activations that nobody holds now, and scratch for blocks of work: evaluations at the same time share them.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pub crew: Crew,
+    free: Mutex<Vec<Vec<Pack>>>,
+}
+
+impl Memory {
+    /// `len` packs of any content.
+    pub fn take(&self, len: usize) -> Vec<Pack> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |buffer: &Vec<Pack>| buffer.capacity() >= len;
+        let smallest = (0..free.len()).filter(|&i| fits(&free[i])).min_by_key(|&i| free[i].capacity());
+        let mut buffer = smallest.map(|i| free.swap_remove(i)).unwrap_or_default();
+        drop(free);
+        buffer.resize(len, [0.0; WIDTH]);
+        buffer
+    }
+
+    pub fn give_back(&self, buffer: Vec<Pack>) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
