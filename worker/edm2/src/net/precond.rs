@@ -39,8 +39,9 @@ pub fn num_params(config: &NetConfig) -> Result<u64, NetError> {
 /// # Errors
 /// A config that describes no net.
 pub fn multiply_adds(config: &NetConfig) -> Result<u64, NetError> {
-    let net = Precond::new(&mut Params::blank(), config, Device::Cpu)?;
-    Ok(net.unet.multiply_adds(config.img_resolution as u64))
+    config.check()?;
+    let unet = UNet::new(&mut Params::blank().root().pp("unet"), config)?;
+    Ok(unet.multiply_adds(config.img_resolution as u64))
 }
 
 /// The type that torch has for it.
