@@ -1,15 +1,17 @@
 """Compares `fidelis-worker train` with a plain PyTorch trainer (plain_trainer.py).
 
 Without --speed: five steps of a tiny net from the same weights, images and draws; losses and every weight and average must
-agree to 1e-5 of each tensor's largest value. With --speed: steps per second of the demo's net on one thread, both in turns.
+agree to 1e-5 of each tensor's largest value. With --speed: steps of the demo's net per second of one core's time, both in turns.
 """
 
 import argparse
 import gzip
 import json
 import pathlib
+import resource
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 
@@ -68,21 +70,27 @@ def compare(worker, work):
 
 
 def pytorch_speed(trainer, images, labels, steps):
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(steps):
         batch = torch.randint(len(images), (trainer.run["batch"],))
         clean = torch.nn.functional.pixel_unshuffle(images[batch].float() / 127.5 - 1, 2)
         trainer.step(clean, labels[batch], torch.randn(len(batch)), torch.randn_like(clean))
-    return steps / (time.perf_counter() - start)
+    return steps / (time.process_time() - start)
 
 
-def fidelis_speed(worker, recipe, data, outdir, done, steps):
-    """Goes on from `done` steps; the speed of the middle half of the new ones: the last quarter holds a snapshot and pictures."""
+def fidelis_speed(worker, recipe, data, work, steps):
+    """Of what a longer training takes more than a shorter one, which loads, snapshots and draws as much."""
     batch = tomllib.loads(recipe.read_text())["batch"]
-    words = ["--recipe", recipe, "--data", data, "--outdir", outdir, "--threads", "1", "--stats", str(steps // 4)]
-    subprocess.run([worker, "train", *words, "--duration", str((done + steps) * batch)], check=True, stderr=subprocess.DEVNULL)
-    lines = [json.loads(line) for line in (outdir / "stats.jsonl").read_text().splitlines()[-3:-1]]
-    return 2 / sum(1 / line["images_per_s"] for line in lines) / batch
+
+    def seconds(count):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with tempfile.TemporaryDirectory(dir=work) as outdir:
+            words = ["--recipe", recipe, "--data", data, "--outdir", outdir, "--threads", "1", "--duration", str(count * batch)]
+            subprocess.run([worker, "train", *words], check=True, stderr=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    return steps / (seconds(steps + 2) - seconds(2))
 
 
 def read_idx(path):
@@ -101,9 +109,9 @@ def speed(worker, work, images, turns, steps):
     pytorch_speed(trainer, pixels, labels, 1)
     ours, theirs = [], []
     for turn in range(turns):
-        ours.append(fidelis_speed(worker, recipe, path, work / "speed", turn * steps, steps))
-        theirs.append(pytorch_speed(trainer, pixels, labels, steps // 2))
-        print(f"speed: turn {turn + 1}: fidelis {ours[-1]:.3f}, PyTorch {theirs[-1]:.3f} steps/s", flush=True)
+        ours.append(fidelis_speed(worker, recipe, path, work, steps))
+        theirs.append(pytorch_speed(trainer, pixels, labels, steps))
+        print(f"speed: turn {turn + 1}: fidelis {ours[-1]:.3f}, PyTorch {theirs[-1]:.3f} steps per second of one core", flush=True)
     median = [float(numpy.median(speeds)) for speeds in (ours, theirs)]
     print(json.dumps({"fidelis_steps_per_s": median[0], "pytorch_steps_per_s": median[1], "ratio": median[0] / median[1]}))
 
@@ -115,7 +123,7 @@ def main():
     parser.add_argument("--images", type=pathlib.Path, help="Fashion-MNIST's folder, for --speed")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20, help="of fidelis in a turn")
+    parser.add_argument("--steps", type=int, default=20, help="in a turn")
     args = parser.parse_args()
     torch.set_num_threads(1)
     worker = args.bin / "fidelis-worker"
