@@ -274,7 +274,9 @@ mod tests {
     fn a_folder_is_the_net_of_each_ema_length_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let make = |name: &str| std::fs::write(folder.path().join(name), b"net").unwrap();
-        ["phema-0025165-0.050.safetensors", "phema-0025165-0.100.safetensors", "stats.jsonl"].map(make);
+        for name in ["phema-0025165-0.050.safetensors", "phema-0025165-0.100.safetensors", "stats.jsonl"] {
+            make(name);
+        }
         let nets = axis("gnet", json!(folder.path().display().to_string()));
         let chosen = |ema: &str| {
             let found = of_files(&nets, &[nets.clone(), axis("gnet_ema", json!(ema))]);
