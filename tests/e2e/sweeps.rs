@@ -201,7 +201,7 @@ async fn what_makes_no_sweep_is_one_line_before_anything_is_made() -> Result<()>
     refused(&["--spec", &base, "--axis", "sampler.rho"], "has no values: write it as").await?;
     refused(&["--spec", &base, "--steps", "16,1"], "cell `steps 1`: spec field `sampler.num_steps`").await?;
     refused(&["--spec", &base, "--guidance", "1,2"], "cell `guidance 2`").await?;
-    refused(&["--spec", &base, "--churn", "0:100:0.01"], "has more than 10000 values").await?;
+    refused(&["--spec", &base, "--churn", "0:200:0.01"], "has more than 10000 values").await?;
     refused(&["--spec", &base, "--churn", "0:50:0.01"], "5001 cells are more than 2000").await?;
     refused(&[&sweep, "--metric", "kid"], "unknown metric `kid`").await?;
     refused(&[&sweep, "--metric", "fid"], "has `probe`, and none of that metric").await?;

@@ -57,7 +57,7 @@ pub enum SweepRunError {
     Cancelled(SweepId),
     /// The cells could not be made.
     #[error(transparent)]
-    Conduct(#[from] ConductError),
+    Conduct(Box<ConductError>),
     /// What is stored of a cell is not what it should be.
     #[error(transparent)]
     Reduce(Box<ReduceError>),
@@ -83,21 +83,27 @@ impl From<ReduceError> for SweepRunError {
     }
 }
 
+impl From<ConductError> for SweepRunError {
+    fn from(error: ConductError) -> Self {
+        Self::Conduct(Box::new(error))
+    }
+}
+
 impl From<SubmitError> for SweepRunError {
     fn from(error: SubmitError) -> Self {
-        Self::Conduct(error.into())
+        Self::from(ConductError::from(error))
     }
 }
 
 impl From<QueueError> for SweepRunError {
     fn from(error: QueueError) -> Self {
-        Self::Conduct(error.into())
+        Self::from(ConductError::from(error))
     }
 }
 
 impl From<ResolveError> for SweepRunError {
     fn from(error: ResolveError) -> Self {
-        Self::Conduct(error.into())
+        Self::from(ConductError::from(error))
     }
 }
 

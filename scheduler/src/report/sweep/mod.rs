@@ -16,7 +16,7 @@ pub use terminal::terminal;
 use super::text::metric_label;
 
 const INK: Color = rgb(0x1d_1c_1a);
-const SOFT: Color = rgb(0x6d_6a_64);
+const SOFT: Color = rgb(0x6d6a64);
 const GRID: Color = rgb(0xe6_e2_db);
 /// Of the best cell; Okabe and Ito's vermilion.
 const BEST: Color = rgb(0xd5_5e_00);
