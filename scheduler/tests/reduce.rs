@@ -228,7 +228,7 @@ async fn other_bytes_are_an_integrity_failure() {
         store.replace(&key, bytes.into(), "application/octet-stream").await.unwrap();
         let error = reduced(store, run).await.unwrap_err();
         assert!(
-            matches!(&error, ReduceError::Unread(UnreadError::Stored(StoredError::Altered { key: named, .. })) if *named == key),
+            matches!(&error, ReduceError::Unread(cause) if matches!(&**cause, UnreadError::Stored(StoredError::Altered { key: named, .. }) if *named == key)),
             "{error}"
         );
         assert!(error.to_string().contains(wanted) && error.exit_code() == exit::INTEGRITY, "{error}");
@@ -236,7 +236,7 @@ async fn other_bytes_are_an_integrity_failure() {
     std::fs::remove_file(folder.path().join("s3/bucket").join(&key)).unwrap();
     let error = reduced(store, run).await.unwrap_err();
     assert!(
-        matches!(error, ReduceError::Unread(UnreadError::Stored(StoredError::Gone { .. })))
+        matches!(&error, ReduceError::Unread(cause) if matches!(**cause, UnreadError::Stored(StoredError::Gone { .. })))
             && error.exit_code() == exit::INTEGRITY,
         "{error}"
     );

@@ -136,7 +136,7 @@ async fn accept(args: AcceptArgs) -> Result<u8, Failure> {
     };
     let night = acceptance.night.clone();
     let mut session = args.sitting.session(args.json).await?;
-    match made(acceptance, &spec, &mut session, files, args.json).await {
+    match made(acceptance, &spec, (&mut session, files), args.json).await {
         Ok(kept) => {
             let json = kept.baseline.to_json()?;
             atomic::write_or_keep(&args.out, &json)?;
@@ -153,8 +153,7 @@ async fn accept(args: AcceptArgs) -> Result<u8, Failure> {
 async fn made(
     acceptance: Acceptance,
     spec: &ResolvedSpec,
-    session: &mut Session,
-    files: Files,
+    (session, files): (&mut Session, Files),
     json: bool,
 ) -> Result<Kept, Stop> {
     let transfers = Transfers::default();

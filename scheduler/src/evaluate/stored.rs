@@ -38,7 +38,7 @@ pub enum FeaturesError {
     },
     /// The run is not complete, or not what it should be.
     #[error(transparent)]
-    Unread(#[from] UnreadError),
+    Unread(Box<UnreadError>),
     /// Features that no metric can be computed from.
     #[error("run `{run}`: {source}")]
     Metric {

@@ -19,7 +19,7 @@ use crate::formats::FormatError;
 pub enum ReduceError {
     /// The run is not complete, or not what it should be.
     #[error(transparent)]
-    Unread(#[from] UnreadError),
+    Unread(Box<UnreadError>),
     /// Images that may be left out, and nothing else.
     #[error("none of the {count} images of `{data}` can be read: the first, `{name}`, {cause}")]
     NothingReadable {

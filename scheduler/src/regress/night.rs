@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fidelis_contract::{run::Run, spec::ResolvedSpec};
+use fidelis_contract::spec::ResolvedSpec;
 use fidelis_fleet::{
     files::{Files, Progress},
     store::Store,
@@ -95,7 +95,7 @@ impl Night {
         let references = references(&self.spec, &place.files, place.progress).await?;
         let mut runs = Cut::of(&self.kept.baseline).runs(&self.spec, &self.name, self.block)?;
         let rest = runs.split_off(1);
-        let first = self.made(place, runs, make, result).await?;
+        let first = made(place, runs, make, result).await?;
         self.compare_machines(&first, result);
         let gate = self.identity(&baseline, &first, result);
         result.identity = Some(gate?);
@@ -104,14 +104,14 @@ impl Night {
         }
         let all = match rest.is_empty() {
             true => first,
-            false => joined(first, self.made(place, rest, make, result).await?)?,
+            false => joined(first, made(place, rest, make, result).await?)?,
         };
         self.compare_machines(&all, result);
-        for (detector, look) in self.look(self.block, &baseline, &all, &references)? {
+        for (detector, look) in self.look(self.block, [&baseline, &all], &references)? {
             result.statistics.insert(detector.clone(), StatisticsGate::new(&detector, look, self.rule));
         }
         if result.statistics.values().any(StatisticsGate::needs_confirming) {
-            self.confirm(place, make, &references, result).await?;
+            self.confirm((place, &references), make, result).await?;
         }
         Ok(())
     }
@@ -119,9 +119,8 @@ impl Night {
     /// Asks a block of other seeds, which tonight's and the baseline's images have nothing in common with so far.
     async fn confirm<E: From<RegressError>>(
         &self,
-        place: &Place<'_>,
+        (place, references): (&Place<'_>, &BTreeMap<String, Gaussian>),
         make: &mut impl AsyncFnMut(Vec<ResolvedSpec>) -> Result<(), E>,
-        references: &BTreeMap<String, Gaussian>,
         result: &mut NightResult,
     ) -> Result<(), E> {
         let block = (self.block + 1) % self.kept.baseline.blocks.len();
@@ -129,8 +128,8 @@ impl Night {
         if block != self.block {
             let baseline = self.kept.block(&place.store, block).await?;
             let runs = Cut::of(&self.kept.baseline).runs(&self.spec, &self.name, block)?;
-            let tonight = self.made(place, runs, make, result).await?;
-            looks = self.look(block, &baseline, &tonight, references)?;
+            let tonight = made(place, runs, make, result).await?;
+            looks = self.look(block, [&baseline, &tonight], references)?;
         }
         for (detector, gate) in &mut result.statistics {
             if gate.needs_confirming() {
@@ -138,18 +137,6 @@ impl Night {
             }
         }
         Ok(())
-    }
-
-    async fn made<E: From<RegressError>>(
-        &self,
-        place: &Place<'_>,
-        runs: Vec<ResolvedSpec>,
-        make: &mut impl AsyncFnMut(Vec<ResolvedSpec>) -> Result<(), E>,
-        result: &mut NightResult,
-    ) -> Result<Sample, E> {
-        make(runs.clone()).await?;
-        result.num_made += runs.iter().map(|run| Run::new(run.clone()).plan.num_images()).sum::<u64>();
-        Ok(read(place, runs).await?)
     }
 
     fn compare_machines(&self, tonight: &Sample, result: &mut NightResult) {
@@ -184,12 +171,23 @@ impl Night {
     fn look(
         &self,
         block: usize,
-        baseline: &Sample,
-        tonight: &Sample,
+        [baseline, tonight]: [&Sample; 2],
         references: &BTreeMap<String, Gaussian>,
     ) -> Result<BTreeMap<String, Look>, RegressError> {
         let kept = &self.kept.baseline.blocks[block];
         let against = Against { sample: baseline, seeds: &kept.seeds, figures: &kept.figures };
         block_in_place(|| look(against, tonight, references, self.rule))
     }
+}
+
+/// The images of some runs, made and read back.
+async fn made<E: From<RegressError>>(
+    place: &Place<'_>,
+    runs: Vec<ResolvedSpec>,
+    make: &mut impl AsyncFnMut(Vec<ResolvedSpec>) -> Result<(), E>,
+    result: &mut NightResult,
+) -> Result<Sample, E> {
+    make(runs.clone()).await?;
+    result.num_made += runs.iter().map(|run| run.seeds.len()).sum::<u64>();
+    Ok(read(place, runs).await?)
 }

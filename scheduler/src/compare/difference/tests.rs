@@ -55,8 +55,8 @@ fn compare(seed: u64, nets: [(f64, f64); 2], design: Design) -> Difference {
     Difference::new(&a, &b, design, Better::Lower).unwrap()
 }
 
-/// With `--no-capture`, the figures of docs/nightly.md.
-/// Of 200 repetitions, 90 to 98 % of the nominal 95 % intervals hold the truth; and pairs are worth having.
+/// Of 200 repetitions, 90 to 98 % of the nominal 95 % intervals hold the truth; and pairs are worth having. With
+/// `--no-capture`, the figures of docs/nightly.md.
 #[test]
 #[allow(clippy::disallowed_macros, reason = "a table for whoever asks")]
 fn intervals_hold_the_truth_as_often_as_they_say() {

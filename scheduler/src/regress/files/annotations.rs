@@ -1,6 +1,6 @@
 //! Lines that GitHub Actions shows beside a change.
 
-use crate::regress::{NightResult, result::Level};
+use crate::regress::{NightResult, findings::Level};
 
 /// More of one kind are not shown.
 const MOST: usize = 10;

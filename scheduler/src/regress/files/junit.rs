@@ -5,8 +5,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use crate::compare::Verdict;
 use crate::regress::{
     NightResult,
+    findings::{Finding, Level},
     identity::Sameness,
-    result::{Finding, Level},
 };
 
 /// A suite of the gates that there were.

@@ -3,7 +3,7 @@
 use crate::compare::Verdict;
 use crate::regress::{
     NightResult,
-    result::{Finding, Level},
+    findings::{Finding, Level},
 };
 
 /// A headline, a table of the gates, and what there is to say.

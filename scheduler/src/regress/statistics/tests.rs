@@ -66,9 +66,8 @@ fn night(number: u64, shift: f64, share: f64) -> Verdict {
 }
 
 /// 200 nights of images that are no worse, and other ones: seed by seed nearly the same, half the same, and of nothing in
-/// common. At most two alarms each, which is 1 %. Of a net that is worse by a tenth nearly every night has one, once most
-/// of an image is its seed's.
-/// With `--no-capture`, the figures of docs/nightly.md.
+/// common. At most two alarms each, which is 1 %. Of a net that is worse by a fifth nearly every night has one, once most
+/// of an image is its seed's. With `--no-capture`, the figures of docs/nightly.md.
 #[test]
 #[allow(clippy::disallowed_macros, reason = "a table for whoever asks")]
 fn alarms_are_rare_and_regressions_are_found() {

@@ -35,13 +35,13 @@ impl Outcome for UnreadError {
     }
 }
 
-/// Lets `?` turn each cause of an [`UnreadError`] into errors that have a variant `Unread` of it.
+/// Lets `?` turn each cause of an [`UnreadError`] into errors that have a variant `Unread` of it, boxed.
 #[macro_export]
 macro_rules! unread_by {
     ($error:ty: $($cause:ty),+ $(,)?) => {
         $(impl From<$cause> for $error {
             fn from(cause: $cause) -> Self {
-                Self::Unread(cause.into())
+                Self::Unread(Box::new(cause.into()))
             }
         })+
     };
