@@ -225,7 +225,7 @@ fn a_net_of_the_2d_example_gives_the_authors_scores() {
     let (x, sigma) = (&expected["x"], &expected["sigma"]);
     // A difference of two terms: where they cancel, a row of the float32 fixture is itself 2e-5 off its exact value.
     check("logp", &model.log_density(x, sigma).detach(), &expected["logp"], 1e-6);
-    check_rows("score", &model.score(x, sigma, false), &expected["score"], 1e-5);
+    check_rows("score", &model.score(x, sigma), &expected["score"], 1e-5);
 }
 
 #[test]
