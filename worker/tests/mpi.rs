@@ -45,14 +45,7 @@ impl Place {
             .arg(self.at("recipe.toml"))
             .arg("--data")
             .arg(self.at("data.zip"));
-        command.arg("--outdir").arg(self.at(outdir)).args([
-            "--threads",
-            "1",
-            "--snapshot",
-            "1000",
-            "--stats",
-            "1",
-        ]);
+        command.arg("--outdir").arg(self.at(outdir)).args(["--threads", "1", "--stats", "1"]);
         command.args(if ranks > 1 { &["--mpi"][..] } else { &[] }).args(more);
         command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
