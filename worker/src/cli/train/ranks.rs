@@ -4,36 +4,40 @@ use fidelis_edm2::train::Ranks;
 
 use crate::cli::Failure;
 
-/// The ranks that it is one of, where `is_one`.
+/// Does `work` as one of the ranks that `mpirun` started where `is_one`, else alone. A rank that fails ends all others, which
+/// would wait for it.
 #[cfg(feature = "mpi")]
-pub fn join(is_one: bool) -> Result<Option<Box<dyn Ranks>>, Failure> {
-    Ok(if is_one { Some(Box::new(world::World::join()?)) } else { None })
-}
-
-/// Lets no rank wait for one that failed: ends them all.
-#[cfg(feature = "mpi")]
-pub fn ended(is_one: bool, result: Result<u8, Failure>) -> Result<u8, Failure> {
-    if let (true, Err(failure)) = (is_one, &result) {
+pub fn within(
+    is_one: bool,
+    work: impl FnOnce(Option<Box<dyn Ranks>>) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
+    if !is_one {
+        return work(None);
+    }
+    // Held until all are told of a failure: the world ends with it, and in its end the ranks wait for each other.
+    let universe = world::join()?;
+    let result = work(Some(Box::new(world::World(universe.clone()))));
+    if let Err(failure) = &result {
         fidelis_fleet::out::note(format!("error: {:#}", failure.error));
         world::abort(failure.code);
     }
+    drop(universe);
     result
 }
 
 /// This program was built without them.
 #[cfg(not(feature = "mpi"))]
-#[allow(clippy::unnecessary_wraps, reason = "as with the feature")]
-pub fn join(_: bool) -> Result<Option<Box<dyn Ranks>>, Failure> {
-    Ok(None)
-}
-
-#[cfg(not(feature = "mpi"))]
-pub fn ended(_: bool, result: Result<u8, Failure>) -> Result<u8, Failure> {
-    result
+pub fn within(
+    _: bool,
+    work: impl FnOnce(Option<Box<dyn Ranks>>) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
+    work(None)
 }
 
 #[cfg(feature = "mpi")]
 mod world {
+    use std::rc::Rc;
+
     use anyhow::{Result, anyhow};
     use fidelis_edm2::train::Ranks;
     use mpi::Threading;
@@ -41,16 +45,14 @@ mod world {
     use mpi::environment::Universe;
     use mpi::topology::{Communicator, SimpleCommunicator};
 
-    /// The processes that `mpirun` started, until dropped.
-    pub struct World(Universe);
+    /// The processes that `mpirun` started.
+    pub struct World(pub Rc<Universe>);
 
-    impl World {
-        /// Once for each process; readers' threads know nothing of it.
-        pub fn join() -> Result<Self> {
-            let joined = mpi::initialize_with_threading(Threading::Funneled);
-            let (universe, _) = joined.ok_or_else(|| anyhow!("this process is in an MPI world already"))?;
-            Ok(Self(universe))
-        }
+    /// Once for each process; readers' threads know nothing of it.
+    pub fn join() -> Result<Rc<Universe>> {
+        let joined = mpi::initialize_with_threading(Threading::Funneled);
+        let (universe, _) = joined.ok_or_else(|| anyhow!("this process is in an MPI world already"))?;
+        Ok(universe.into())
     }
 
     /// Ends every rank.

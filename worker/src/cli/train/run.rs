@@ -8,7 +8,7 @@ use fidelis_contract::exit;
 use fidelis_contract::spec::Precision;
 use fidelis_edm2::device;
 use fidelis_edm2::net::num_params;
-use fidelis_edm2::train::{Outdir, Progress, ReadOnly, Recipe, Session, Share, preset};
+use fidelis_edm2::train::{Outdir, Progress, Ranks, ReadOnly, Recipe, Session, Share, preset};
 use fidelis_fleet::out;
 
 use super::ranks;
@@ -91,7 +91,7 @@ pub fn train(args: &RunArgs) -> Result<u8, Failure> {
     let (Some(data), Some(outdir), false) = (&args.data, &args.outdir, args.dry_run) else {
         return dry_run(&recipe(args)?, args);
     };
-    ranks::ended(is_rank(args), run(args, data, outdir))
+    ranks::within(is_rank(args), |ranks| run(args, data, outdir, ranks))
 }
 
 #[cfg(feature = "mpi")]
@@ -104,9 +104,8 @@ fn is_rank(_: &RunArgs) -> bool {
     false
 }
 
-fn run(args: &RunArgs, data: &str, outdir: &Path) -> Result<u8, Failure> {
+fn run(args: &RunArgs, data: &str, outdir: &Path, ranks: Option<Box<dyn Ranks>>) -> Result<u8, Failure> {
     let interrupt = Interrupt::watch()?;
-    let ranks = ranks::join(is_rank(args))?;
     let is_first = ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0);
     let files = far::outdir(outdir, &interrupt)?;
     let recipe = recipe(args)?;
