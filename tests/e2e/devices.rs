@@ -69,6 +69,7 @@ fn the_commands_of_one_machine_too() -> Result<()> {
     let text = |path: &Path| path.display().to_string();
     let net = text(&demo.join("models/fashion-net.safetensors"));
     let weights = text(&demo.join("models/fashion-cnn.safetensors"));
+    let recipe = text(&demo.join("recipes/gnet.toml"));
     let cases: [&[&str]; 3] = [
         &["sample", "--net", &net, "--seeds", "0", "--out", &out],
         &[
@@ -82,7 +83,7 @@ fn the_commands_of_one_machine_too() -> Result<()> {
             "--out",
             &out,
         ],
-        &["train", "net", "/nowhere.toml", "--data", "/nowhere", "--out", &out],
+        &["train", "--recipe", &recipe, "--data", "/nowhere", "--outdir", &out],
     ];
     for args in cases {
         let outcome = Outcome::of("fidelis-worker", &[args, &["--device", ABSENT]].concat(), &[])?;

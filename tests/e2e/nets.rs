@@ -39,7 +39,7 @@ fn info_tells_what_a_published_net_is() -> Result<()> {
     assert_eq!(info(&fixture("features.safetensors"))?["kind"], "state dict");
     let lines = worker(&[Path::new("info"), &fixture("edm2-uncond.pkl")])?.stdout;
     assert!(
-        lines.contains("encoder         rgb\n") && lines.contains("  sigma_data          0.7\n"),
+        lines.contains("encoder                  rgb\n") && lines.contains("  sigma_data          0.7\n"),
         "{lines}"
     );
     Ok(())

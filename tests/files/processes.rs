@@ -176,7 +176,11 @@ async fn info_and_convert_take_addresses() -> Result<()> {
     let local = repository().join("infra/demo/models/fashion-net.safetensors");
     let told = worker(["info", &url].map(str::to_owned).to_vec(), cache(folder.path())).await?;
     ensure!(told.code == Some(0), "{told:#?}");
-    assert!(told.stdout.contains(&url) && told.stdout.contains("kind            net"), "{}", told.stdout);
+    assert!(
+        told.stdout.contains(&url) && told.stdout.contains("kind                     net"),
+        "{}",
+        told.stdout
+    );
     let out = folder.path().join("out.SafeTensors");
     let args = ["convert", &url, &out.display().to_string()].map(str::to_owned);
     let made = worker(args.to_vec(), cache(folder.path())).await?;
