@@ -14,7 +14,7 @@ use super::{ReduceError, arithmetic_of, detector};
 /// of its own result. Each object is checked against its receipt; nothing is written.
 ///
 /// # Errors
-/// [`ReduceError::Manifest`] while chunks of it are missing; integrity failures name the object.
+/// [`ReduceError::Unread`] while chunks of it are missing; integrity failures name the object.
 pub async fn part(store: &Store, run: &Run, detector: &str) -> Result<Folded, ReduceError> {
     let mut receipts: Vec<StoredReceipt> = stored::receipts(store, &run.id).await?.stored;
     receipts.retain(|stored| stored.receipt.chunk < run.plan.num_chunks());

@@ -2,7 +2,7 @@
 //!
 //! A cell is an ordinary run. A look makes its first chunks and no more, so that nothing is thrown away: a cell that is
 //! stopped is a run that is not complete, and submitting it goes on from there. All cells have the same seeds, and so the
-//! difference between two of them is known much better than either ([`halving`]).
+//! difference between two of them is known much better than either (`halving`).
 //!
 //! The [`table`](fidelis_contract::sweep::Table) is a function of the sweep's spec and of what is stored: whoever was
 //! killed, and however often, the same command comes to the same bytes.

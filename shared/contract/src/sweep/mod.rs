@@ -1,4 +1,4 @@
-//! Sweeps: which settings of a base spec are tried ([`axis`], [`grid`]), how a sweep is written down ([`draft`]) and what it
+//! Sweeps: which settings of a base spec are tried ([`axis`], [`grid`]), how a sweep is written down (`draft`) and what it
 //! is called ([`SweepSpec`]), and what it comes to ([`table`]).
 
 pub mod axis;

@@ -88,7 +88,7 @@ impl Feed {
         Self { share: Some(share), ..self }
     }
 
-    /// Looks at the beginning of every image and reads [`SAMPLE`] of them, evenly spread, before anything is built on them:
+    /// Looks at the beginning of every image and reads 256 of them, evenly spread, before anything is built on them:
     /// what is wrong with all, or with the container, shows. `goes_on(k)` is asked before each; where it says no, the rest
     /// is left.
     ///
