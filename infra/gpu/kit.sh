@@ -64,10 +64,9 @@ lay_out_programs() {
 # The entry script, and one archive of all else: packed together, since the programs share much.
 lay_out() {
   local to=$1 parts=$1/parts
-  mkdir "$parts" "$parts/demo"
+  mkdir "$parts"
   lay_out_programs "$parts/programs"
   lay_out_fixtures "$parts/fixtures"
-  cp -r infra/demo/{guided.toml,unguided.toml,models,refs} "$parts/demo"
   cp infra/gpu/peer.py infra/parity/plain_edm2.py "$parts"
   cp infra/gpu/gpu-check "$to"
   tar -C "$parts" --sort=name --owner=0 --group=0 --mtime=@0 -c . |
