@@ -11,7 +11,7 @@ use fidelis_formats::atomic::{self, Unwritable};
 use super::{Failure, fleet::files, session::MachineArgs};
 
 /// How this machine is used says nothing to a fleet.
-const MACHINE: [&str; 4] = ["device", "workers", "lanes", "lease_ms"];
+pub const MACHINE: [&str; 4] = ["device", "workers", "lanes", "lease_ms"];
 
 /// The fleet that makes the run: a running one, or one of this machine's own.
 #[derive(Debug, Args)]

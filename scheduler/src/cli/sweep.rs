@@ -22,6 +22,7 @@ use super::{
     Failure,
     console::Console,
     fleet::files,
+    place::MACHINE,
     presets::{PresetArgs, single},
     session::{Ended, MachineArgs, Session},
     transfer::Transfers,
@@ -109,9 +110,6 @@ struct AxisArgs {
     #[arg(long, value_name = "FIELD=NUMBERS", allow_hyphen_values = true)]
     axis: Vec<String>,
 }
-
-/// How this machine is used says nothing to a fleet.
-const MACHINE: [&str; 4] = ["device", "workers", "lanes", "lease_ms"];
 
 /// The fleet that makes the cells: a running one, or one of this machine's own.
 #[derive(Debug, Args)]
