@@ -77,7 +77,7 @@ test-mpi: setup ## test training by several processes (installs Open MPI and lib
 	@infra/check/mpi.sh
 
 parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyPI (Python 3.11 or later, 5 GB of disk)
-	@cargo build --release --package fidelis-formats --example pixels
+	@cargo build --release --workspace --example pixels
 	@infra/parity/parity.sh
 
 speed: build ## train the demo's net here and in PyTorch, in turns on one thread, and print steps per second (as `parity`, with its needs)
@@ -85,7 +85,7 @@ speed: build ## train the demo's net here and in PyTorch, in turns on one thread
 	@infra/parity/parity.sh speed
 
 bench-peers: build ## measure beside PyTorch, pytorch-fid, numpy and scipy on the same work (TURNS=5; ONLY="nets sampling")
-	@cargo build --release --package fidelis-edm2 --example device-check
+	@cargo build --release --workspace --example device-check
 	@TURNS=$(TURNS) ONLY="$(ONLY)" infra/parity/bench.sh
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)

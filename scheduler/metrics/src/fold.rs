@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use faer::Mat;
 use rayon::prelude::*;
 
 use crate::MetricError;
@@ -54,12 +55,21 @@ pub struct Fold {
     blocks: Vec<Option<Moments>>,
     num_rows: u64,
     next_row: u64,
+    /// Matrices of chunks that are merged, for the next ones: at 2,048 features each is 32 MiB.
+    spare: Vec<Mat<f64>>,
 }
 
 /// One chunk's moments, and those of the blocks it touches; `None`: it lies in that block whole.
 struct Measured {
     whole: Moments,
     pieces: Vec<(usize, Option<Moments>)>,
+}
+
+impl Measured {
+    fn of_block(&self, block: usize) -> Option<&Moments> {
+        let piece = self.pieces.iter().find(|(touched, _)| *touched == block);
+        piece.map(|(_, moments)| moments.as_ref().unwrap_or(&self.whole))
+    }
 }
 
 impl Fold {
@@ -73,13 +83,14 @@ impl Fold {
             blocks: vec![None; num_blocks as usize],
             num_rows,
             next_row: 0,
+            spare: Vec::new(),
         }
     }
 
-    /// How many chunks to hand over at once: enough to keep the cores busy, few enough to hold in memory (each has
-    /// moments of dim² float64).
+    /// How many chunks to hand over at once: enough to keep the cores busy and to go through the sums seldom, few enough to
+    /// hold in memory (each has moments of dim² float64).
     pub fn wave() -> usize {
-        rayon::current_num_threads().clamp(1, 8)
+        (2 * rayon::current_num_threads()).clamp(1, 8)
     }
 
     /// Adds chunks, which continue where the last ones ended. Measured in parallel, merged in order.
@@ -96,24 +107,27 @@ impl Fold {
         if first > self.num_rows {
             return Err(MetricError::Rows { expected: self.num_rows, got: first });
         }
-        let measured: Vec<Measured> = (starts.par_iter().zip(chunks))
-            .map(|(&start, chunk)| measure(&self.bounds, start, chunk))
+        let mut spare = std::mem::take(&mut self.spare);
+        spare.resize_with(chunks.len(), Mat::new);
+        let measured: Vec<Measured> = (starts.par_iter().zip(chunks).zip(spare))
+            .map(|((&start, chunk), spare)| measure(&self.bounds, start, chunk, spare))
             .collect::<Result<_, _>>()?;
-        for part in measured {
-            self.merge(part)?;
-        }
+        self.merge(&measured)?;
+        self.spare = measured.into_iter().map(|part| part.whole.into_scatter()).collect();
         self.next_row = first;
         Ok(())
     }
 
-    fn merge(&mut self, part: Measured) -> Result<(), MetricError> {
-        if let Some(total) = self.total.as_ref().filter(|total| total.dim() != part.whole.dim()) {
-            return Err(MetricError::Width { expected: total.dim(), got: part.whole.dim() });
+    fn merge(&mut self, measured: &[Measured]) -> Result<(), MetricError> {
+        let Some(first) = measured.first() else { return Ok(()) };
+        let expected = self.total.as_ref().unwrap_or(&first.whole).dim();
+        if let Some(other) = measured.iter().find(|part| part.whole.dim() != expected) {
+            return Err(MetricError::Width { expected, got: other.whole.dim() });
         }
-        for (block, piece) in &part.pieces {
-            add(&mut self.blocks[*block], piece.as_ref().unwrap_or(&part.whole));
+        for (block, sum) in self.blocks.iter_mut().enumerate() {
+            add(sum, &measured.iter().filter_map(|part| part.of_block(block)).collect::<Vec<_>>());
         }
-        add(&mut self.total, &part.whole);
+        add(&mut self.total, &measured.iter().map(|part| &part.whole).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -128,10 +142,10 @@ impl Fold {
     }
 }
 
-fn add(sum: &mut Option<Moments>, part: &Moments) {
+fn add(sum: &mut Option<Moments>, parts: &[&Moments]) {
     match sum {
-        Some(sum) => sum.merge(part),
-        None => *sum = Some(part.clone()),
+        Some(sum) => sum.merge_each(parts),
+        None => *sum = Moments::merged(parts.iter().copied()),
     }
 }
 
@@ -139,8 +153,10 @@ fn measure<T: Copy + Into<f64>>(
     bounds: &[u64],
     start: u64,
     chunk: &FeatureChunk<T>,
+    spare: Mat<f64>,
 ) -> Result<Measured, MetricError> {
-    let whole = Moments::of(&chunk.values, chunk.dim).map_err(|error| named(error, &chunk.names))?;
+    let whole =
+        Moments::within(&chunk.values, chunk.dim, spare).map_err(|error| named(error, &chunk.names))?;
     let rows = start..start + whole.count();
     let mut pieces = Vec::new();
     for (block, bound) in bounds.windows(2).enumerate() {

@@ -1,10 +1,10 @@
 //! The Fréchet distance between two Gaussians, without a general matrix square root.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, Side};
+use faer::{Mat, MatRef, Side};
 use fidelis_formats::stats::Statistics;
 
 use crate::factor::{Factor, Factored};
+use crate::products::congruence;
 
 /// A distance, and what had to be done to get it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,11 +161,7 @@ impl Gaussian {
 
 /// tr((A Aᵀ sigma)^½) from the eigenvalues of the symmetric Aᵀ sigma A, and the mass of those clipped at 0.
 fn trace_of_root(factor: &Factor, sigma: MatRef<'_, f64>) -> Result<(f64, f64), FrechetError> {
-    let a = factor.matrix();
-    let mut sigma_a = Mat::zeros(a.nrows(), a.ncols());
-    matmul(sigma_a.as_mut(), Accum::Replace, sigma, a, 1.0, Par::Seq);
-    let mut product = Mat::zeros(a.ncols(), a.ncols());
-    matmul(product.as_mut(), Accum::Replace, a.transpose(), sigma_a.as_ref(), 1.0, Par::Seq);
+    let product = congruence(factor.matrix(), sigma);
     let eigenvalues =
         product.self_adjoint_eigenvalues(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
     let root_trace = eigenvalues.iter().map(|&l| l.max(0.0).sqrt()).sum();

@@ -23,6 +23,7 @@ mod nearest;
 pub mod neighbours;
 pub mod per_class;
 pub mod precision_recall;
+mod products;
 pub mod random;
 pub mod registry;
 mod rows;

@@ -3,6 +3,7 @@
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, Par};
 use fidelis_formats::stats::Statistics;
+use rayon::prelude::*;
 
 /// Moments of `count` rows of `dim` features. Merging is not associative in the last bits: whoever wants equal bits
 /// (I3) merges the same parts in the same order, whatever threads computed them.
@@ -42,6 +43,15 @@ pub enum MomentsError {
 impl Moments {
     /// Moments of `values`, float32 or float64 [n, dim] row-major, n ≥ 1. Runs on the calling thread alone.
     pub fn of<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Result<Self, MomentsError> {
+        Self::within(values, dim, Mat::new())
+    }
+
+    /// As [`Moments::of`], in a matrix that nobody needs any more: pages that the system has given already.
+    pub(super) fn within<T: Copy + Into<f64>>(
+        values: &[T],
+        dim: usize,
+        mut scatter: Mat<f64>,
+    ) -> Result<Self, MomentsError> {
         if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
             return Err(MomentsError::Shape { len: values.len(), dim });
         }
@@ -62,7 +72,9 @@ impl Moments {
         }
         // Row-major [n, dim] is column-major [dim, n]: each row of features is a column here.
         let x = MatRef::from_column_major_slice(&centred, dim, count);
-        let mut scatter = Mat::zeros(dim, dim);
+        if scatter.shape() != (dim, dim) {
+            scatter = Mat::zeros(dim, dim);
+        }
         matmul(
             scatter.as_mut(),
             BlockStructure::TriangularLower,
@@ -82,30 +94,41 @@ impl Moments {
     /// # Panics
     /// When the two have different numbers of features.
     pub fn merge(&mut self, other: &Self) {
-        assert_eq!(self.dim(), other.dim(), "moments of different feature widths");
-        let (ours, theirs) = (self.count as f64, other.count as f64);
+        self.merge_each(&[other]);
+    }
+
+    /// Merges the parts one after the other, which reads and writes one's own scatter once.
+    ///
+    /// # Panics
+    /// As [`Moments::merge`].
+    pub(super) fn merge_each(&mut self, parts: &[&Self]) {
+        let steps: Vec<Step<'_>> = parts.iter().map(|part| self.step(part)).collect();
+        let columns: Vec<_> = self.scatter.as_mut().col_iter_mut().enumerate().collect();
+        columns.into_par_iter().with_min_len(COLUMNS).for_each(|(j, column)| {
+            let column = column.try_as_col_major_mut().expect("a matrix is column-major").as_slice_mut();
+            steps.iter().for_each(|step| step.add_column(j, column));
+        });
+    }
+
+    /// Counts the rows of `part` in, and says what its scatter is to be added with.
+    fn step<'a>(&mut self, part: &'a Self) -> Step<'a> {
+        assert_eq!(self.dim(), part.dim(), "moments of different feature widths");
+        let (ours, theirs) = (self.count as f64, part.count as f64);
         let total = ours + theirs;
-        let delta: Vec<f64> = other.mean.iter().zip(&self.mean).map(|(b, a)| b - a).collect();
+        let delta: Vec<f64> = part.mean.iter().zip(&self.mean).map(|(b, a)| b - a).collect();
         for (mean, d) in self.mean.iter_mut().zip(&delta) {
             *mean += d * (theirs / total);
         }
-        let weight = ours * theirs / total;
-        for (j, &delta_j) in delta.iter().enumerate() {
-            let column = &mut self.scatter.col_as_slice_mut(j)[j..];
-            let added = &other.scatter.col_as_slice(j)[j..];
-            let scale = weight * delta_j;
-            for ((sum, b), d) in column.iter_mut().zip(added).zip(&delta[j..]) {
-                *sum += b + d * scale;
-            }
-        }
-        self.count += other.count;
+        self.count += part.count;
+        Step { scatter: &part.scatter, delta, weight: ours * theirs / total }
     }
 
     /// The parts merged in the order given; `None` of nothing.
     pub fn merged<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
-        let mut parts = parts.into_iter();
-        let mut total = parts.next()?.clone();
-        parts.for_each(|part| total.merge(part));
+        let parts: Vec<&Self> = parts.into_iter().collect();
+        let (first, rest) = parts.split_first()?;
+        let mut total = (*first).clone();
+        total.merge_each(rest);
         Some(total)
     }
 
@@ -117,6 +140,10 @@ impl Moments {
     /// Σ(f−mean)(f−mean)ᵀ, [dim, dim]; the upper triangle holds nothing.
     pub(super) fn scatter(&self) -> &Mat<f64> {
         &self.scatter
+    }
+
+    pub(super) fn into_scatter(self) -> Mat<f64> {
+        self.scatter
     }
 
     /// Number of rows.
@@ -144,6 +171,28 @@ impl Moments {
             }
         }
         Ok(Statistics { mu: self.mean.clone(), sigma, num_images: self.count, detector: None })
+    }
+}
+
+/// Columns that are worth another thread.
+const COLUMNS: usize = 64;
+
+/// What is added to a scatter: that of a part, and weight · delta deltaᵀ.
+struct Step<'a> {
+    scatter: &'a Mat<f64>,
+    /// The part's mean from that of all before it.
+    delta: Vec<f64>,
+    weight: f64,
+}
+
+impl Step<'_> {
+    /// Column j of it, from the diagonal downwards.
+    fn add_column(&self, j: usize, column: &mut [f64]) {
+        let scale = self.weight * self.delta[j];
+        let added = &self.scatter.col_as_slice(j)[j..];
+        for ((sum, b), d) in column[j..].iter_mut().zip(added).zip(&self.delta[j..]) {
+            *sum += b + d * scale;
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The Fréchet distance's second-order expansion: what it would be for moments close to those it was computed for.
 
 use faer::linalg::matmul::{matmul, triangular};
-use faer::{Accum, Mat, MatRef, Par, Side};
+use faer::{Accum, Mat, Par, Side};
 
 use crate::factor::noise_floor;
 use crate::frechet::{FrechetError, Gaussian};
 use crate::moments::Moments;
+use crate::products::{congruence, product};
 
 /// With sigma₂ = A Aᵀ, M = Aᵀ sigma₁ A = V S² Vᵀ, B = A V S^(−½) and T = B Bᵀ (the linear map that carries the first
 /// Gaussian to the second), tr(M^½) changes with sigma₁ by ½ tr(T d sigma₁) − ¼ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ d sigma₁ B. As
@@ -40,20 +41,20 @@ impl Tangent {
         if rank == 0 || !ours.factor().is_full() {
             return Ok(None);
         }
-        let product = product(a.transpose(), product(ours.sigma(), a).as_ref());
-        let decomposed = product.self_adjoint_eigen(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
+        let inner = congruence(a, ours.sigma());
+        let decomposed = inner.self_adjoint_eigen(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
         let (values, vectors) = (decomposed.S(), decomposed.U());
         // Ascending.
         if values[0] <= noise_floor(rank, values[rank - 1]) {
             return Ok(None);
         }
         // T = B Bᵀ, B = A V Λ^(−¼).
-        let mut b = self::product(a, vectors);
+        let mut b = product(a, vectors);
         for k in 0..rank {
             let scale = values[k].powf(-0.25);
             b.col_as_slice_mut(k).iter_mut().for_each(|value| *value *= scale);
         }
-        let mut slope = self::product(b.as_ref(), b.transpose());
+        let mut slope = product(b.as_ref(), b.transpose());
         for j in 0..dim {
             slope.col_as_slice_mut(j).iter_mut().for_each(|value| *value = -*value);
             slope[(j, j)] += 1.0;
@@ -152,10 +153,4 @@ impl<'a> Whole<'a> {
         }
         change
     }
-}
-
-fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
-    let mut product = Mat::zeros(a.nrows(), b.ncols());
-    matmul(product.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
-    product
 }

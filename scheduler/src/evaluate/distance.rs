@@ -95,14 +95,15 @@ fn shown(
         Gaussian::new(&summary.statistics).map_err(EvaluateError::metric(side.path()))
     };
     let reference = request.reference(metric.id())?;
-    let (first, second) = (gaussian(&request.features, ours)?, gaussian(reference, theirs)?);
-    let failed = EvaluateError::metric(request.features.path());
-    let distance = first.distance(&second).map_err(&failed)?;
+    let (first, second) = rayon::join(|| gaussian(&request.features, ours), || gaussian(reference, theirs));
+    let (first, second) = (first?, second?);
+    let (distance, sd) =
+        rayon::join(|| first.distance(&second), || jackknife::standard_error(&ours.blocks, &second));
+    let distance = distance.map_err(EvaluateError::metric(request.features.path()))?;
     if ours.blocks.is_empty() && !distance.rank_deficient && distance.sigma_clipped_mass == 0.0 {
         return Ok(distance.value.into());
     }
-    let sd = jackknife::standard_error(&ours.blocks, &second)
-        .map_err(EvaluateError::metric(request.features.path()))?;
+    let sd = sd.map_err(EvaluateError::metric(request.features.path()))?;
     let id = registry::Metric::find(metric.id()).unwrap_or(registry::Metric::Fd);
     let measured = Measured::new(id, distance.value, ours.statistics.num_images).with_sd(sd);
     let measured =

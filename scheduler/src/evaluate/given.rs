@@ -119,11 +119,16 @@ fn decode(path: &Path, detector: Option<&str>) -> Result<Statistics, EvaluateErr
 fn fold(path: &Path, num_blocks: u64) -> Result<(Folded, Option<String>), EvaluateError> {
     let mut file = FeatureFile::open(path).map_err(EvaluateError::file(path))?;
     let mut fold = Fold::new(file.num_rows(), num_blocks);
-    let mut starts = (0..file.num_rows()).step_by(CHUNK_ROWS as usize).peekable();
-    while starts.peek().is_some() {
+    let mut starts = (0..file.num_rows()).step_by(CHUNK_ROWS as usize);
+    let mut read = || -> Result<Vec<_>, _> {
         let wave = starts.by_ref().take(Fold::wave()).map(|first| file.rows(first, CHUNK_ROWS));
-        let wave = wave.collect::<Result<Vec<_>, _>>().map_err(EvaluateError::file(path))?;
-        fold.push(&wave).map_err(EvaluateError::metric(path))?;
+        wave.collect::<Result<_, _>>().map_err(EvaluateError::file(path))
+    };
+    let mut wave = read()?;
+    while !wave.is_empty() {
+        let (folded, next) = rayon::join(|| fold.push(&wave), &mut read);
+        folded.map_err(EvaluateError::metric(path))?;
+        wave = next?;
     }
     let folded = fold.finish().map_err(EvaluateError::metric(path))?;
     Ok((folded, file.detector().map(str::to_owned)))

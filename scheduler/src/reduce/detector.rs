@@ -65,9 +65,13 @@ pub(super) async fn measure(
         if let Some(reference) = &reference {
             result.reference = Some(Reference { num_images: known(reference.num_images) });
             let reference = Gaussian::new(reference)?;
-            let distance = Gaussian::new(&statistics)?.distance(&reference)?;
+            let ours = Gaussian::new(&statistics)?;
+            let (distance, sd) = rayon::join(
+                || ours.distance(&reference),
+                || jackknife::standard_error(&folded.blocks, &reference),
+            );
+            let (distance, sd) = (distance?, sd?);
             result.rank_deficient |= distance.rank_deficient;
-            let sd = jackknife::standard_error(&folded.blocks, &reference)?;
             let method = Method::Frechet {
                 blocks: if sd.is_some() { folded.blocks.len() as u64 } else { 0 },
                 clipped_mass: distance.clipped_mass,
