@@ -13,7 +13,7 @@ use crate::detector::Detector;
 use crate::device;
 use crate::encoder::{Codec, Encoder};
 use crate::guidance::GuidedNet;
-use crate::net::{NetConfig, Precision, Precond};
+use crate::net::{NetConfig, Precision, Precond, num_params};
 use crate::noise::{Classes, Draws, DrawsError, Noise};
 use crate::sampler::{Sampler, Stopped};
 
@@ -63,6 +63,11 @@ impl Lane {
             detectors: recipe.detectors.iter().map(load).collect::<Result<_, GenerateError>>()?,
             outputs: recipe.outputs,
         })
+    }
+
+    /// Of both nets.
+    pub fn num_params(&self) -> u64 {
+        self.nets.configs().filter_map(|config| num_params(config).ok()).sum()
     }
 
     /// The same files, sampled as another recipe says.
