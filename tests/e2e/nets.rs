@@ -153,7 +153,7 @@ fn bench_refuses_what_cannot_be_measured() -> Result<()> {
     for (more, words) in [
         ("--price 0", &["--price", "above 0"][..]),
         ("--price nan", &["--price", "above 0"]),
-        ("--seconds -1", &["--seconds"]),
+        ("--seconds 0", &["--seconds", "above 0"]),
         ("--micro-batch 0", &["--micro-batch", "0"]),
         ("--precision fp32,fp31", &["fp31"]),
         ("--steps 1", &["--steps", "`1`"]),

@@ -137,7 +137,7 @@ fn sampling_of(sampling: &Sampling, config: &NetConfig) -> Result<(Sampler, Draw
 
 fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond, GenerateError> {
     let Checkpoint { config, state } = Checkpoint::read(path)?;
-    Precond::load(&state, &config, device, precision)
+    Precond::load(state, &config, device, precision)
         .map_err(|source| GenerateError::Net { path: path.display().to_string(), source })
 }
 

@@ -151,6 +151,11 @@ fn evaluations(steps: u32) -> f64 {
     f64::from(2 * steps - 1)
 }
 
+/// How many tasks wanted a core in the last minute.
+pub fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}
+
 /// Since this process was started; Linux counts in hundredths of a second.
 fn process_seconds() -> Option<f64> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;

@@ -10,7 +10,7 @@ use fidelis_contract::{
     exit,
     spec::{Edm2Spec, Encoder, FileRef, Outputs, Precision, SamplerSpec, Sampling},
 };
-use fidelis_edm2::device;
+use fidelis_edm2::device::{self, memory};
 use fidelis_edm2::generate::Recipe;
 use fidelis_fleet::out;
 
@@ -115,6 +115,7 @@ pub fn bench(args: &BenchArgs, files: &[String]) -> Result<u8, Failure> {
     let recipes: Vec<Recipe> = recipes.collect::<Result<_, _>>()?;
     let device = device::open(&args.device)?;
     let lanes = args.lanes.map_or_else(edm2::default_lanes, |lanes| lanes as usize);
+    let (load_before, process_bytes) = (measure::load_average(), memory::bytes(device));
     let stop = || interrupt.signal().is_some();
     let bench = Bench {
         device,
@@ -136,6 +137,8 @@ pub fn bench(args: &BenchArgs, files: &[String]) -> Result<u8, Failure> {
         files,
         device: (&args.device, facts.gpu.or(facts.cpu)),
         steps: args.steps,
+        load_before,
+        process_bytes,
         price: args.price,
         measured: &measured,
     };

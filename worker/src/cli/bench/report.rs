@@ -12,6 +12,8 @@ const IMAGES: f64 = 50_000.0;
 const CHUNK_SECONDS: f64 = 60.0;
 /// More would only make objects larger.
 const LARGEST_CHUNK: usize = 4096;
+/// A load above this share of the cores, before anything is started, is other people's work.
+const IDLE: f64 = 0.25;
 /// What a worker may have beside its activations, in weights.
 const OVERHEAD: f64 = 1.3;
 
@@ -21,6 +23,9 @@ pub struct Report<'a> {
     /// Its name, and what it is.
     pub device: (&'a str, Option<String>),
     pub steps: u32,
+    /// Load of the machine, and memory in use, before anything was loaded.
+    pub load_before: Option<f64>,
+    pub process_bytes: Option<u64>,
     /// Of an hour.
     pub price: Option<f64>,
     pub measured: &'a [Measured],
@@ -37,12 +42,6 @@ fn hours(row: &Row) -> f64 {
     IMAGES / row.images_per_second / 3600.0
 }
 
-/// 1.3 × weights and the activations, which are what was taken since the nets were loaded.
-fn bound(row: &Row, of: &Measured) -> Option<f64> {
-    let activations = row.peak_bytes?.saturating_sub(of.loaded_bytes?);
-    Some(OVERHEAD * of.weights_bytes as f64 + activations as f64)
-}
-
 /// From the start of the process to the images of the smallest micro-batch.
 fn first_image(of: &Measured) -> Option<f64> {
     let row = of.rows.first()?;
@@ -50,6 +49,18 @@ fn first_image(of: &Measured) -> Option<f64> {
 }
 
 impl Report<'_> {
+    /// What was there before, 1.3 × weights, and the activations, which are what was taken since the nets were loaded.
+    fn bound(&self, row: &Row, of: &Measured) -> Option<f64> {
+        let activations = row.peak_bytes?.saturating_sub(of.loaded_bytes?);
+        Some(self.process_bytes? as f64 + OVERHEAD * of.weights_bytes as f64 + activations as f64)
+    }
+
+    /// Whether others' work is part of the figures.
+    fn is_disturbed(&self) -> bool {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.load_before.is_some_and(|load| load > IDLE * cores as f64)
+    }
+
     pub fn json(&self) -> Value {
         let row = |row: &Row, of: &Measured| {
             json!({
@@ -57,7 +68,7 @@ impl Report<'_> {
                 "images_per_second": row.images_per_second,
                 "steps_taken": row.steps,
                 "peak_bytes": row.peak_bytes,
-                "bound_bytes": bound(row, of),
+                "bound_bytes": self.bound(row, of),
                 "hours_of_50000": hours(row),
                 "cost_of_50000": self.price.map(|price| price * hours(row)),
             })
@@ -84,6 +95,8 @@ impl Report<'_> {
             "device_model": self.device.1,
             "steps": self.steps,
             "price": self.price,
+            "load_before": self.load_before,
+            "process_bytes": self.process_bytes,
             "first_image_seconds": self.measured.first().and_then(first_image),
             "precisions": self.measured.iter().map(precision).collect::<Vec<_>>(),
         })
@@ -115,13 +128,18 @@ impl Report<'_> {
         for of in self.measured {
             of.rows.iter().for_each(|row| line(&mut text, &self.cells(row, of)));
         }
-        text.push_str("\nthe bound is 1.3 × the weights and what sampling takes beside them\n");
+        text.push_str(
+            "\nthe bound: what the process has before it loads, 1.3 × the weights, what sampling takes beside them\n",
+        );
+        if let Some(load) = self.load_before.filter(|_| self.is_disturbed()) {
+            writeln!(text, "the load was {load:.1} beforehand: others' work is part of these figures").ok();
+        }
         self.measured.iter().for_each(|of| advise(&mut text, of, self.steps));
         text
     }
 
     fn cells(&self, row: &Row, of: &Measured) -> [String; 7] {
-        let share = bound(row, of).and_then(|bound| Some(row.peak_bytes? as f64 / bound));
+        let share = self.bound(row, of).and_then(|bound| Some(row.peak_bytes? as f64 / bound));
         [
             of.precision.to_string(),
             row.micro_batch.to_string(),
@@ -204,7 +222,8 @@ mod tests {
     }
 
     fn report(measured: &[Measured], price: Option<f64>) -> Report<'_> {
-        Report { files: &[], device: ("cpu", None), steps: 32, price, measured }
+        let (load_before, process_bytes) = (Some(1e6), Some(100_000_000));
+        Report { files: &[], device: ("cpu", None), steps: 32, load_before, process_bytes, price, measured }
     }
 
     #[test]
@@ -216,7 +235,7 @@ mod tests {
         // 120 images a minute, of which 16 at a time.
         assert_eq!(of["recommended"], json!({ "micro_batch": 8, "chunk_size": 112 }));
         let row = &of["rows"][1];
-        assert_eq!((&row["cost_of_50000"], &row["bound_bytes"]), (&json!(25.0), &json!(1.7e9)));
+        assert_eq!((&row["cost_of_50000"], &row["bound_bytes"]), (&json!(25.0), &json!(1.8e9)));
         assert_eq!(report(&found, None).json()["precisions"][0]["rows"][1]["cost_of_50000"], Value::Null);
     }
 
@@ -226,8 +245,9 @@ mod tests {
         let text = report(&found, Some(3.6)).table();
         let row = text.lines().find(|line| line.starts_with("bf16 ") && line.contains(" 8 ")).unwrap();
         let cells: Vec<&str> = row.split_whitespace().collect();
-        assert_eq!(cells, ["bf16", "8", "2.00", "1.50", "0.88", "6.94", "25.0"]);
+        assert_eq!(cells, ["bf16", "8", "2.00", "1.50", "0.83", "6.94", "25.0"]);
         assert!(text.contains("bf16: no time or no memory for micro-batches of 64"), "{text}");
+        assert!(text.contains("others' work"), "{text}");
         assert!(!report(&found, None).table().contains("cost"));
     }
 

@@ -45,9 +45,10 @@ impl Inception {
         // A counter of training steps.
         state.retain(|name, _| !name.ends_with(".num_batches_tracked"));
         let _guard = tch::no_grad_guard();
-        let mut params = Params::stored(&state, device);
+        let mut params = Params::taken(state, device);
         let mut net = Self::build(&mut params.root())?;
         params.finish()?;
+        drop(params);
         net.trunk = match net.trunk {
             Trunk::Torch(blocks) if device == Device::Cpu => Trunk::Plain(PlainInception::new(blocks).into()),
             trunk => trunk,
