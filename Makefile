@@ -31,7 +31,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train sweep nightly toy test test-mpi parity speed bench-peers fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train sweep nightly toy test test-mpi parity speed bench bench-peers fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -83,6 +83,11 @@ parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyP
 speed: build ## train the demo's net here and in PyTorch, in turns on one thread, and print steps per second (as `parity`, with its needs)
 	@infra/setup/system.sh images
 	@infra/parity/parity.sh speed
+
+bench: build ## measure this machine: the demo's pair, a distance with its error bar, a synthetic fleet (minutes)
+	@infra/setup/system.sh redis
+	@cargo build --release --workspace --example scale
+	@python3 infra/bench.py $${CARGO_TARGET_DIR:-target}/release
 
 bench-peers: build ## measure beside PyTorch, pytorch-fid, numpy and scipy on the same work (TURNS=5; ONLY="nets sampling")
 	@cargo build --release --workspace --example device-check

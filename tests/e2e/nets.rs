@@ -91,3 +91,86 @@ fn what_cannot_be_converted_is_one_line_and_leaves_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+/// A tiny pair on this machine; how fast it is, is nobody's business here.
+#[test]
+fn bench_tells_speed_memory_and_cost() -> Result<()> {
+    let (net, gnet, script) =
+        (fixture("edm2-main.pkl"), fixture("edm2-guide.pkl"), fixture("block-means.pt"));
+    let mut args: Vec<&Path> =
+        "bench --steps 3 --lanes 2 --seconds 0.5 --micro-batch 2,1,2 --encoder space-to-depth"
+            .split(' ')
+            .chain("--precision fp32,bf16 --price 3 --detector block-means".split(' '))
+            .map(Path::new)
+            .collect();
+    args.extend([Path::new("--net"), &net, Path::new("--gnet"), &gnet, Path::new("--weights"), &script]);
+    let outcome = worker(&[&args[..], &[Path::new("--json")]].concat())?;
+    assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+    let found: Value = serde_json::from_str(&outcome.stdout)?;
+    assert_eq!((&found["device"], &found["steps"], &found["price"]), (&"cpu".into(), &3.into(), &3.0.into()));
+    assert!(found["first_image_seconds"].as_f64().unwrap() > 0.0);
+    let params: u64 = [&net, &gnet]
+        .into_iter()
+        .map(|net| Ok(info(net)?["parameters"].as_u64().unwrap()))
+        .sum::<Result<u64>>()?;
+    let script_len = std::fs::metadata(&script)?.len();
+    for (of, name, bytes) in [(0, "fp32", 4), (1, "bf16", 2)] {
+        let of = &found["precisions"][of];
+        assert_eq!((&of["precision"], &of["lanes"]), (&name.into(), &2.into()));
+        assert_eq!(of["weights_bytes"], params * bytes + script_len);
+        let sizes: Vec<u64> =
+            of["rows"].as_array().unwrap().iter().map(|row| row["micro_batch"].as_u64().unwrap()).collect();
+        assert_eq!(sizes, [1, 2]);
+        for row in of["rows"].as_array().unwrap() {
+            let number = |name: &str| row[name].as_f64().unwrap();
+            let hours = 50_000.0 / number("images_per_second") / 3600.0;
+            assert!((number("hours_of_50000") / hours - 1.0).abs() < 1e-9, "{row}");
+            assert!((number("cost_of_50000") / hours / 3.0 - 1.0).abs() < 1e-9, "{row}");
+            assert!(
+                number("peak_bytes") > 1e7 && number("bound_bytes") > of["weights_bytes"].as_f64().unwrap()
+            );
+            assert_eq!(row["steps_taken"], 3);
+        }
+        let [micro, chunk] =
+            ["micro_batch", "chunk_size"].map(|name| of["recommended"][name].as_u64().unwrap());
+        assert!(sizes.contains(&micro) && chunk % (2 * micro) == 0, "{of}");
+    }
+    let table = worker(&args)?;
+    let rows = table.stdout.lines().filter(|line| line.starts_with("fp32 ") || line.starts_with("bf16 "));
+    assert_eq!(
+        rows.map(|row| row.split_whitespace().count()).collect::<Vec<_>>(),
+        [7; 4],
+        "{}",
+        table.stdout
+    );
+    assert!(table.stdout.contains("cost") && table.stdout.contains("chunk_size = "), "{}", table.stdout);
+    Ok(())
+}
+
+#[test]
+fn bench_refuses_what_cannot_be_measured() -> Result<()> {
+    let (net, gnet) = (fixture("edm2-main.pkl"), fixture("edm2-uncond.pkl"));
+    for (more, words) in [
+        ("--price 0", &["--price", "above 0"][..]),
+        ("--price nan", &["--price", "above 0"]),
+        ("--seconds 0", &["--seconds", "above 0"]),
+        ("--micro-batch 0", &["--micro-batch", "0"]),
+        ("--precision fp32,fp31", &["fp31"]),
+        ("--steps 1", &["--steps", "`1`"]),
+        ("--detector inception", &["`inception`", "--weights"]),
+        ("--weights none.pth", &["--detector"]),
+        ("--device cuda:99", &["cuda:99"]),
+        ("--vae none.safetensors --encoder stability-vae", &["none.safetensors"]),
+    ] {
+        let mut args = vec![Path::new("bench"), Path::new("--net"), &net];
+        args.extend(more.split(' ').map(Path::new));
+        let outcome = worker(&args)?;
+        assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{more}: {outcome:#?}");
+        assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{more}: {}", outcome.stderr);
+        assert!(outcome.stdout.is_empty(), "{more}");
+    }
+    let outcome = worker(&[Path::new("bench"), Path::new("--net"), &net, Path::new("--gnet"), &gnet])?;
+    assert_eq!(outcome.code, Some(i32::from(exit::USAGE)), "{outcome:#?}");
+    assert!(outcome.error_line().contains("shape"), "{outcome:#?}");
+    Ok(())
+}

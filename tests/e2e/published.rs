@@ -78,7 +78,7 @@ fn real_images(root: &Path) -> Result<PathBuf> {
 
 fn net(name: &str) -> Result<Precond> {
     let checkpoint = Checkpoint::read(&fixture(name))?;
-    Ok(Precond::load(&checkpoint.state, &checkpoint.config, device::parse("cpu")?, Precision::Fp32)?)
+    Ok(Precond::load(checkpoint.state, &checkpoint.config, device::parse("cpu")?, Precision::Fp32)?)
 }
 
 /// Features of the generated and of the real images, float32 [N, DIM] each, without queue, store or worker.

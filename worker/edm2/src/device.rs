@@ -1,8 +1,11 @@
 //! Devices by name, and how many threads torch may use: all that the rest of the house needs to say about them.
 
 mod facts;
+pub mod memory;
+pub mod smi;
 
-use tch::{Cuda, Device, Kind, TchError, Tensor};
+pub use tch::Device;
+use tch::{Cuda, Kind, TchError, Tensor};
 
 pub use facts::{Facts, facts};
 

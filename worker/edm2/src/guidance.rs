@@ -6,7 +6,7 @@
 use fidelis_formats::net::{Mismatch, check_pair};
 use tch::{Kind, Tensor};
 
-use crate::net::Precond;
+use crate::net::{NetConfig, Precond};
 
 /// The main net, the guiding net if there is one, and how strongly it guides. Clones share the weights.
 #[derive(Clone, Debug)]
@@ -39,6 +39,11 @@ impl GuidedNet {
 
     pub fn net(&self) -> &Precond {
         &self.net
+    }
+
+    /// Of the main net, and of the guiding net if there is one.
+    pub fn configs(&self) -> impl Iterator<Item = &NetConfig> {
+        std::iter::once(&self.net).chain(&self.gnet).map(Precond::config)
     }
 
     /// D_w(x; σ) in the type of `x` `[N, C, H, W]`; the nets see float32.

@@ -15,6 +15,7 @@
 
 pub mod checkpoint;
 pub mod data;
+mod dense;
 pub mod detector;
 pub mod device;
 pub mod encoder;

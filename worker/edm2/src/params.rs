@@ -87,6 +87,8 @@ impl Init {
 
 enum Source<'a> {
     Stored(&'a StateDict),
+    /// Of which each tensor is let go as it is handed out, so that a net is not in memory twice.
+    Taken(StateDict),
     Fresh,
     /// Tensors without content, to learn what a net asks for.
     Blank,
@@ -116,6 +118,11 @@ impl<'a> Params<'a> {
     /// what is computed of them.
     pub fn stored(state: &'a StateDict, device: Device) -> Self {
         Self::new(Source::Stored(state), device)
+    }
+
+    /// The same of a state dict that nobody needs afterwards.
+    pub fn taken(state: StateDict, device: Device) -> Self {
+        Self::new(Source::Taken(state), device)
     }
 
     /// Fresh tensors, drawn from torch's current CPU generator in the order in which the net asks for them.
@@ -154,7 +161,11 @@ impl<'a> Params<'a> {
 
     /// Refuses a state dict that holds more than the net asked for: its config would describe another net.
     pub(crate) fn finish(&self) -> Result<(), ParamsError> {
-        let Source::Stored(state) = self.source else { return Ok(()) };
+        let state = match &self.source {
+            Source::Stored(state) => *state,
+            Source::Taken(state) => state,
+            Source::Fresh | Source::Blank => return Ok(()),
+        };
         match state.keys().find(|name| !self.all.contains_key(*name)) {
             Some(name) => Err(ParamsError::Unknown(name.clone())),
             None => Ok(()),
@@ -162,11 +173,16 @@ impl<'a> Params<'a> {
     }
 
     fn tensor(&mut self, name: String, shape: &[i64], init: Init) -> Result<Tensor, ParamsError> {
-        let tensor = match self.source {
-            Source::Stored(state) => {
-                let tensor = stored(state, &name, shape)?;
-                let kind = if matches!(init, Init::Zero) { floating(tensor.kind()) } else { self.kind };
-                tensor.to_device(self.device).to_kind(kind)
+        let placed = |tensor: &Tensor| {
+            let kind = if matches!(init, Init::Zero) { floating(tensor.kind()) } else { self.kind };
+            tensor.to_device(self.device).to_kind(kind)
+        };
+        let tensor = match &mut self.source {
+            Source::Stored(state) => placed(stored(state, &name, shape)?),
+            Source::Taken(state) => {
+                let tensor = placed(stored(state, &name, shape)?);
+                state.remove(&name);
+                tensor
             }
             Source::Fresh => init.draw(shape, self.device).set_requires_grad(init.is_trained()),
             Source::Blank => blank(shape)?,
@@ -260,6 +276,11 @@ mod tests {
         assert!(matches!(wrong, Err(ParamsError::Missing(name)) if name == "b"));
         assert!(matches!(params.root().tensor("a.b", &[1, 2]), Err(ParamsError::Shape { .. })));
         assert!(matches!(stored().finish(), Err(ParamsError::Unknown(name)) if name == "a.b"));
+        let mut taken = Params::taken(state, Device::Cpu);
+        assert!(matches!(taken.finish(), Err(ParamsError::Unknown(name)) if name == "a.b"));
+        assert_eq!(taken.root().tensor("a.b", &[2]).unwrap().size(), [2]);
+        taken.finish().unwrap();
+        assert!(matches!(&taken.source, Source::Taken(left) if left.is_empty()));
         let mut blank = Params::blank();
         assert_eq!(blank.root().pp("c").tensor("d", &[3, 2]).unwrap().size(), [3, 2]);
         assert_eq!(blank.layout(), [("c.d".to_owned(), vec![3, 2])]);

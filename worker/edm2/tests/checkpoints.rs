@@ -31,7 +31,7 @@ fn a_published_net_denoises_as_its_safetensors_does() {
     std::fs::write(&stored, net::read(&published).unwrap().to_safetensors().unwrap()).unwrap();
     for path in [published, stored] {
         let Checkpoint { config, state } = Checkpoint::read(&path).unwrap();
-        let net = Precond::load(&state, &config, Device::Cpu, Precision::Fp32).unwrap();
+        let net = Precond::load(state, &config, Device::Cpu, Precision::Fp32).unwrap();
         let found = net.denoise(&golden["x"], &golden["sigma"], None);
         let scale = golden["D"].abs().max().double_value(&[]);
         let difference = (found - &golden["D"]).abs().max().double_value(&[]) / scale;
@@ -167,8 +167,7 @@ fn a_net_of_full_size_is_read_converted_and_evaluated() {
     let denoised = |path: &Path| {
         let Checkpoint { config, state } = Checkpoint::read(path).unwrap();
         assert_eq!(config.encoder, Some(fidelis_edm2::encoder::Encoder::Rgb));
-        let net = Precond::load(&state, &config, Device::Cpu, Precision::Fp32).unwrap();
-        drop(state);
+        let net = Precond::load(state, &config, Device::Cpu, Precision::Fp32).unwrap();
         (net.denoise(&x, &sigma, Some(&label)), net.logvar(&sigma))
     };
     let ((d, logvar), again) = (denoised(&pkl), denoised(&converted));

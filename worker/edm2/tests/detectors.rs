@@ -115,6 +115,33 @@ fn inception_sees_each_image_alone_and_grey_as_colour() {
     one_line(&error, &["inception", "[1, 4, 8, 8]", "[N, 1 or 3, H, W]"]);
 }
 
+/// Every value is one sum in one order, whoever computes it and whatever is computed beside it; a batch of more images
+/// than go together, and an odd one left over.
+#[test]
+fn threads_and_batches_change_no_bit_of_inception() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("images.safetensors");
+    file_of(&data, vec![("images", images([5, 3, 24, 31]))]);
+    let weights = folder.path().join("inception.safetensors");
+    let state = common::golden::detectors::recipe::weights("inception").unwrap();
+    file_of(&weights, state.iter().map(|(name, tensor)| (name.as_str(), tensor.shallow_clone())).collect());
+    let dataset = Dataset::open(&data).unwrap();
+    let source = Source { dataset: &dataset, indices: &[0, 1, 2, 3, 4] };
+    let detectors = [("inception".to_owned(), weights)].into();
+    let of = |lanes: usize, micro_batch: usize| {
+        let mut extractor = Extractor::load(&detectors, CPU, lanes).unwrap();
+        extractor.extract(&source, micro_batch, &|| false).unwrap().features
+    };
+    let one = of(1, 5);
+    assert_eq!(one["inception"].shape, [5, 2048]);
+    for (lanes, micro_batch) in [(2, 5), (16, 5), (1, 1), (2, 3)] {
+        assert!(
+            of(lanes, micro_batch) == one,
+            "other features with {lanes} lanes and {micro_batch} images at once"
+        );
+    }
+}
+
 #[test]
 fn lanes_change_no_bit_of_features() {
     let _guard = quiet();

@@ -32,7 +32,7 @@ fn gains_act_in_the_type_in_which_they_are_stored() {
         assert_eq!(gain.kind(), Kind::Half);
         *gain = gain.to_kind(Kind::Float);
     }
-    let single = Precond::load(&state, &config, place.device, place.precision).unwrap();
+    let single = Precond::load(state, &config, place.device, place.precision).unwrap();
     let [x, sigma, label] = ["x", "sigma", "label"].map(|key| place.take(&golden[key]));
     let found = single.denoise(&x, &sigma, Some(&label));
     let Agreement { off, .. } = Agreement::of("with float32 gains", &found, &golden["D"], 1e-3);

@@ -62,8 +62,8 @@ fn a_net_in_training_is_the_function_of_the_net_at_rest() {
         let inputs = tensors(&format!("{forward}.safetensors"));
         let [x, sigma] = ["x", "sigma"].map(|name| &inputs.tensors[name]);
         let labels = inputs.tensors.get("label").filter(|_| config.label_dim > 0);
-        let rest = Precond::load(&state, &config, Device::Cpu, Precision::Fp32).unwrap();
         let learner = Learner::starting_from(&state, &config, Device::Cpu, &[]).unwrap();
+        let rest = Precond::load(state, &config, Device::Cpu, Precision::Fp32).unwrap();
         let found = learner.net.denoise(x, sigma, labels).detach();
         check(forward, &found, &rest.denoise(x, sigma, labels), 5e-6);
     }

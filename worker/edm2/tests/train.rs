@@ -115,7 +115,7 @@ fn the_loss_falls_and_the_snapshot_is_a_net() {
     trainer.snapshot(0).write(&path).unwrap();
     let net = Checkpoint::read(&path).unwrap();
     assert!(net.state.values().all(|tensor| tensor.kind() == Kind::Half));
-    Precond::load(&net.state, &net.config, Device::Cpu, Precision::Fp32).unwrap();
+    Precond::load(net.state, &net.config, Device::Cpu, Precision::Fp32).unwrap();
 }
 
 /// Images become posteriors once; each step draws its latents from them.

@@ -48,17 +48,18 @@ impl FeaturesArgs {
     }
 }
 
-fn weights(args: &FeaturesArgs) -> Result<PathBuf, Failure> {
-    match &args.weights {
-        Some(weights) => Ok(weights.clone()),
-        None if args.detector.to_ascii_lowercase().ends_with(".pt") => Ok(PathBuf::from(&args.detector)),
-        None => Err(anyhow::anyhow!("the detector `{}` needs `--weights`", args.detector).into()),
+/// Where a detector's weights are: a TorchScript file is its own.
+pub fn weights(detector: &str, weights: Option<&Path>) -> Result<PathBuf, Failure> {
+    match weights {
+        Some(weights) => Ok(weights.to_owned()),
+        None if detector.to_ascii_lowercase().ends_with(".pt") => Ok(PathBuf::from(detector)),
+        None => Err(anyhow::anyhow!("the detector `{detector}` needs `--weights`").into()),
     }
 }
 
 /// Extracts and writes; nothing is left behind when it fails.
 pub fn features(args: &FeaturesArgs) -> Result<u8, Failure> {
-    let detectors = [(args.detector.clone(), weights(args)?)].into();
+    let detectors = [(args.detector.clone(), weights(&args.detector, args.weights.as_deref())?)].into();
     let mut extractor = Extractor::load(&detectors, device::open(&args.device)?, edm2::default_lanes())?;
     let dataset = Dataset::open(&args.images)?;
     let indices: Vec<u64> = (0..dataset.len()).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use fidelis_contract::{exit, spec::FileRef};
+use fidelis_contract::exit;
 use fidelis_edm2::net::{NetConfig, multiply_adds, num_params};
 use fidelis_fleet::{folder, out};
 use fidelis_formats::{
@@ -41,7 +41,7 @@ pub struct InfoArgs {
 /// Prints one fact on a line; the file is called as it was asked for.
 pub fn info(args: &InfoArgs, address: &Path) -> Result<u8, Failure> {
     let mut facts = facts(args)?;
-    facts.insert(0, ("file", FileRef::new(address.display().to_string()).shown().into()));
+    facts.insert(0, ("file", super::shown(address).into()));
     if args.json {
         out::json(Value::Object(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()));
     } else {

@@ -1,6 +1,7 @@
 //! The command line of `fidelis-worker`.
 
 mod address;
+mod bench;
 mod convert;
 mod encode;
 mod features;
@@ -14,6 +15,7 @@ mod sample;
 mod toy;
 mod train;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -21,6 +23,7 @@ use clap::{Parser, Subcommand};
 use fidelis_fleet::out;
 
 pub use fidelis_contract::outcome::Failure;
+use fidelis_contract::spec::FileRef;
 
 /// Samples with guided EDM2 pairs, one device per process.
 #[derive(Debug, Parser)]
@@ -38,6 +41,8 @@ enum Command {
     Sample(Box<sample::SampleArgs>),
     /// Extract the features of images that exist
     Features(features::FeaturesArgs),
+    /// Measure what images of a net take on this device: speed, memory and cost
+    Bench(Box<bench::BenchArgs>),
     /// Convert a published net to .safetensors, bit for bit
     Convert(convert::ConvertArgs),
     /// Tell what a net, a state dict or statistics hold
@@ -67,6 +72,11 @@ impl Cli {
                 let from = address::make_local(args.files()).await?;
                 blocking(move || features::features(&args)).await.map_err(|failure| failure.at(&from))
             }
+            Command::Bench(mut args) => {
+                let named: Vec<String> = args.files().map(|file| shown(file)).collect();
+                let from = address::make_local(args.files()).await?;
+                blocking(move || bench::bench(&args, &named)).await.map_err(|failure| failure.at(&from))
+            }
             Command::Convert(mut args) => {
                 let from = address::make_local([&mut args.from]).await?;
                 blocking(move || convert::convert(&args)).await.map_err(|failure| failure.at(&from))
@@ -87,6 +97,11 @@ impl Cli {
             Command::Toy(args) => blocking(move || toy::toy(&args)).await,
         }
     }
+}
+
+/// A file as it was named, without what is nobody's business.
+fn shown(file: &Path) -> String {
+    FileRef::new(file.display().to_string()).shown()
 }
 
 /// Device work must not hold up the runtime that watches for signals.

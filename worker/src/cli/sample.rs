@@ -206,16 +206,21 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
 /// The rules of a spec, of which a command line is one in other words. Seeds that make the same image are made here, as
 /// nothing is counted.
 fn check(model: &Edm2Spec, seeds: &Seeds) -> Result<(), Failure> {
-    model.validate().map_err(|error| match error {
-        SpecError::Field { field, problem } => anyhow!("`--{}` ({field}): {problem}", option(&field)),
-        other => other.into(),
-    })?;
+    validate(model)?;
     if let Err(SeedsError::SameImage { seed, twin }) = seeds.check_distinct_images()
         && seed != twin
     {
         tracing::warn!("seeds `{seed}` and `{twin}` make the same image, as torch takes a seed modulo 2^32");
     }
     Ok(())
+}
+
+/// Those of the model, by the names of the command line.
+pub fn validate(model: &Edm2Spec) -> Result<(), Failure> {
+    Ok(model.validate().map_err(|error| match error {
+        SpecError::Field { field, problem } => anyhow!("`--{}` ({field}): {problem}", option(&field)),
+        other => other.into(),
+    })?)
 }
 
 /// What a field of a spec is called on the command line.

@@ -51,7 +51,8 @@ impl Random {
     }
 
     pub fn load(&self, device: Device, precision: Precision) -> Precond {
-        Precond::load(&self.state, &self.config, device, precision).expect("a net of our own")
+        let state = self.state.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        Precond::load(state, &self.config, device, precision).expect("a net of our own")
     }
 
     pub fn write(self, path: &Path) {

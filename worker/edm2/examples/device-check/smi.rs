@@ -1,26 +1,12 @@
 //! What `nvidia-smi` says of a device: the one window on it that is not our own.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub use fidelis_edm2::device::smi::query as ask;
 use tch::Device;
-
-/// Numbers of the device, in the order of `fields` (`utilization.gpu,memory.used`, …); none where it is not asked or silent.
-pub fn ask(device: Device, fields: &str) -> Option<Vec<String>> {
-    let Device::Cuda(index) = device else { return None };
-    let args = [
-        format!("--id={index}"),
-        format!("--query-gpu={fields}"),
-        "--format=csv,noheader,nounits".to_owned(),
-    ];
-    let output =
-        Command::new("nvidia-smi").args(args).output().ok().filter(|output| output.status.success())?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Some(text.lines().next()?.split(',').map(|value| value.trim().to_owned()).collect())
-}
 
 /// Looks at how busy the device is for as long as something goes on.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ pub fn check(setting: &Setting, report: &Report) {
     let Checkpoint { config, state } =
         Checkpoint::read(path.as_ref()).unwrap_or_else(|error| panic!("{error}"));
     let net =
-        Precond::load(&state, &config, setting.device, precision(&precision_name)).expect("a net that fits");
+        Precond::load(state, &config, setting.device, precision(&precision_name)).expect("a net that fits");
     let n: i64 = n.parse().expect("a number");
     let [c, h, w] = config.image_shape();
     let inputs = [

@@ -42,7 +42,7 @@ impl DinoV2 {
     pub fn new(mut state: StateDict, device: Device) -> Result<Self, ParamsError> {
         // Of training alone.
         state.remove("mask_token");
-        let mut params = Params::stored(&state, device);
+        let mut params = Params::taken(state, device);
         let net = Self::build(&mut params.root())?;
         params.finish()?;
         Ok(net)

@@ -25,8 +25,8 @@ const GPU_BATCH: i64 = 32;
 
 /// A feature extractor on one device, in float32. Clones share the weights.
 ///
-/// On a CPU the nets of `inception`, `pytorch-fid`, `dinov2` and TorchScript see one image at a time, so that its
-/// features depend on nothing but its pixels.
+/// On a CPU the nets of `dinov2` and TorchScript see one image at a time, and Inception computes every value as one sum in
+/// one order, so that an image's features depend on nothing but its pixels.
 #[derive(Clone, Debug)]
 pub enum Detector {
     FashionCnn(FashionCnn),
@@ -68,11 +68,17 @@ impl Detector {
         let _guard = tch::no_grad_guard();
         match self {
             Self::FashionCnn(cnn) => cnn.features(images),
-            Self::Inception(net, preprocessing) => in_parts(images, net.device(), GPU_BATCH, |x| {
-                let x = inception::three_channels(x, net.device());
-                let x = x.ok_or_else(|| not_images(INCEPTION, images))?;
-                Ok(net.forward(&preprocessing.apply(&x)))
-            }),
+            Self::Inception(net, preprocessing) => {
+                let prepare = |x: &Tensor| -> Result<Tensor, DetectorError> {
+                    let x = inception::three_channels(x, net.device());
+                    Ok(preprocessing.apply(&x.ok_or_else(|| not_images(INCEPTION, images))?))
+                };
+                let mut features = Vec::new();
+                for part in images.split(net.at_once(), 0) {
+                    features.push(net.forward(&in_parts(&part, net.device(), GPU_BATCH, prepare)?));
+                }
+                Ok(Tensor::cat(&features, 0))
+            }
             Self::DinoV2(net) => in_parts(images, net.device(), GPU_BATCH, |x| {
                 let x = net.preprocess(x).ok_or_else(|| not_images(DINOV2, images))?;
                 Ok(net.forward(&x))

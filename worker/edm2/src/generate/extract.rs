@@ -75,13 +75,16 @@ impl Extractor {
         watch: &Watch<'_>,
     ) -> Result<Extracted, GenerateError> {
         let batches: Vec<&[u64]> = images.indices.chunks(micro_batch.max(1)).collect();
+        // Where there are fewer batches than lanes, those that would be idle share the batches' work.
+        let team = self.0.len() / batches.len().max(1);
         let mut lanes: Vec<_> =
             self.0.iter_mut().map(|detectors| (detectors, images.dataset.clone())).collect();
         let parts = lanes::run(&mut lanes, &batches, watch.stop, |(detectors, dataset), indices, stop| {
             if stop() {
                 return Err(GenerateError::Stopped);
             }
-            let part = part(detectors, read(dataset, indices))?;
+            let images = read(dataset, indices);
+            let part = lanes::with_team(team, || part(detectors, images))?;
             (watch.made)(indices.len() as u64);
             Ok(part)
         })?;
@@ -126,14 +129,14 @@ fn read(dataset: &mut Dataset, indices: &[u64]) -> (Vec<Image>, Extracted) {
 
 /// Neighbours of one shape go through the detectors together.
 fn part(
-    detectors: &BTreeMap<String, Detector>,
+    detectors: &mut BTreeMap<String, Detector>,
     (images, mut part): (Vec<Image>, Extracted),
 ) -> Result<Extracted, GenerateError> {
     set_threads(1);
     let _guard = tch::no_grad_guard();
     for alike in images.chunk_by(|a, b| a.shape == b.shape) {
         let batch: Tensor = stack(alike);
-        for (name, detector) in detectors {
+        for (name, detector) in detectors.iter() {
             let features = buffer(&detector.features(&batch)?);
             part.features.entry(name.clone()).or_default().append(features);
         }

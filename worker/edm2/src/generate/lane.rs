@@ -13,7 +13,7 @@ use crate::detector::Detector;
 use crate::device;
 use crate::encoder::{Codec, Encoder};
 use crate::guidance::GuidedNet;
-use crate::net::{NetConfig, Precision, Precond};
+use crate::net::{NetConfig, Precision, Precond, num_params};
 use crate::noise::{Classes, Draws, DrawsError, Noise};
 use crate::sampler::{Sampler, Stopped};
 
@@ -63,6 +63,11 @@ impl Lane {
             detectors: recipe.detectors.iter().map(load).collect::<Result<_, GenerateError>>()?,
             outputs: recipe.outputs,
         })
+    }
+
+    /// Of both nets.
+    pub fn num_params(&self) -> u64 {
+        self.nets.configs().filter_map(|config| num_params(config).ok()).sum()
     }
 
     /// The same files, sampled as another recipe says.
@@ -132,7 +137,7 @@ fn sampling_of(sampling: &Sampling, config: &NetConfig) -> Result<(Sampler, Draw
 
 fn load_net(path: &Path, device: Device, precision: Precision) -> Result<Precond, GenerateError> {
     let Checkpoint { config, state } = Checkpoint::read(path)?;
-    Precond::load(&state, &config, device, precision)
+    Precond::load(state, &config, device, precision)
         .map_err(|source| GenerateError::Net { path: path.display().to_string(), source })
 }
 

@@ -110,6 +110,16 @@ impl Generator {
         Ok(Self { micro_batch: recipe.micro_batch.max(1), lanes: vec![lane; lanes] })
     }
 
+    /// Parameters of the nets.
+    pub fn num_params(&self) -> u64 {
+        self.lanes[0].num_params()
+    }
+
+    /// Micro-batches that are computed side by side.
+    pub fn num_lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// From now on images are sampled as another recipe says, which [has the files](Recipe::has_files_of) of the one that
     /// this was loaded from: nothing is loaded again.
     ///

@@ -1,10 +1,10 @@
-//! 3×3 convolutions with padding 1, and what is done with their outputs while these are at hand.
+//! Convolutions, and what is done with their outputs while these are at hand.
 
 use fearless_simd::{dispatch, prelude::*};
 
 use super::crew::Crew;
 use super::direct::Direct;
-use super::map::Source;
+use super::map::{Shape, Source, Stencil};
 use super::simd::{Pack, Vector, WIDTH, level, load, packs_of, silu, splat};
 use super::winograd::{TILE, Winograd};
 
@@ -13,19 +13,21 @@ pub const BLOCK: usize = 8;
 
 /// A filter for each output and input, as it acts.
 #[derive(Clone, Debug)]
-pub struct Kernel3 {
+pub struct Kernel {
+    pub stencil: Stencil,
     /// Packs of inputs.
     pub inputs: usize,
     /// Outputs.
     pub outputs: usize,
-    /// `[outputs, 16·inputs, 3, 3]`.
+    /// `[outputs, 16·inputs, taps]`.
     pub weight: Vec<f32>,
 }
 
-impl Kernel3 {
+impl Kernel {
     pub fn taps(&self, output: usize, input: usize) -> &[f32] {
-        let at = (output * self.inputs * WIDTH + input) * 9;
-        &self.weight[at..at + 9]
+        let taps = self.stencil.num_taps();
+        let at = (output * self.inputs * WIDTH + input) * taps;
+        &self.weight[at..at + taps]
     }
 }
 
@@ -45,6 +47,10 @@ pub enum Finish<'a> {
         keep: f32,
         clip: f32,
     },
+    /// `max(y + bias, 0)`, a bias for each output.
+    Rectify {
+        bias: &'a [Pack],
+    },
 }
 
 impl Finish<'_> {
@@ -60,6 +66,7 @@ impl Finish<'_> {
                 let sum = load(simd, to).mul_add(splat(simd, keep), y);
                 sum.min(splat(simd, clip)).max(splat(simd, -clip))
             }
+            Finish::Rectify { bias } => (y + load(simd, &bias[panel])).max(splat(simd, 0.0)),
         }
         .to_array();
     }
@@ -74,20 +81,22 @@ impl Finish<'_> {
     }
 }
 
-/// A 3×3 convolution.
+/// A convolution.
 #[derive(Clone, Debug)]
-pub enum Conv3 {
+pub enum Conv {
     Winograd(Winograd),
     Direct(Direct),
 }
 
-impl Conv3 {
+impl Conv {
     /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights.
-    pub fn new(kernel: &Kernel3, (height, width): (usize, usize)) -> Self {
+    pub fn new(kernel: &Kernel, map: Shape) -> Self {
         const CACHE: usize = 1 << 20;
         let large = Winograd::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
-        let tiles = height.div_ceil(TILE) * width.div_ceil(TILE);
-        if large && tiles < 16 {
+        let Stencil { taps, stride, .. } = kernel.stencil;
+        let out = kernel.stencil.out(map);
+        let tiles = out.height.div_ceil(TILE) * out.width.div_ceil(TILE);
+        if (taps, stride) != ([3, 3], 1) || large && tiles < 16 {
             Self::Direct(Direct::new(kernel))
         } else {
             Self::Winograd(Winograd::new(kernel))
@@ -102,11 +111,18 @@ impl Conv3 {
         }
     }
 
-    /// Convolves `source` into `out` `[N, H, W]` packs of outputs.
+    pub const fn stencil(&self) -> Stencil {
+        match self {
+            Self::Winograd(conv) => conv.stencil,
+            Self::Direct(conv) => conv.stencil,
+        }
+    }
+
+    /// Convolves `source` into `out` `[N, H', W']` packs of outputs.
     pub fn run(&self, crew: &Crew, source: &Source, (out, finish): (&mut [Pack], &Finish)) {
-        let shape = source.shape;
+        let shape = self.stencil().out(source.shape);
         let packs = self.panels();
-        // Rows of the map that are computed together: in tiles, or in pixels.
+        // Rows of outputs that are computed together: in tiles, or in pixels.
         let (side, across, at_once) = match self {
             Self::Winograd(_) => (TILE, shape.width.div_ceil(TILE), 48),
             Self::Direct(_) => (1, shape.width, 192),
@@ -129,15 +145,17 @@ impl Conv3 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::map::{Part, Shape};
+    use super::super::map::Part;
     use super::*;
 
     /// As its definition has it, in float64; the source is two parts, the second of 20 channels.
-    fn expected(source: &Source, kernel: &Kernel3, [image, y, x, output]: [usize; 4]) -> f64 {
+    fn expected(source: &Source, kernel: &Kernel, [image, y, x, output]: [usize; 4]) -> f64 {
         let Shape { height, width, .. } = source.shape;
+        let Stencil { taps, stride, padding } = kernel.stencil;
         let mut sum = 0.0;
-        for tap in 0..9 {
-            let (y, x) = ((y + tap / 3).wrapping_sub(1), (x + tap % 3).wrapping_sub(1));
+        for tap in 0..kernel.stencil.num_taps() {
+            let y = (y * stride + tap / taps[1]).wrapping_sub(padding[0]);
+            let x = (x * stride + tap % taps[1]).wrapping_sub(padding[1]);
             if y >= height || x >= width {
                 continue;
             }
@@ -159,42 +177,89 @@ mod tests {
         (0..len).map(|i| ((i * 7919 + seed) % 1009) as f32 / 504.5 - 1.0).collect()
     }
 
+    fn packs(len: usize, seed: usize) -> Vec<Pack> {
+        numbers(len * WIDTH, seed).as_chunks().0.to_vec()
+    }
+
+    /// What three images of two parts become of outputs that were 2, against the definition.
+    fn check(conv: &Conv, kernel: &Kernel, (silu, finish): (bool, &Finish)) {
+        let shape = Shape { images: 3, height: 7, width: 10 };
+        let [one, two] = [9, 2].map(|count: usize| (count, packs(shape.pixels() * count, count)));
+        let factors = if silu { [0.5, 1.5] } else { [1.0; 2] };
+        let parts = [(&one, factors[0]), (&two, factors[1])].map(|((packs, data), factor)| Part {
+            data,
+            packs: *packs,
+            factor,
+        });
+        let source = Source { shape, parts: &parts, silu };
+        let after = kernel.stencil.out(shape);
+        let mut out = vec![[2.0; WIDTH]; after.pixels() * 2];
+        let tolerance = 5e-5 * (kernel.stencil.num_taps() as f64 / 9.0).max(1.0);
+        conv.run(&Crew::default(), &source, (&mut out, finish));
+        for place in 0..after.pixels() * 20 {
+            let (pixel, output) = (place / 20, place % 20);
+            let area = after.height * after.width;
+            let at = [pixel / area, pixel % area / after.width, pixel % after.width, output];
+            let y = expected(&source, kernel, at);
+            let expected = match finish {
+                Finish::Add { keep, clip } => {
+                    (y + f64::from(2.0 * keep)).clamp(-f64::from(*clip), f64::from(*clip))
+                }
+                Finish::Rectify { bias } => (y + f64::from(bias[output / WIDTH][output % WIDTH])).max(0.0),
+                _ => y,
+            };
+            let found = f64::from(out[pixel * 2 + output / WIDTH][output % WIDTH]);
+            assert!(
+                (found - expected).abs() < tolerance,
+                "{:?} {at:?}: {found} for {expected}",
+                kernel.stencil
+            );
+        }
+    }
+
+    fn kernel(stencil: Stencil) -> Kernel {
+        Kernel { stencil, inputs: 11, outputs: 20, weight: numbers(20 * 11 * WIDTH * stencil.num_taps(), 3) }
+    }
+
     /// Sizes that tiles do not divide, blocks that end within an image, inputs of more than one block.
     #[test]
     fn both_ways_are_convolutions() {
-        let shape = Shape { images: 3, height: 7, width: 10 };
-        let [one, two] = [9, 2].map(|packs: usize| {
-            let values = numbers(shape.pixels() * packs * WIDTH, packs);
-            (packs, values.as_chunks().0.to_vec())
-        });
-        let parts =
-            [(&one, 0.5), (&two, 1.5)].map(|((packs, data), factor)| Part { data, packs: *packs, factor });
-        let kernel = Kernel3 { inputs: 11, outputs: 20, weight: numbers(20 * 11 * WIDTH * 9, 3) };
-        for (silu, finish) in [(true, Finish::Store), (true, Finish::Add { keep: 0.5, clip: 12.0 })] {
-            let source = Source { shape, parts: &parts, silu };
-            for conv in [Conv3::Winograd(Winograd::new(&kernel)), Conv3::Direct(Direct::new(&kernel))] {
-                let mut out = vec![[2.0; WIDTH]; shape.pixels() * 2];
-                conv.run(&Crew::default(), &source, (&mut out, &finish));
-                for place in 0..shape.pixels() * 20 {
-                    let (pixel, output) = (place / 20, place % 20);
-                    let at = [pixel / 70, pixel / 10 % 7, pixel % 10, output];
-                    let mut expected = expected(&source, &kernel, at);
-                    if let Finish::Add { .. } = finish {
-                        expected = (expected + 1.0).clamp(-12.0, 12.0);
-                    }
-                    let found = f64::from(out[pixel * 2 + output / WIDTH][output % WIDTH]);
-                    assert!((found - expected).abs() < 5e-5, "{at:?}: {found} for {expected}");
-                }
+        for padding in [[1, 1], [0, 0]] {
+            let kernel = kernel(Stencil { padding, ..Stencil::SAME3 });
+            for conv in [Conv::Winograd(Winograd::new(&kernel)), Conv::Direct(Direct::new(&kernel))] {
+                check(&conv, &kernel, (true, &Finish::Store));
+                check(&conv, &kernel, (true, &Finish::Add { keep: 0.5, clip: 12.0 }));
             }
         }
     }
 
     #[test]
+    fn convolutions_of_any_shape() {
+        let bias = packs(2, 5);
+        for (taps, stride, padding) in [
+            ([1, 7], 1, [0, 3]),
+            ([7, 1], 1, [3, 0]),
+            ([5, 5], 1, [2, 2]),
+            ([3, 3], 2, [0, 0]),
+            ([2, 2], 1, [0, 0]),
+            ([3, 1], 2, [1, 0]),
+        ] {
+            let kernel = kernel(Stencil { taps, stride, padding });
+            let conv = Conv::new(&kernel, Shape { images: 1, height: 7, width: 10 });
+            assert!(matches!(conv, Conv::Direct(_)));
+            check(&conv, &kernel, (false, &Finish::Rectify { bias: &bias }));
+        }
+    }
+
+    #[test]
     fn large_weights_on_few_pixels_stay_as_they_are() {
-        let kernel = Kernel3 { inputs: 16, outputs: 256, weight: vec![0.0; 256 * 256 * 9] };
-        assert!(matches!(Conv3::new(&kernel, (8, 8)), Conv3::Direct(_)));
-        assert!(matches!(Conv3::new(&kernel, (32, 32)), Conv3::Winograd(_)));
-        let small = Kernel3 { inputs: 1, outputs: 16, weight: vec![0.0; 16 * 16 * 9] };
-        assert!(matches!(Conv3::new(&small, (7, 7)), Conv3::Winograd(_)));
+        let map = |side| Shape { images: 1, height: side, width: side };
+        let of = |packs: usize| {
+            let weight = vec![0.0; packs * packs * 256 * 9];
+            Kernel { stencil: Stencil::SAME3, inputs: packs, outputs: packs * WIDTH, weight }
+        };
+        assert!(matches!(Conv::new(&of(16), map(8)), Conv::Direct(_)));
+        assert!(matches!(Conv::new(&of(16), map(32)), Conv::Winograd(_)));
+        assert!(matches!(Conv::new(&of(1), map(7)), Conv::Winograd(_)));
     }
 }

@@ -39,14 +39,61 @@ pub struct Source<'a> {
     pub silu: bool,
 }
 
-/// A part of an image with what surrounds it: `rows` by `columns` pixels whose first is at (`top` − 1, −1), so that the
-/// first row and column are the padding where `top` is 0.
+/// Which pixels an output of a convolution or a pool depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stencil {
+    /// Rows and columns.
+    pub taps: [usize; 2],
+    pub stride: usize,
+    /// Pixels of zeros above and below, left and right.
+    pub padding: [usize; 2],
+}
+
+impl Stencil {
+    /// 3×3, the size stays.
+    pub const SAME3: Self = Self { taps: [3, 3], stride: 1, padding: [1, 1] };
+
+    pub const fn num_taps(self) -> usize {
+        self.taps[0] * self.taps[1]
+    }
+
+    /// The places of the outputs.
+    pub const fn out(self, shape: Shape) -> Shape {
+        let Self { taps, stride, padding } = self;
+        Shape {
+            height: (shape.height + 2 * padding[0] - taps[0]) / stride + 1,
+            width: (shape.width + 2 * padding[1] - taps[1]) / stride + 1,
+            ..shape
+        }
+    }
+
+    /// What so many rows and columns of outputs depend on, from row `top` of an image on.
+    pub const fn window(self, (image, top): (usize, usize), [rows, columns]: [usize; 2]) -> Window {
+        let Self { taps, stride, padding } = self;
+        Window {
+            image,
+            top: (top * stride) as isize - padding[0] as isize,
+            left: -(padding[1] as isize),
+            rows: (rows - 1) * stride + taps[0],
+            columns: (columns - 1) * stride + taps[1],
+        }
+    }
+}
+
+/// `rows` by `columns` pixels of an image from (`top`, `left`) on, which may lie outside of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     pub image: usize,
-    pub top: usize,
+    pub top: isize,
+    pub left: isize,
     pub rows: usize,
     pub columns: usize,
+}
+
+/// Which of `len` places from `from` on lie within 0 to `size`.
+pub fn inside(from: isize, len: usize, size: usize) -> Range<usize> {
+    let [first, end] = [from, from + len as isize].map(|place| place.clamp(0, size as isize) as usize);
+    first..end
 }
 
 impl Source<'_> {
@@ -54,19 +101,22 @@ impl Source<'_> {
     #[inline(always)]
     pub fn gather<S: Simd>(&self, simd: S, (window, range): (Window, Range<usize>), out: &mut Vec<Pack>) {
         let Shape { height, width, .. } = self.shape;
+        let columns = inside(window.left, window.columns, width);
+        let zeros = |pixels: usize| std::iter::repeat_n([0.0; WIDTH], pixels * range.len());
         out.clear();
         for row in 0..window.rows {
-            let y = (window.top + row).wrapping_sub(1);
-            let inside = if y < height { width.min(window.columns - 1) } else { 0 };
-            if inside > 0 {
-                out.extend(std::iter::repeat_n([0.0; WIDTH], range.len()));
-                let first = (window.image * height + y) * width;
-                for pixel in first..first + inside {
-                    self.pixel(simd, (pixel, &range), out);
-                }
+            let y = window.top + row as isize;
+            if y < 0 || y >= height as isize {
+                out.extend(zeros(window.columns));
+                continue;
             }
-            let filled = if inside > 0 { inside + 1 } else { 0 };
-            out.extend(std::iter::repeat_n([0.0; WIDTH], (window.columns - filled) * range.len()));
+            let before = (columns.start as isize - window.left) as usize;
+            out.extend(zeros(before));
+            let first = (window.image * height + y as usize) * width;
+            for x in columns.clone() {
+                self.pixel(simd, (first + x, &range), out);
+            }
+            out.extend(zeros(window.columns - before - columns.len()));
         }
     }
 

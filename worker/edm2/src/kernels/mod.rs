@@ -1,4 +1,4 @@
-//! Float32 on the CPU without libtorch: what the nets' inference is made of.
+//! Float32 on the CPU without libtorch: what the inference of nets and of Inception is made of.
 //!
 //! An activation is `[N, H, W, C]` with the channels in packs of [`WIDTH`], the last pack filled up with zeros; a
 //! weight is packed once for the products. Each value is one chain of multiply-adds in the order of its inputs, so the
@@ -9,17 +9,20 @@ mod conv;
 mod crew;
 mod direct;
 mod map;
+mod memory;
 mod pixelwise;
 mod points;
+mod pool;
 mod product;
 mod simd;
 mod winograd;
 
 pub use attention::{Heads, attend};
-pub use conv::{Conv3, Finish, Kernel3};
-pub use crew::Crew;
-pub use map::{Part, Shape, Source};
+pub use conv::{Conv, Finish, Kernel};
+pub use map::{Part, Shape, Source, Stencil};
+pub use memory::Memory;
 pub use pixelwise::Pixelwise;
 pub use points::{double, halve, normalize, silu_packs};
+pub use pool::{Summary, pool, spatial_means};
 pub use product::{Lhs, Out, Panels, product};
 pub use simd::{Pack, WIDTH, level, packs_of};

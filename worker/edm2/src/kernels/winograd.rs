@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use fearless_simd::prelude::*;
 
-use super::conv::{BLOCK, Finish, Kernel3};
+use super::conv::{BLOCK, Finish, Kernel};
 use super::crew::Scratch;
-use super::map::{Source, Window};
+use super::map::{Shape, Source, Stencil};
 use super::product::{Lhs, Out, Rhs, product};
 use super::simd::{Pack, Vector, WIDTH, load, packs_of, splat};
 
@@ -32,11 +32,12 @@ pub struct Winograd {
     packs: Vec<Pack>,
     inputs: usize,
     pub panels: usize,
+    pub stencil: Stencil,
 }
 
 impl Winograd {
     /// Transforms the weights in float64.
-    pub fn new(kernel: &Kernel3) -> Self {
+    pub fn new(kernel: &Kernel) -> Self {
         let (inputs, panels) = (kernel.inputs, packs_of(kernel.outputs));
         let mut packs = vec![[0.0; WIDTH]; inputs * WIDTH * panels * PLANES];
         for output in 0..kernel.outputs {
@@ -51,7 +52,7 @@ impl Winograd {
                 }
             }
         }
-        Self { packs, inputs, panels }
+        Self { packs, inputs, panels, stencil: kernel.stencil }
     }
 
     /// Bytes of the weights.
@@ -73,8 +74,8 @@ impl Winograd {
         (source, rows): (&Source, Range<usize>),
         (out, finish, scratch): (&mut [Pack], &Finish, &mut Scratch),
     ) {
-        let down = source.shape.height.div_ceil(TILE);
-        let across = source.shape.width.div_ceil(TILE);
+        let shape = self.stencil.out(source.shape);
+        let (down, across) = (shape.height.div_ceil(TILE), shape.width.div_ceil(TILE));
         let tiles = rows.len() * across;
         let Scratch { window, input, output, starts, .. } = scratch;
         output.resize(PLANES * (tiles * self.panels + 1), [0.0; WIDTH]);
@@ -86,12 +87,8 @@ impl Winograd {
             let mut row = rows.start;
             while row < rows.end {
                 let together = (down - row % down).min(rows.end - row);
-                let part = Window {
-                    image: row / down,
-                    top: row % down * TILE,
-                    rows: together * TILE + 2,
-                    columns: across * TILE + 2,
-                };
+                let place = (row / down, row % down * TILE);
+                let part = self.stencil.window(place, [together * TILE, across * TILE]);
                 source.gather(simd, (part, packs.clone()), window);
                 let tile = (row - rows.start) * across;
                 forward(simd, (window, together, across), packs.len(), (input, tile, plane_packs));
@@ -107,7 +104,7 @@ impl Winograd {
                 product(simd, lhs, self.plane(&packs, plane), &mut to);
             }
         }
-        self.backward(simd, (output, source, rows), (out, finish));
+        self.backward(simd, (output, shape, rows), (out, finish));
     }
 
     /// The pixels of all tiles, finished.
@@ -115,10 +112,10 @@ impl Winograd {
     fn backward<S: Simd>(
         &self,
         simd: S,
-        (planes, source, rows): (&[Pack], &Source, Range<usize>),
+        (planes, shape, rows): (&[Pack], Shape, Range<usize>),
         (out, finish): (&mut [Pack], &Finish),
     ) {
-        let (height, width) = (source.shape.height, source.shape.width);
+        let Shape { height, width, .. } = shape;
         let (down, across) = (height.div_ceil(TILE), width.div_ceil(TILE));
         let plane_packs = rows.len() * across * self.panels + 1;
         let first_pixel = |row: usize| (row / down * height + row % down * TILE) * width;

@@ -90,13 +90,13 @@ impl Precond {
     /// # Errors
     /// A config that describes no net; a tensor that is missing, unknown, misshapen or not finite.
     pub fn load(
-        state: &StateDict,
+        state: StateDict,
         config: &NetConfig,
         device: Device,
         precision: Precision,
     ) -> Result<Self, NetError> {
         let _guard = tch::no_grad_guard();
-        let mut net = Self::new(&mut Params::stored(state, device), config, device)?;
+        let mut net = Self::new(&mut Params::taken(state, device), config, device)?;
         net.kind = kind_of(precision);
         net.logvar_linear.freeze(Kind::Float);
         net.trunk = match net.trunk {

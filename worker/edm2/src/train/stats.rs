@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::outdir::{Outdir, OutdirError};
 use super::trainer::{Taken, Trainer};
+use crate::device::memory::peak_rss_bytes;
 
 const STATS: &str = "stats.jsonl";
 /// The file is replaced as a whole, so not with every line.
@@ -111,13 +112,6 @@ impl Sums {
             peak_rss_bytes: peak_rss_bytes(),
         }
     }
-}
-
-/// Linux's high-water mark.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// The lines so far, and what the next one will hold.

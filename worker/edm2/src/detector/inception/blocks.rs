@@ -35,7 +35,7 @@ pub const fn valid(name: &'static str, out: i64, stride: i64) -> ConvSpec {
 
 /// Convolution with its batch normalization folded in, and rectifier.
 #[derive(Clone, Debug)]
-pub struct BasicConv(Conv);
+pub struct BasicConv(pub Conv);
 
 impl BasicConv {
     pub fn new(at: &mut Scope, spec: ConvSpec, input: i64) -> Result<Self, ParamsError> {
@@ -59,7 +59,7 @@ impl BasicConv {
 }
 
 /// What a branch begins with, where it is not a convolution.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
     /// 3×3 mean, stride 1, in which padding does not count.
     Mean,
@@ -87,49 +87,57 @@ pub struct BranchSpec {
     pub tails: Vec<ConvSpec>,
 }
 
+/// The same with its weights, laid out for whoever computes it.
 #[derive(Clone, Debug)]
-struct Branch {
-    pool: Option<Pool>,
-    convs: Vec<BasicConv>,
-    tails: Vec<BasicConv>,
-}
-
-impl Branch {
-    fn forward(&self, x: &Tensor) -> Tensor {
-        let x = self.pool.map_or_else(|| x.shallow_clone(), |pool| pool.forward(x));
-        let x = self.convs.iter().fold(x, |x, conv| conv.forward(&x));
-        if self.tails.is_empty() {
-            return x;
-        }
-        Tensor::cat(&self.tails.iter().map(|conv| conv.forward(&x)).collect::<Vec<_>>(), 1)
-    }
+pub struct Branch<C> {
+    pub pool: Option<Pool>,
+    pub convs: Vec<C>,
+    pub tails: Vec<C>,
 }
 
 /// Branches side by side.
-#[derive(Clone, Debug)]
-pub struct Block(Vec<Branch>);
+pub type Block<C> = Vec<Branch<C>>;
 
-impl Block {
-    /// Builds the block on `input` channels; also gives the channels that it leaves.
-    pub fn new(at: &mut Scope, specs: Vec<BranchSpec>, input: i64) -> Result<(Self, i64), ParamsError> {
-        let mut channels = 0;
-        let mut branches = Vec::new();
-        for BranchSpec { pool, convs, tails } in specs {
-            let mut width = input;
-            let mut built = Vec::new();
-            for spec in convs {
-                built.push(BasicConv::new(at, spec, width)?);
-                width = spec.out;
-            }
-            let last = |spec: &ConvSpec| BasicConv::new(at, *spec, width);
-            channels += if tails.is_empty() { width } else { tails.iter().map(|t| t.out).sum() };
-            let tails = tails.iter().map(last).collect::<Result<_, _>>()?;
-            branches.push(Branch { pool, convs: built, tails });
+/// Takes a block's weights, on `input` channels; also gives the channels that it leaves.
+pub fn block(
+    at: &mut Scope,
+    specs: Vec<BranchSpec>,
+    input: i64,
+) -> Result<(Block<BasicConv>, i64), ParamsError> {
+    let mut channels = 0;
+    let mut branches = Vec::new();
+    for BranchSpec { pool, convs, tails } in specs {
+        let mut width = input;
+        let mut built = Vec::new();
+        for spec in convs {
+            built.push(BasicConv::new(at, spec, width)?);
+            width = spec.out;
         }
-        Ok((Self(branches), channels))
+        let last = |spec: &ConvSpec| BasicConv::new(at, *spec, width);
+        channels += if tails.is_empty() { width } else { tails.iter().map(|t| t.out).sum() };
+        let tails = tails.iter().map(last).collect::<Result<_, _>>()?;
+        branches.push(Branch { pool, convs: built, tails });
     }
+    Ok((branches, channels))
+}
 
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        Tensor::cat(&self.0.iter().map(|branch| branch.forward(x)).collect::<Vec<_>>(), 1)
+impl Branch<BasicConv> {
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let x = self.pool.map_or_else(|| x.shallow_clone(), |pool| pool.forward(x));
+        let x = self.convs.iter().fold(x, |x, conv| conv.forward(&x));
+        beside(&self.tails.iter().map(|conv| conv.forward(&x)).collect::<Vec<_>>()).unwrap_or(x)
+    }
+}
+
+/// All branches of a block, side by side.
+pub fn forward(block: &Block<BasicConv>, x: &Tensor) -> Tensor {
+    beside(&block.iter().map(|branch| branch.forward(x)).collect::<Vec<_>>()).expect("a block has branches")
+}
+
+fn beside(parts: &[Tensor]) -> Option<Tensor> {
+    match parts {
+        [] => None,
+        [one] => Some(one.shallow_clone()),
+        _ => Some(Tensor::cat(parts, 1)),
     }
 }

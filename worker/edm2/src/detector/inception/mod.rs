@@ -4,29 +4,34 @@
 //! maximum, there is no auxiliary head, and `fc` has 1008 outputs.
 
 mod blocks;
+mod plain;
 mod resize;
 mod tables;
+
+use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::net::StateDict;
 use crate::params::{Params, ParamsError, Scope, Shared};
-use blocks::{BasicConv, Block, Pool, conv, valid};
+use blocks::{BasicConv, Block};
+use plain::PlainInception;
 pub use resize::{Preprocessing, three_channels};
 
 /// The net in float32 on one device. Clones share the weights.
 #[derive(Clone, Debug)]
 pub struct Inception {
     device: Device,
-    stem: Vec<Stem>,
-    blocks: Vec<Block>,
+    trunk: Trunk,
     fc: Shared,
 }
 
+/// Who computes the features.
 #[derive(Clone, Debug)]
-enum Stem {
-    Conv(BasicConv),
-    Halve,
+enum Trunk {
+    Torch(Vec<Block<BasicConv>>),
+    /// On a CPU.
+    Plain(Arc<PlainInception>),
 }
 
 impl Inception {
@@ -39,9 +44,15 @@ impl Inception {
     pub fn new(mut state: StateDict, device: Device) -> Result<Self, ParamsError> {
         // A counter of training steps.
         state.retain(|name, _| !name.ends_with(".num_batches_tracked"));
-        let mut params = Params::stored(&state, device);
-        let net = Self::build(&mut params.root())?;
+        let _guard = tch::no_grad_guard();
+        let mut params = Params::taken(state, device);
+        let mut net = Self::build(&mut params.root())?;
         params.finish()?;
+        drop(params);
+        net.trunk = match net.trunk {
+            Trunk::Torch(blocks) if device == Device::Cpu => Trunk::Plain(PlainInception::new(blocks).into()),
+            trunk => trunk,
+        };
         Ok(net)
     }
 
@@ -55,49 +66,44 @@ impl Inception {
     fn build(at: &mut Scope) -> Result<Self, ParamsError> {
         let _guard = tch::no_grad_guard();
         let mut channels = 3;
-        let mut stem = Vec::new();
-        for spec in [
-            Some(valid("Conv2d_1a_3x3", 32, 2)),
-            Some(valid("Conv2d_2a_3x3", 32, 1)),
-            Some(conv("Conv2d_2b_3x3", 64, 3)),
-            None,
-            Some(conv("Conv2d_3b_1x1", 80, 1)),
-            Some(valid("Conv2d_4a_3x3", 192, 1)),
-            None,
-        ] {
-            stem.push(match spec {
-                None => Stem::Halve,
-                Some(spec) => {
-                    let conv = BasicConv::new(at, spec, channels)?;
-                    channels = spec.out;
-                    Stem::Conv(conv)
-                }
-            });
-        }
         let mut built = Vec::new();
+        for spec in tables::stem() {
+            let (block, out) = blocks::block(at, vec![spec], channels)?;
+            built.push(block);
+            channels = out;
+        }
         for (name, specs) in tables::blocks() {
-            let (block, out) = Block::new(&mut at.pp(name), specs, channels)?;
+            let (block, out) = blocks::block(&mut at.pp(name), specs, channels)?;
             built.push(block);
             channels = out;
         }
         let fc = at.tensor("fc.weight", &[Self::NUM_LOGITS, Self::NUM_FEATURES])?.into();
         // Of no use to features or unbiased logits; but it belongs to the net.
         let _ = at.tensor("fc.bias", &[Self::NUM_LOGITS])?;
-        Ok(Self { device: at.device(), stem, blocks: built, fc })
+        Ok(Self { device: at.device(), trunk: Trunk::Torch(built), fc })
     }
 
     pub fn device(&self) -> Device {
         self.device
     }
 
+    /// Images that are best computed together, for their speed alone: on a CPU none changes the bits of another.
+    pub fn at_once(&self) -> i64 {
+        match self.trunk {
+            Trunk::Torch(_) => super::GPU_BATCH,
+            Trunk::Plain(_) => PlainInception::AT_ONCE,
+        }
+    }
+
     /// float32 `[N, 3, 299, 299]` as a [`Preprocessing`] leaves it to the pooled features `[N, 2048]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let x = self.stem.iter().fold(x.shallow_clone(), |x, step| match step {
-            Stem::Conv(conv) => conv.forward(&x),
-            Stem::Halve => Pool::Halve.forward(&x),
-        });
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x));
-        x.mean_dim([2, 3].as_slice(), false, Kind::Float)
+        match &self.trunk {
+            Trunk::Torch(net) => {
+                let x = net.iter().fold(x.shallow_clone(), |x, block| blocks::forward(block, &x));
+                x.mean_dim([2, 3].as_slice(), false, Kind::Float)
+            }
+            Trunk::Plain(net) => net.forward(x),
+        }
     }
 
     /// Class scores `[N, 1008]` from features `[N, 2048]`, without `fc`'s bias, as the Inception Score takes them.

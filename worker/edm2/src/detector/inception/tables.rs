@@ -10,6 +10,15 @@ fn pooled(pool: Pool, convs: &[ConvSpec]) -> BranchSpec {
     BranchSpec { pool: Some(pool), ..branch(convs) }
 }
 
+/// What comes before the blocks: one branch after the other.
+pub fn stem() -> Vec<BranchSpec> {
+    vec![
+        branch(&[valid("Conv2d_1a_3x3", 32, 2), valid("Conv2d_2a_3x3", 32, 1), conv("Conv2d_2b_3x3", 64, 3)]),
+        pooled(Pool::Halve, &[conv("Conv2d_3b_1x1", 80, 1), valid("Conv2d_4a_3x3", 192, 1)]),
+        pooled(Pool::Halve, &[]),
+    ]
+}
+
 /// A block's name and branches, in the order in which their channels follow each other.
 pub fn blocks() -> Vec<(&'static str, Vec<BranchSpec>)> {
     vec![

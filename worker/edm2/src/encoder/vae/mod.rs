@@ -61,8 +61,7 @@ impl StabilityVae {
 
     fn new(state: StateDict, config: VaeConfig, (device, kind): (Device, Kind)) -> Result<Self, ParamsError> {
         let _guard = tch::no_grad_guard();
-        let state = renamed(state);
-        let mut params = Params::stored(&state, device).in_kind(kind);
+        let mut params = Params::taken(renamed(state), device).in_kind(kind);
         let (decoder, encoder) = Self::halves(&mut params, &config)?;
         params.finish()?;
         Ok(Self { config, device, kind, whitening: whitening::published(), decoder, encoder })

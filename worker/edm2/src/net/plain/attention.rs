@@ -1,8 +1,10 @@
 //! A block's self-attention.
 
-use super::fold::{Dense, Input, sum_factors};
-use super::memory::Memory;
-use crate::kernels::{Finish, Heads, Pack, Panels, Part, Pixelwise, Shape, Source, WIDTH, attend, packs_of};
+use super::fold::{acting, sum_factors};
+use crate::dense::Input;
+use crate::kernels::{
+    Finish, Heads, Memory, Pack, Panels, Part, Pixelwise, Shape, Source, WIDTH, attend, packs_of,
+};
 use crate::net::block::Attention;
 
 /// Query, key and value of a head stand together in the file; here all heads' queries come first, then their keys, then
@@ -17,12 +19,12 @@ pub struct PlainAttention {
 
 impl PlainAttention {
     pub fn new(attention: &Attention) -> Self {
-        let proj = Dense::of(&attention.proj);
+        let proj = acting(&attention.proj);
         let channels = proj.shape[0];
         let heads = Heads { count: attention.heads as usize, dim: channels / attention.heads as usize };
         let (keep, share) = sum_factors(attention.balance);
         let wide = heads.packs() * WIDTH;
-        let qkv = Dense::of(&attention.qkv);
+        let qkv = acting(&attention.qkv);
         let depth = packs_of(channels) * WIDTH;
         let weight = Panels::new(depth, 3 * heads.count * wide, |row, column| {
             let (part, head, i) = (column / (heads.count * wide), column / wide % heads.count, column % wide);

@@ -1,10 +1,10 @@
 //! One encoder or decoder block.
 
 use super::attention::PlainAttention;
-use super::fold::{Dense, Input, SILU_MAGNITUDE, identity, sum_factors};
-use super::memory::Memory;
+use super::fold::{SILU_MAGNITUDE, acting, identity, sum_factors};
+use crate::dense::{Dense, Input};
 use crate::kernels::{
-    Conv3, Finish, Pack, Part, Pixelwise, Shape, Source, double, halve, normalize, packs_of,
+    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, double, halve, normalize, packs_of,
 };
 use crate::net::block::{Block, Flavor};
 use crate::net::ops::Resample;
@@ -17,8 +17,8 @@ pub struct PlainBlock {
     /// Factors of what it reads: of mp_cat in a decoder block that takes a skip.
     factors: Vec<f32>,
     skip: Option<Pixelwise>,
-    res0: Conv3,
-    res1: Conv3,
+    res0: Conv,
+    res1: Conv,
     channels: usize,
     /// Share of `x` in the sum with the residual; in `skip` already where the decoder has one.
     keep: f32,
@@ -43,12 +43,12 @@ impl PlainBlock {
     pub fn new(block: &Block, inputs: &[Input], side: usize) -> Self {
         let decodes = block.shape.flavor == Flavor::Dec;
         let (keep, share) = sum_factors(block.res_balance);
-        let (res0, res1) = (Dense::of(&block.conv_res0), Dense::of(&block.conv_res1));
+        let (res0, res1) = (acting(&block.conv_res0), acting(&block.conv_res1));
         let channels = res1.shape[0];
         // The encoder normalizes after its skip layer, the decoder sums at once.
         let skip_factor = if decodes { keep } else { 1.0 };
         let skip = match &block.conv_skip {
-            Some(layer) => Some(Dense::of(layer).panels(inputs, skip_factor)),
+            Some(layer) => Some(acting(layer).panels(inputs, skip_factor)),
             None if inputs.len() > 1 => Some(identity(inputs, skip_factor)),
             None => None,
         };
@@ -56,13 +56,17 @@ impl PlainBlock {
         let hidden = Input::plain(channels);
         let bare: Vec<Input> = inputs.iter().map(|part| Input { factor: 1.0, ..*part }).collect();
         let read: &[Input] = if decodes { &bare } else { &hidden };
+        let map = Shape { images: 1, height: side, width: side };
+        let conv = |weight: &Dense, inputs: &[Input], factor| {
+            Conv::new(&weight.kernel(inputs, (Stencil::SAME3, factor)), map)
+        };
         Self {
             flavor: block.shape.flavor,
             resample: block.shape.resample,
             factors: inputs.iter().map(|part| part.factor as f32).collect(),
             skip: skip.map(Pixelwise),
-            res0: Conv3::new(&res0.kernel3(read, 1.0 / SILU_MAGNITUDE), (side, side)),
-            res1: Conv3::new(&res1.kernel3(&hidden, share / SILU_MAGNITUDE), (side, side)),
+            res0: conv(&res0, read, 1.0 / SILU_MAGNITUDE),
+            res1: conv(&res1, &hidden, share / SILU_MAGNITUDE),
             channels,
             keep: if joined { 1.0 } else { keep as f32 },
             clip: block.clip_act.map_or(f32::INFINITY, |clip| clip as f32),

@@ -2,7 +2,8 @@
 
 use fearless_simd::dispatch;
 
-use super::fold::{Dense, Input, SILU_MAGNITUDE, sum_factors};
+use super::fold::{SILU_MAGNITUDE, acting, sum_factors};
+use crate::dense::{Dense, Input};
 use crate::kernels::{Lhs, Out, Pack, Panels, WIDTH, level, packs_of, product, silu_packs};
 use crate::net::block::Block;
 use crate::net::unet::UNet;
@@ -30,19 +31,19 @@ pub struct Condition {
 
 impl Embedding {
     pub fn new(unet: &UNet, blocks: &[&Block]) -> Self {
-        let noise = Dense::of(&unet.emb_noise);
+        let noise = acting(&unet.emb_noise);
         let [channels, inputs, _] = noise.shape;
         let (noise_factor, label_factor) = match &unet.emb_label {
             Some(_) => sum_factors(unet.label_balance),
             None => (1.0, 0.0),
         };
         let classes = unet.emb_label.as_ref().map_or_else(Vec::new, |layer| {
-            let dense = Dense::of(layer);
+            let dense = acting(layer);
             let factor = (unet.label_dim as f64).sqrt() * label_factor;
             let value = |class, i| (f64::from(dense.at([i, class, 0])) * factor) as f32;
             (0..dense.shape[1]).map(|class| (0..channels).map(|i| value(class, i)).collect()).collect()
         });
-        let layers: Vec<Dense> = blocks.iter().map(|block| Dense::of(&block.emb_linear)).collect();
+        let layers: Vec<Dense> = blocks.iter().map(|block| acting(&block.emb_linear)).collect();
         // Which block's which output each column is; columns between blocks are zero.
         let columns: Vec<Option<(&Dense, usize)>> = layers
             .iter()

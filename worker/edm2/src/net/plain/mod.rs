@@ -5,7 +5,6 @@ mod attention;
 mod block;
 mod embedding;
 mod fold;
-mod memory;
 mod unet;
 
 pub use unet::PlainUNet;

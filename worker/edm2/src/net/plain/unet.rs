@@ -4,9 +4,9 @@ use tch::{Kind, Tensor};
 
 use super::block::{Context, PlainBlock};
 use super::embedding::{Condition, Embedding};
-use super::fold::{Dense, Input};
-use super::memory::Memory;
-use crate::kernels::{Conv3, Finish, Pack, Part, Shape, Source, WIDTH};
+use super::fold::acting;
+use crate::dense::Input;
+use crate::kernels::{Conv, Finish, Memory, Pack, Part, Shape, Source, Stencil, WIDTH};
 use crate::net::block::{Block, Flavor};
 use crate::net::ops::Resample;
 use crate::net::unet::UNet;
@@ -17,11 +17,11 @@ pub struct PlainUNet {
     embedding: Embedding,
     /// Image channels; one more, the constant one, is read.
     channels: usize,
-    conv_in: Conv3,
+    conv_in: Conv,
     /// Each with where its `c` begins.
     enc: Vec<(PlainBlock, usize)>,
     dec: Vec<(PlainBlock, usize, bool)>,
-    out_conv: Conv3,
+    out_conv: Conv,
     memory: Memory,
 }
 
@@ -43,7 +43,7 @@ impl PlainUNet {
     pub fn new(unet: UNet, side: usize) -> Self {
         let blocks: Vec<&Block> = unet.enc.iter().chain(unet.dec.iter().map(|step| &step.block)).collect();
         let embedding = Embedding::new(&unet, &blocks);
-        let conv_in = Dense::of(&unet.conv_in);
+        let conv_in = acting(&unet.conv_in);
         let [width, inputs, _] = conv_in.shape;
         let mut builder = Builder { side, at: 0, channels: width };
         let mut skips = vec![width];
@@ -59,14 +59,15 @@ impl PlainUNet {
             (plain, at, step.takes_skip)
         });
         let dec: Vec<_> = dec.collect();
-        let out_conv = Dense::of(&unet.out_conv);
+        let out_conv = acting(&unet.out_conv);
+        let (map, whole) = (Shape { images: 1, height: side, width: side }, (Stencil::SAME3, 1.0));
         Self {
             embedding,
             channels: inputs - 1,
-            conv_in: Conv3::new(&conv_in.kernel3(&Input::plain(inputs), 1.0), (side, side)),
+            conv_in: Conv::new(&conv_in.kernel(&Input::plain(inputs), whole), map),
             enc,
             dec,
-            out_conv: Conv3::new(&out_conv.kernel3(&Input::plain(builder.channels), 1.0), (side, side)),
+            out_conv: Conv::new(&out_conv.kernel(&Input::plain(builder.channels), whole), map),
             memory: Memory::default(),
         }
     }
@@ -167,7 +168,7 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor.to_kind(Kind::Float).reshape([-1])).expect("a tensor on the CPU")
 }
 
-fn convolve(conv: &Conv3, memory: &Memory, (x, shape): (&[Pack], Shape), out: &mut [Pack]) {
+fn convolve(conv: &Conv, memory: &Memory, (x, shape): (&[Pack], Shape), out: &mut [Pack]) {
     let part = [Part { data: x, packs: x.len() / shape.pixels(), factor: 1.0 }];
     conv.run(&memory.crew, &Source { shape, parts: &part, silu: false }, (out, &Finish::Store));
 }

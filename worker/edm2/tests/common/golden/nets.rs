@@ -10,7 +10,7 @@ use super::super::{fixture, tensors};
 /// The net of a file of the fixtures.
 pub fn loaded(file: &str, place: Place) -> Precond {
     let Checkpoint { config, state } = Checkpoint::read(&fixture(file)).unwrap();
-    Precond::load(&state, &config, place.device, place.precision).unwrap()
+    Precond::load(state, &config, place.device, place.precision).unwrap()
 }
 
 /// The fixtures' nets in the authors' layout. `null` is unconditional, `uncond` exercises the options.

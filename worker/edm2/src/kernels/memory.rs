@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::kernels::{Crew, Pack, WIDTH};
+use super::crew::Crew;
+use super::simd::{Pack, WIDTH};
 
 /// Activations that nobody holds now, and scratch for blocks of work: evaluations at the same time share them.
 #[derive(Debug, Default)]
