@@ -44,9 +44,9 @@ impl Nights {
 
     fn accept(&self, scale: &str, more: &[&str]) -> Result<Outcome> {
         let (spec, store, out) = (self.spec(scale)?, self.text("store"), self.text("baseline.json"));
-        let args =
-            ["baseline", "accept", "--spec", &spec, "--local", &store, "--out", &out, "--identity", "60"];
-        Outcome::of("fidelis", &[&args, more].concat(), &[])
+        let args = ["baseline", "accept", "--spec", &spec, "--local", &store, "--out", &out];
+        let identity = if more.contains(&"--identity") { vec![] } else { vec!["--identity", "60"] };
+        Outcome::of("fidelis", &[&args, &identity[..], more].concat(), &[])
     }
 
     /// A night, and what it left; each is checked against the schema.
@@ -212,4 +212,50 @@ fn accepting_is_an_act_that_shows_what_changes() -> Result<()> {
     assert!(gone.stderr.contains("safetensors`, the images of the baseline's block, is gone"), "{gone:#?}");
     code(&regress(&moved.join("baseline.json").display().to_string())?, exit::DONE)?;
     Ok(())
+}
+
+/// A run that somebody made is accepted as it is; its next night is the same to the bit.
+#[test]
+fn a_run_that_is_there_is_accepted_as_it_is() -> Result<()> {
+    let nights = Nights::new()?;
+    let spec = nights.spec("1.25")?;
+    let local = |spec: &str| Outcome::of("fidelis", &["local", spec, "--out", &nights.text("store")], &[]);
+    let accept = |run: &str| {
+        let (store, out) = (nights.text("store"), nights.text("baseline.json"));
+        let args = ["baseline", "accept", "--run", run, "--why", "w", "--identity", "60"];
+        Outcome::of("fidelis", &[&args[..], &["--local", &store, "--out", &out]].concat(), &[])
+    };
+    code(&local(&spec)?, exit::DONE)?;
+    let lacking = accept("n")?;
+    code(&lacking, exit::USAGE)?;
+    assert!(lacking.error_line().contains("kept no latents, which nights compare one by one: run its spec"));
+
+    let with_latents = fs::read_to_string(&spec)? + "[outputs]\nlatents = true\n";
+    fs::write(nights.path("kept.toml"), with_latents.replace("\"n\"", "\"kept\""))?;
+    code(&local(&nights.text("kept.toml"))?, exit::DONE)?;
+    code(&accept(&nights.text("kept.toml"))?, exit::DONE)?;
+    let by_run = read(&nights.path("baseline.json"))?;
+    // Whole chunks of 40, where a baseline that is made has the 60 that were asked for.
+    assert_eq!((by_run.num_identity, by_run.blocks.len(), by_run.number), (80, 2, 1));
+    let runs = fs::read_dir(nights.path("store/store/fidelis/runs"))?.count();
+    assert_eq!(runs, 2, "nothing is made");
+    let (outcome, result) = nights.night("1.25", &[], &[])?;
+    code(&outcome, exit::DONE)?;
+    assert_eq!((&result["identity"]["verdict"], &result["verdict"]), (&"same".into(), &"fine".into()));
+    assert_eq!(result["identity"]["num_images"], 80);
+    assert!(result["identity"]["latents"]["num_other"] == 0, "{result}");
+
+    // The same images made anew are the same baseline.
+    code(&nights.accept("1.25", &["--why", "anew", "--identity", "80"])?, exit::DONE)?;
+    let anew = read(&nights.path("baseline.json"))?;
+    let digests = |of: &Baseline| of.blocks.iter().map(|block| block.sha256).collect::<Vec<_>>();
+    assert_eq!((digests(&anew), anew.number), (digests(&by_run), 2));
+
+    // A run that is not complete, and one that there is not.
+    fs::remove_file(
+        nights.path(&format!("store/store/fidelis/runs/{}/chunks/000003.json", by_run.blocks[0].runs[0])),
+    )?;
+    let incomplete = accept("kept")?;
+    code(&incomplete, exit::INCOMPLETE)?;
+    code(&accept("other")?, exit::USAGE)
 }

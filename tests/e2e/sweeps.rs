@@ -79,6 +79,17 @@ async fn the_best_is_found_and_the_hopeless_are_stopped() -> Result<()> {
     }
     assert!(!table.not_told_apart.iter().any(|run| shift(table.row(run).expect("a row")) > 0.1));
 
+    // All cells have one name, which names none of them.
+    for command in ["status", "report", "metrics"] {
+        let named =
+            if command == "metrics" { vec![command, "--features", "synth"] } else { vec![command, "synth"] };
+        let refused = fleet.fidelis(&named).await?;
+        assert_eq!(refused.code, Some(i32::from(exit::USAGE)), "{refused:#?}");
+        let line = refused.error_line();
+        assert!(line.contains("6 runs are called `synth`"), "{line}");
+        assert!(table.rows.iter().all(|row| line.contains(row.run.as_str())), "{line}");
+    }
+
     // A stopped cell is a run that is not complete, and goes on as any other.
     let stopped = table.rows.iter().find(|row| row.stopped).context("none stopped")?;
     assert_eq!(fleet.num_receipts(&stopped.run).await?, 8);
@@ -248,5 +259,63 @@ fn cells_of_nets_are_ordinary_runs_and_unguided_ones_are_shared() -> Result<()> 
         std::fs::read(Path::new(&out).join(format!("store/fidelis/runs/{}/result.json", table.rows[1].run)))?;
     let result: Value = serde_json::from_slice(&result)?;
     assert_eq!(result["detectors"]["fashion-cnn"]["metrics"][0]["value"].as_f64(), table.rows[1].value);
+    Ok(())
+}
+
+/// Finer than the grid are ends of intervals, and EMA lengths as far as there are files of them; files are not.
+#[test]
+fn intervals_and_ema_lengths_are_refined_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // The same net, in files that differ in what separates header and tensors: as many contents.
+    let net = std::fs::read(demo("models/fashion-gnet.safetensors"))?;
+    for (place, ema) in ["0.050", "0.060", "0.080", "0.100"].into_iter().enumerate() {
+        let (len, rest) = net.split_at(8);
+        let header = u64::from_le_bytes(len.try_into()?);
+        let (header, tensors) = rest.split_at(header as usize);
+        let spaces = vec![b' '; 8 * place];
+        let len = (header.len() + spaces.len()) as u64;
+        let padded = [&len.to_le_bytes()[..], header, &spaces, tensors].concat();
+        std::fs::write(path(&format!("g-0000016-{ema}.safetensors")), padded)?;
+    }
+    let base = format!(
+        "name = \"pair\"\nseeds = \"0-7\"\nnet = \"{}\"\ngnet = \"{}\"\nguidance = 1.3\nchunk_size = 8\n\
+         [sampler]\nnum_steps = 2\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"{}\"\nreference = \"{}\"\n",
+        demo("models/fashion-net.safetensors"),
+        path("g-0000016-0.050.safetensors"),
+        demo("models/fashion-cnn.safetensors"),
+        demo("refs/fashion-train.npz"),
+    );
+    std::fs::write(path("base.toml"), base)?;
+    let (spec, out) = (path("base.toml"), path("out"));
+    let args = [
+        "sweep",
+        "--spec",
+        &spec,
+        "--interval",
+        "0.2:2,0.8:40",
+        "--gnet-ema",
+        "0.05,0.1",
+        "--refine",
+        "--local",
+    ];
+    let outcome = Outcome::of("fidelis", &[&args[..], &[&out, "--json"]].concat(), &[])?;
+    ensure!(outcome.code == Some(0), "{outcome:#?}");
+    let table: Table = serde_json::from_str(outcome.stdout.lines().last().context("no table")?)?;
+    let shown = |round: u32| -> Vec<String> {
+        table.rows.iter().filter(|row| row.round == round).map(Row::line).collect()
+    };
+    assert_eq!(shown(0).len(), 4, "{table:#?}");
+    // Whichever was the best: its interval or one with an end between, its length or the file's that is between.
+    let around = |ema: &str, intervals: [&str; 3]| -> Vec<String> {
+        let line = |ema: &str, of: &str| format!("gnet_ema {ema}, interval {of}");
+        [ema, "0.08"].iter().flat_map(|ema| intervals.map(|of| line(ema, of))).skip(1).collect()
+    };
+    let both = ["0.05", "0.1"].into_iter();
+    let expected = both.flat_map(|ema| {
+        [["0.2:2", "0.4:2", "0.2:8.94"], ["0.8:40", "0.4:40", "0.8:8.94"]].map(|of| around(ema, of))
+    });
+    let expected: Vec<Vec<String>> = expected.collect();
+    assert!(expected.contains(&shown(1)), "{:?} is none of {expected:#?}", shown(1));
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! Which images of one set lie in the balls around another's: what precision, recall, density and coverage count.
 
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::frechet::FrechetError;
 use crate::neighbours::{Nearest, Neighbour};
-use crate::rows::{Bounds, Centred, Tile, blocks, centre_of, squared_distance};
+use crate::rows::{Block, Centred, blocks, centre_of, pairs, squared_distance, strips};
+use crate::tile::{Bounds, Products, Tile};
 use crate::{FeatureSet, MetricError};
 
 /// Two sets of images, of as many features each.
@@ -60,24 +64,23 @@ pub struct Hits {
 /// Looks at every pair of images once. The same bits for any number of threads.
 pub fn hits(sets: TwoSets<'_>, radii: &Radii) -> Hits {
     let centre = centre_of(sets.reference);
-    let reference = Centred::new(sets.reference, centre.clone());
-    let ours = Centred::new(sets.ours, centre);
-    let reference_blocks = blocks(sets.reference.num_rows());
-    let strips: Vec<Strip> = (blocks(sets.ours.num_rows()).into_par_iter())
-        .map(|columns| {
-            let mut strip = Strip::new(columns.len(), sets.reference.num_rows());
-            for rows in &reference_blocks {
-                let tile = Tile::new((&reference, rows), (&ours, &columns));
-                tile.each(|r, c, bounds| {
-                    let pair =
-                        Pair { sets, row: rows.start + r, column: columns.start + c, bounds, exact: None };
-                    strip.look(c, pair, radii);
-                });
+    let centred = [sets.reference, sets.ours].map(|set| Centred::new(set, centre.clone()));
+    let blocks = [sets.reference, sets.ours].map(|set| blocks(set.num_rows()));
+    let strips = blocks.each_ref().map(|blocks| strips(blocks.len()));
+    let seen = Seen::new(sets, radii, &blocks);
+    pairs(strips[0].len(), strips[1].len()).into_par_iter().for_each(|(s, t)| {
+        let [reference, ours] = &centred;
+        let strip = blocks[0][strips[0][s].clone()].iter().map(|rows| reference.block(rows));
+        let strip: Vec<Block<'_>> = strip.collect();
+        let mut products = Products::new();
+        for j in strips[1][t].clone() {
+            let columns = ours.block(&blocks[1][j]);
+            for (i, rows) in strips[0][s].clone().zip(&strip) {
+                seen.look(&products.of(rows, &columns), [i, j]);
             }
-            strip
-        })
-        .collect();
-    Strip::joined(strips, sets.reference.num_rows())
+        }
+    });
+    seen.joined()
 }
 
 /// One of the reference and one of ours.
@@ -105,64 +108,98 @@ impl Pair<'_> {
     }
 }
 
-/// A block of ours against the whole reference.
-struct Strip {
+/// What was seen so far, by block: tiles come in any order, several at once.
+struct Seen<'a> {
+    sets: TwoSets<'a>,
+    radii: &'a Radii,
+    reference: Vec<Mutex<OfReference>>,
+    ours: Vec<Mutex<OfOurs>>,
+}
+
+/// Of a block of the reference.
+struct OfReference {
     inside: Vec<bool>,
-    depth: Vec<u32>,
-    nearest: Vec<Nearest>,
-    reference_inside: Vec<bool>,
     covered: Vec<bool>,
 }
 
-impl Strip {
-    fn new(num_ours: usize, num_reference: usize) -> Self {
-        Self {
-            inside: vec![false; num_ours],
-            depth: vec![0; num_ours],
-            nearest: vec![Nearest::new(1); num_ours],
-            reference_inside: vec![false; num_reference],
-            covered: vec![false; num_reference],
-        }
+/// Of a block of ours.
+struct OfOurs {
+    inside: Vec<bool>,
+    depth: Vec<u32>,
+    nearest: Vec<Nearest>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(sets: TwoSets<'a>, radii: &'a Radii, [reference, ours]: &[Vec<Range<usize>>; 2]) -> Self {
+        let nothing = |n: usize| vec![false; n];
+        let of_reference = |rows: &Range<usize>| {
+            Mutex::new(OfReference { inside: nothing(rows.len()), covered: nothing(rows.len()) })
+        };
+        let of_ours = |rows: &Range<usize>| {
+            let n = rows.len();
+            Mutex::new(OfOurs { inside: nothing(n), depth: vec![0; n], nearest: vec![Nearest::new(1); n] })
+        };
+        let reference = reference.iter().map(of_reference).collect();
+        Self { sets, radii, reference, ours: ours.iter().map(of_ours).collect() }
     }
 
-    fn look(&mut self, c: usize, mut pair: Pair<'_>, radii: &Radii) {
-        let (row, column) = (pair.row, pair.column);
-        if pair.bounds.may_be_within(self.nearest[c].limit()) {
-            self.nearest[c].add(Neighbour { squared: pair.squared(), row: row as u32 });
-        }
-        if let Some(radii) = &radii.reference {
-            self.inside[c] = self.inside[c] || pair.is_within(radii[row]);
-        }
-        if let Some(radii) = &radii.ours {
-            self.reference_inside[row] = self.reference_inside[row] || pair.is_within(radii[column]);
-        }
-        if let Some(radii) = &radii.open_reference
-            && pair.is_within(radii[row].next_down())
-        {
-            self.depth[c] += 1;
-            self.covered[row] = true;
-        }
+    /// Of block i of the reference and block j of ours, locked in this order: nobody waits for one who waits.
+    fn look(&self, tile: &Tile<'_>, [i, j]: [usize; 2]) {
+        let mut reference = locked(&self.reference[i]);
+        let mut ours = locked(&self.ours[j]);
+        let [first_row, first_column] = tile.firsts();
+        let Radii { ours: around_ours, reference: around, open_reference: open } = self.radii;
+        let radius = |of: &Option<Vec<f64>>, row: usize| of.as_ref().map_or(0.0, |radii| radii[row]);
+        let rows = first_row..first_row + reference.inside.len();
+        let row_limits: Vec<f64> = rows.map(|row| radius(around, row).max(radius(open, row))).collect();
+        let columns = ours.nearest.iter().enumerate();
+        let column_limits: Vec<f64> =
+            columns.map(|(c, nearest)| radius(around_ours, first_column + c).max(nearest.limit())).collect();
+        tile.near(&row_limits, &column_limits, |r, c, bounds| {
+            let (row, column) = (first_row + r, first_column + c);
+            let mut pair = Pair { sets: self.sets, row, column, bounds, exact: None };
+            if bounds.may_be_within(ours.nearest[c].limit()) {
+                ours.nearest[c].add(Neighbour { squared: pair.squared(), row: row as u32 });
+            }
+            if let Some(radii) = around {
+                ours.inside[c] = ours.inside[c] || pair.is_within(radii[row]);
+            }
+            if let Some(radii) = around_ours {
+                reference.inside[r] = reference.inside[r] || pair.is_within(radii[column]);
+            }
+            if let Some(radii) = open
+                && pair.is_within(radii[row].next_down())
+            {
+                ours.depth[c] += 1;
+                reference.covered[r] = true;
+            }
+        });
     }
 
-    fn joined(strips: Vec<Self>, num_reference: usize) -> Hits {
+    fn joined(self) -> Hits {
         let mut hits = Hits {
             ours_inside: Vec::new(),
             ours_depth: Vec::new(),
             ours_nearest: Vec::new(),
-            reference_inside: vec![false; num_reference],
-            reference_covered: vec![false; num_reference],
+            reference_inside: Vec::new(),
+            reference_covered: Vec::new(),
         };
-        for strip in strips {
-            hits.ours_inside.extend(strip.inside);
-            hits.ours_depth.extend(strip.depth);
-            hits.ours_nearest.extend(strip.nearest.iter().filter_map(|nearest| nearest.found().first()));
-            any(&mut hits.reference_inside, &strip.reference_inside);
-            any(&mut hits.reference_covered, &strip.covered);
+        for block in self.reference {
+            let OfReference { inside, covered } = block.into_inner().unwrap_or_else(PoisonError::into_inner);
+            hits.reference_inside.extend(inside);
+            hits.reference_covered.extend(covered);
+        }
+        for block in self.ours {
+            let OfOurs { inside, depth, nearest } =
+                block.into_inner().unwrap_or_else(PoisonError::into_inner);
+            hits.ours_inside.extend(inside);
+            hits.ours_depth.extend(depth);
+            hits.ours_nearest.extend(nearest.iter().filter_map(|nearest| nearest.found().first()));
         }
         hits
     }
 }
 
-fn any(flags: &mut [bool], more: &[bool]) {
-    flags.iter_mut().zip(more).for_each(|(flag, more)| *flag |= more);
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -29,6 +29,7 @@ pub mod registry;
 mod rows;
 pub mod student;
 mod tangent;
+mod tile;
 
 pub use features::FeatureSet;
 pub use fold::{FeatureChunk, Fold, Folded, RowNames};

@@ -1,6 +1,9 @@
 //! `fidelis baseline`: what nights are compared with, accepted by somebody for a reason.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
@@ -8,20 +11,18 @@ use fidelis_contract::{
     baseline::{Accepted, Baseline, Bound},
     exit,
     maker::rfc3339,
-    spec::{ResolvedSpec, RunSpec},
+    seeds::Seeds,
+    spec::RunSpec,
 };
-use fidelis_fleet::{
-    files::{Files, Transfer},
-    out,
-};
+use fidelis_fleet::{files::Transfer, out};
 use fidelis_formats::atomic;
 
 use super::{
     Failure,
     fleet::prepare,
-    session::Session,
     sitting::{SittingArgs, Stop, make, who},
     stored_at::StoredAt,
+    target::Target,
     transfer::Transfers,
 };
 use crate::regress::{Cut, Kept, Place, accept::Acceptance, accept::Made, diff::Diff};
@@ -29,7 +30,7 @@ use crate::regress::{Cut, Kept, Place, accept::Acceptance, accept::Made, diff::D
 /// What to do with baselines.
 #[derive(Debug, Subcommand)]
 pub enum BaselineCommand {
-    /// Make the images of a spec anew, and keep what they come to as the baseline of later nights
+    /// Keep what the images of a spec come to, made anew, or those of a run, as the baseline of later nights
     Accept(AcceptArgs),
     /// What a baseline is, and who accepted it, when and why
     Show(ShowArgs),
@@ -40,9 +41,13 @@ pub enum BaselineCommand {
 /// What is accepted, by whom and why.
 #[derive(Debug, Args)]
 pub struct AcceptArgs {
-    /// Spec of the images; its seeds are cut into blocks
-    #[arg(long, value_name = "SPEC")]
-    spec: PathBuf,
+    /// Spec of the images, which are made anew; its seeds are cut into blocks
+    #[arg(long, value_name = "SPEC", required_unless_present = "run", conflicts_with = "run")]
+    spec: Option<PathBuf>,
+    /// A complete run whose images are accepted as they are (its id, its name, the beginning of its id, or its spec), in
+    /// blocks of whole chunks
+    #[arg(long, value_name = "RUN", conflicts_with = "night")]
+    run: Option<String>,
     /// Line of baselines that it continues
     #[arg(long, value_name = "NAME", default_value = "main")]
     name: String,
@@ -120,47 +125,81 @@ async fn accept(args: AcceptArgs) -> Result<u8, Failure> {
     }
     Acceptance::check_name(&args.name)?;
     atomic::check_file(&args.out)?;
-    let files = args.sitting.files();
-    let spec = prepare(RunSpec::load(&args.spec)?, None, &files).await?;
-    let acceptance = Acceptance {
-        cut: Cut::new(&spec.seeds, args.blocks, args.identity)?,
-        name: args.name,
-        accepted: Accepted {
-            who: args.who.unwrap_or_else(who),
-            when: rfc3339(SystemTime::now()),
-            why: args.why,
-            previous: None,
-        },
-        bound: Bound { latents: args.bound, features: args.bound },
-        night: args.sitting.night(),
+    let accepted = match (args.run.clone(), args.spec.clone()) {
+        (Some(run), _) => of_run(run, &args).await,
+        (None, spec) => of_spec(&spec.unwrap_or_default(), &args).await,
     };
-    let night = acceptance.night.clone();
-    let mut session = args.sitting.session(args.json).await?;
-    match made(acceptance, &spec, (&mut session, files), args.json).await {
+    match accepted {
         Ok(kept) => {
             let json = kept.baseline.to_json()?;
             atomic::write_or_keep(&args.out, &json)?;
             print(&kept, args.json);
             Ok(exit::DONE)
         }
-        Err(stop) => {
-            out::note(format!("accepting is gone on with by `--night {night}`"));
-            stop.code()
+        Err(stop) => stop.code(),
+    }
+}
+
+impl AcceptArgs {
+    fn acceptance(&self, cut: Cut, night: String) -> Acceptance {
+        Acceptance {
+            cut,
+            name: self.name.clone(),
+            accepted: Accepted {
+                who: self.who.clone().unwrap_or_else(who),
+                when: rfc3339(SystemTime::now()),
+                why: self.why.clone(),
+                previous: None,
+            },
+            bound: Bound { latents: self.bound, features: self.bound },
+            night,
         }
     }
 }
 
-async fn made(
-    acceptance: Acceptance,
-    spec: &ResolvedSpec,
-    (session, files): (&mut Session, Files),
-    json: bool,
-) -> Result<Kept, Stop> {
+/// Of images that are made for it.
+async fn of_spec(spec: &Path, args: &AcceptArgs) -> Result<Kept, Stop> {
+    let files = args.sitting.files();
+    let spec = RunSpec::load(spec).map_err(Failure::from)?;
+    let spec = prepare(spec, None, &files).await.map_err(Failure::from)?;
+    let night = args.sitting.night();
+    let acceptance = args.acceptance(Cut::new(&spec.seeds, args.blocks, args.identity)?, night.clone());
+    let mut session = args.sitting.session(args.json).await?;
     let transfers = Transfers::default();
     let progress = |transfer: &Transfer<'_>| transfers.tell(transfer);
     let store = session.conductor.fleet().store.clone();
     let place = Place { store, files, progress: &progress };
-    let made: Made = acceptance.make(spec, &place, &mut async |runs| make(session, runs).await).await?;
+    let made = acceptance.make(&spec, &place, &mut async |runs| make(&mut session, runs).await).await;
+    let kept = match made {
+        Ok(made) => keep(made, &place, args.json).await,
+        Err(stop) => Err(stop),
+    };
+    kept.inspect_err(|_| out::note(format!("accepting is gone on with by `--night {night}`")))
+}
+
+/// Of those of a run that is there.
+async fn of_run(run: String, args: &AcceptArgs) -> Result<Kept, Stop> {
+    let (files, stored_at) = (args.sitting.files(), args.sitting.stored_at());
+    let target = Target::of(&run, &files).await?;
+    let opened = stored_at.open().await?;
+    let run = target.find(opened.store()).await?;
+    let cut = Cut::of_chunks(&run.spec, args.blocks, args.identity)?;
+    let left_out = run.plan.num_images() - cut.blocks.iter().map(Seeds::len).sum::<u64>();
+    if left_out > 0 {
+        out::note(format!(
+            "{left_out} of its {} images are in no block of whole chunks",
+            run.plan.num_images()
+        ));
+    }
+    let transfers = Transfers::default();
+    let progress = |transfer: &Transfer<'_>| transfers.tell(transfer);
+    let place = Place { store: opened.store().clone(), files, progress: &progress };
+    let made = args.acceptance(cut, String::new()).of_run(&run, &place).await?;
+    keep(made, &place, args.json).await
+}
+
+/// Shows what it changes, and stores it.
+async fn keep(made: Made, place: &Place<'_>, json: bool) -> Result<Kept, Stop> {
     if let Some(previous) = &made.previous {
         let diff =
             Diff::of(&previous.baseline, &made.baseline).map_err(|error| Stop::Failed(error.into()))?;
@@ -168,7 +207,7 @@ async fn made(
         let text = format!("since {}:\n  {lines}", previous.baseline.label());
         if json { out::note(text) } else { out::line(text) }
     }
-    Ok(made.store(&place).await?)
+    Ok(made.store(place).await?)
 }
 
 async fn show(args: ShowArgs) -> Result<u8, Failure> {

@@ -12,6 +12,7 @@ use super::{
     console::Console,
     fleet::files,
     session::{Ended, MachineArgs, Session},
+    stored_at::StoredAt,
 };
 use crate::regress::RegressError;
 
@@ -50,6 +51,11 @@ impl SittingArgs {
         files(self.s3_endpoint.clone())
     }
 
+    /// Where runs lie, for who makes none.
+    pub fn stored_at(&self) -> StoredAt {
+        StoredAt::new(self.store.clone(), self.s3_endpoint.clone(), self.local.clone())
+    }
+
     /// Starts, or connects.
     ///
     /// # Errors
@@ -80,6 +86,12 @@ pub enum Stop {
     Failed(Failure),
     /// By a signal of this exit code.
     Interrupted(u8),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 impl From<RegressError> for Stop {

@@ -39,6 +39,11 @@ pub enum Opened {
 }
 
 impl StoredAt {
+    /// The same from a command that can also make runs.
+    pub fn new(store: Option<String>, s3_endpoint: Option<String>, local: Option<PathBuf>) -> Self {
+        Self { store, s3_endpoint, local, opened: OnceCell::new() }
+    }
+
     /// Opens it, at the first call. What is typed counts before what is exported: a folder before a store.
     ///
     /// # Errors

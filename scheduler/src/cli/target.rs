@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Candidates named in a refusal.
-const SHOWN: usize = 5;
+const SHOWN: usize = 20;
 
 /// Which run.
 #[derive(Debug, Clone, Args)]
@@ -50,9 +50,7 @@ impl TargetArgs {
     pub async fn read(&self, files: &Files) -> Result<Target, Failure> {
         let mut spec = match &self.run {
             None => single(self.preset.specs()?)?,
-            Some(text) if text.ends_with(".toml") || text.ends_with(".json") => {
-                RunSpec::load(Path::new(text))?
-            }
+            Some(text) if is_spec(text) => RunSpec::load(Path::new(text))?,
             Some(text) if self.seeds.is_some() => {
                 let text = format!("`--seeds` goes with a spec, and `{text}` is none: leave it out");
                 return Err(Failure::new(exit::USAGE, anyhow!(text)));
@@ -62,14 +60,33 @@ impl TargetArgs {
         if let Some(seeds) = &self.seeds {
             spec.seeds = seeds.clone();
         }
-        spec.validate()?;
-        let transfers = Transfers::default();
-        let spec = files.resolve(spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?;
-        Ok(Target::Id(spec.run_id()))
+        Target::of_spec(spec, files).await
     }
 }
 
+fn is_spec(text: &str) -> bool {
+    text.ends_with(".toml") || text.ends_with(".json")
+}
+
 impl Target {
+    /// What an option of a command names: a spec's run, an id, a name or the beginning of an id.
+    ///
+    /// # Errors
+    /// It is none of these, or whatever is wrong with the spec.
+    pub async fn of(text: &str, files: &Files) -> Result<Self, Failure> {
+        match is_spec(text) {
+            true => Self::of_spec(RunSpec::load(Path::new(text))?, files).await,
+            false => Self::named(text),
+        }
+    }
+
+    async fn of_spec(spec: RunSpec, files: &Files) -> Result<Self, Failure> {
+        spec.validate()?;
+        let transfers = Transfers::default();
+        let spec = files.resolve(spec, Depth::Digests, &|transfer| transfers.tell(transfer)).await?;
+        Ok(Self::Id(spec.run_id()))
+    }
+
     /// What an id, a name or the beginning of an id names.
     ///
     /// # Errors
@@ -117,8 +134,17 @@ fn one_of(text: &str, mut runs: Vec<RunId>) -> Result<RunId, Failure> {
         several => {
             let shown: Vec<String> = several.iter().take(SHOWN).map(|run| format!("`{run}`")).collect();
             let more = several.len().saturating_sub(SHOWN);
-            let more = if more > 0 { format!(" or one of {more} more") } else { String::new() };
-            format!("`{text}` may be {}{more}: give more of the id", shown.join(" or "))
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let how = if several.iter().any(|run| run.name() == text) {
+                "are called"
+            } else {
+                "have ids that begin with"
+            };
+            format!(
+                "{} runs {how} `{text}`: {}{more}; give as much of an id as one of them has, or its spec",
+                several.len(),
+                shown.join(", ")
+            )
         }
     };
     Err(Failure::new(exit::USAGE, anyhow!(refusal)))
@@ -147,9 +173,13 @@ mod tests {
         assert_eq!(chosen("demo-0").unwrap(), "demo-0123456789abcdef");
         assert_eq!(chosen("twin-22").unwrap(), "twin-2223456789abcdef");
         let several = chosen("twin").unwrap_err();
+        assert_eq!(
+            several,
+            "2 runs are called `twin`: `twin-2123456789abcdef`, `twin-2223456789abcdef`; give as much of an id as one of \
+             them has, or its spec"
+        );
         assert!(
-            several.contains("`twin-2123456789abcdef` or `twin-2223456789abcdef`: give more"),
-            "{several}"
+            chosen("twin-2").unwrap_err().starts_with("2 runs have ids that begin with `twin-2`: `twin-21")
         );
         assert!(chosen("other").unwrap_err().contains("`other`"));
     }

@@ -1,13 +1,15 @@
 //! Accepting: what some images came to becomes what later nights are compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fidelis_contract::{
     baseline::{Accepted, Baseline, Block, Bound, Environment, Figure, SCHEMA},
     detectors::Metric,
     ids::{Digest, MAX_NAME_LEN},
+    manifest::ManifestEntry,
     run::Run,
-    spec::ResolvedSpec,
+    seeds::Seeds,
+    spec::{EngineKind, ResolvedSpec},
     text::is_name,
 };
 use fidelis_metrics::Gaussian;
@@ -27,7 +29,7 @@ pub struct Acceptance {
     pub cut: Cut,
     /// How far the same images may be apart on a later night.
     pub bound: Bound,
-    /// In the names of the runs that are made for it.
+    /// In the names of the runs that are made for it, where any are.
     pub night: String,
 }
 
@@ -78,6 +80,50 @@ impl Acceptance {
             samples.push(sample);
             objects.push(bytes);
         }
+        Ok(self.concluded(spec, previous, samples, (blocks, objects)))
+    }
+
+    /// A baseline of a run that is there: nothing is made.
+    ///
+    /// # Errors
+    /// It lacks something that nights compare, or is not complete.
+    pub async fn of_run(self, run: &Run, place: &Place<'_>) -> Result<Made, RegressError> {
+        let lacks = |lack, next| RegressError::Lacks { run: run.id.clone(), lack, next };
+        if run.spec.detectors.is_empty() {
+            let next = "name a detector in its spec and run that";
+            return Err(lacks("has no features, which nights compare", next));
+        }
+        if !run.spec.outputs.latents && run.spec.engine.kind() != EngineKind::Dataset {
+            let next = "run its spec with `latents = true` under `[outputs]`, or accept it by `--spec`, which makes the \
+                        images anew";
+            return Err(lacks("kept no latents, which nights compare one by one", next));
+        }
+        let previous = Kept::newest(&place.store, &self.name).await?;
+        let references = references(&run.spec, &place.files, place.progress).await?;
+        let first = |seeds: &Seeds| seeds.slice(0, self.cut.num_identity);
+        let first: Vec<u64> = self.cut.blocks.iter().flat_map(|seeds| first(seeds).to_vec()).collect();
+        let first: HashSet<u64> = first.into_iter().collect();
+        let is_first = |chunk: &ManifestEntry| chunk.seeds.iter().all(|seed| first.contains(&seed));
+        let whole = Sample::read(&place.store, run, is_first).await?;
+        let (mut blocks, mut samples, mut objects) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, seeds) in self.cut.blocks.iter().enumerate() {
+            let sample = whole.of_seeds(seeds);
+            let sample = sample.map_err(|error| RegressError::Internal(error.to_string()))?;
+            let (block, bytes) = of_block(&self.cut, index, &sample, &references)?;
+            blocks.push(block);
+            samples.push(sample);
+            objects.push(bytes);
+        }
+        Ok(self.concluded(&run.spec, previous, samples, (blocks, objects)))
+    }
+
+    fn concluded(
+        self,
+        spec: &ResolvedSpec,
+        previous: Option<Kept>,
+        samples: Vec<Sample>,
+        (blocks, objects): (Vec<Block>, Vec<Vec<u8>>),
+    ) -> Made {
         let environment = Environment::of(samples.iter().flat_map(|sample| &sample.receipts));
         let number = previous.as_ref().map_or(0, |kept| kept.baseline.number) + 1;
         let accepted = Accepted { previous: previous.as_ref().map(|kept| kept.sha256), ..self.accepted };
@@ -93,7 +139,7 @@ impl Acceptance {
             bound: self.bound,
             blocks,
         };
-        Ok(Made { baseline, samples, blocks: objects, previous })
+        Made { baseline, samples, blocks: objects, previous }
     }
 }
 
@@ -111,7 +157,7 @@ impl Made {
 pub(super) async fn read(place: &Place<'_>, runs: Vec<ResolvedSpec>) -> Result<Sample, RegressError> {
     let mut whole: Option<Sample> = None;
     for run in runs {
-        let sample = Sample::read(&place.store, &Run::new(run), whole.is_none()).await?;
+        let sample = Sample::read(&place.store, &Run::new(run), |_| whole.is_none()).await?;
         whole = Some(match whole {
             None => sample,
             Some(first) => joined(first, sample)?,

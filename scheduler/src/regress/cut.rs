@@ -46,6 +46,24 @@ impl Cut {
         Ok(Self { num_identity, blocks })
     }
 
+    /// Cuts the seeds of a run that is there: its chunks, so that a night makes the same ones. What is left of them behind the
+    /// last block is in none.
+    ///
+    /// # Errors
+    /// They are too few.
+    pub fn of_chunks(spec: &ResolvedSpec, num_blocks: u32, num_identity: u64) -> Result<Self, RegressError> {
+        let (len, chunk_size) = (spec.seeds.len(), u64::from(spec.chunk_size.max(1)));
+        let size = len / chunk_size / u64::from(num_blocks.max(1)) * chunk_size;
+        if size < LEAST {
+            return Err(RegressError::Cut(format!(
+                "`{len}` images in chunks of `{chunk_size}` are not `{num_blocks}` blocks of whole chunks and of at least \
+                 `{LEAST}` images: accept its spec by `--spec`, which makes the images anew"
+            )));
+        }
+        let num_identity = num_identity.div_ceil(chunk_size).max(1) * chunk_size;
+        Self::new(&spec.seeds.slice(0, size * u64::from(num_blocks)), num_blocks, num_identity)
+    }
+
     /// As a baseline's seeds were cut.
     pub fn of(baseline: &Baseline) -> Self {
         let blocks = baseline.blocks.iter().map(|block| block.seeds.clone()).collect();
@@ -113,6 +131,26 @@ mod tests {
         assert_eq!((all.num_identity, all.runs(&spec, "t", 0).unwrap().len()), (50, 1));
         let looked_at = (0..20).map(|night| cut.block_of(&night.to_string()));
         assert_eq!(looked_at.collect::<std::collections::BTreeSet<_>>(), [0, 1].into());
+    }
+
+    #[test]
+    fn what_is_there_is_cut_between_its_chunks() {
+        let cut = |seeds: &str, chunk_size: u32, num_blocks: u32, num_identity: u64| {
+            let text = format!(
+                "name = \"n\"\nengine = \"synthetic\"\nseeds = \"{seeds}\"\nchunk_size = {chunk_size}\nmicro_batch = 1\n\
+                 outputs = {{ latents = true }}\n"
+            );
+            let spec = ResolvedSpec::new(RunSpec::from_toml(&text, "test").unwrap()).unwrap();
+            let cut = Cut::of_chunks(&spec, num_blocks, num_identity).map_err(|error| error.to_string())?;
+            let blocks: Vec<String> = cut.blocks.iter().map(Seeds::to_string).collect();
+            Ok::<_, String>((blocks.join(" "), cut.num_identity))
+        };
+        assert_eq!(cut("0-399", 40, 2, 60).unwrap(), ("0-199 200-399".to_owned(), 80));
+        assert_eq!(cut("0-49999", 256, 2, 256).unwrap(), ("0-24831 24832-49663".to_owned(), 256));
+        assert_eq!(cut("10-109", 25, 2, 60).unwrap(), ("10-59 60-109".to_owned(), 50));
+        let refused = cut("0-399", 256, 2, 60).unwrap_err();
+        assert!(refused.contains("`400` images in chunks of `256` are not `2` blocks"), "{refused}");
+        assert!(refused.contains("`--spec`"), "{refused}");
     }
 
     #[test]

@@ -2,6 +2,7 @@ use std::{io, path::PathBuf};
 
 use fidelis_contract::{
     baseline::BaselineError,
+    ids::RunId,
     outcome::{Class, Outcome},
     spec::SpecError,
 };
@@ -60,6 +61,16 @@ pub enum RegressError {
     /// Seeds that cannot be cut so.
     #[error("{0}")]
     Cut(String),
+    /// A run that no baseline can be made of.
+    #[error("run `{run}` {lack}: {next}")]
+    Lacks {
+        /// Which.
+        run: RunId,
+        /// What it has not.
+        lack: &'static str,
+        /// What to do.
+        next: &'static str,
+    },
     /// The images of a block are gone, or others.
     #[error("`{key}`, the images of the baseline's block, {problem}: accept a baseline anew")]
     Block {
@@ -93,6 +104,7 @@ impl Outcome for RegressError {
             | Self::Baseline { .. }
             | Self::Unknown(_)
             | Self::Cut(_)
+            | Self::Lacks { .. }
             | Self::Taken(_) => Class::Usage,
         }
     }

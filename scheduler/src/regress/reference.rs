@@ -15,7 +15,7 @@ pub(super) async fn references(
     files: &Files,
     progress: Progress<'_>,
 ) -> Result<BTreeMap<String, Gaussian>, RegressError> {
-    let local = files.localized(spec, |field, file| file.is_url() && field.ends_with(".reference"), progress);
+    let local = files.localized(spec, |field, _| field.ends_with(".reference"), progress);
     let local = local.await?;
     let mut found = BTreeMap::new();
     for detector in &local.detectors {

@@ -1,15 +1,16 @@
 //! Images of some seeds, as far as a night looks at them: features, the latents of the first, noise, makers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fidelis_contract::{
     baseline::{ChunkNoise, Environment},
     ids::RunId,
     kind::Kind,
-    manifest::Manifest,
+    manifest::{Manifest, ManifestEntry},
     payload::{self, PayloadError, Tensor},
     receipt::Receipt,
     run::Run,
+    seeds::Seeds,
 };
 use fidelis_fleet::{store::Store, stored};
 use fidelis_metrics::{FeatureChunk, FeatureSet, MetricError, RowNames};
@@ -36,11 +37,15 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Reads a complete run: its latents too, where it kept them and `with_latents`.
+    /// Reads a complete run: with the latents of those chunks that `with_latents` picks, where it kept them.
     ///
     /// # Errors
     /// It is not complete, or what is stored is not what it should be.
-    pub async fn read(store: &Store, run: &Run, with_latents: bool) -> Result<Self, FeaturesError> {
+    pub async fn read(
+        store: &Store,
+        run: &Run,
+        with_latents: impl Fn(&ManifestEntry) -> bool,
+    ) -> Result<Self, FeaturesError> {
         let mut features = BTreeMap::new();
         for detector in &run.spec.detectors {
             let stored = StoredFeatures::read(store, run, Some(&detector.name), &[]).await?;
@@ -49,10 +54,11 @@ impl Sample {
         let receipts = stored::receipts(store, &run.id).await?.stored;
         let manifest = Manifest::build(run, &receipts)?;
         let mut latents: Option<FeatureSet> = None;
-        if with_latents && run.spec.outputs.latents {
+        if run.spec.outputs.latents {
+            let chunks: Vec<ManifestEntry> = manifest.chunks.into_iter().filter(with_latents).collect();
             let payload = |source: PayloadError| FeaturesError::Payload { run: run.id.clone(), source };
             let metric = |source: MetricError| FeaturesError::Metric { run: run.id.clone(), source };
-            for object in stored::chunks(store, &run.id, &Kind::Latents, &manifest.chunks).await? {
+            for object in stored::chunks(store, &run.id, &Kind::Latents, &chunks).await? {
                 let values = object.data.to_f32().map_err(payload)?;
                 let dim = object.data.shape[1..].iter().product();
                 let chunk = FeatureChunk { values, dim, names: RowNames::Seeds(object.seeds) };
@@ -81,6 +87,24 @@ impl Sample {
         self.receipts.extend(more.receipts);
         self.runs.extend(more.runs);
         Ok(self)
+    }
+
+    /// The images of some of its seeds, of whole chunks.
+    ///
+    /// # Errors
+    /// None that can be thought of: features that were taken once are taken again.
+    pub fn of_seeds(&self, seeds: &Seeds) -> Result<Self, MetricError> {
+        let seeds: HashSet<u64> = seeds.iter().collect();
+        let is_whole = |chunk: &Seeds| chunk.iter().all(|seed| seeds.contains(&seed));
+        let features = self.features.iter();
+        let features = features.map(|(name, set)| Ok((name.clone(), picked(set, &seeds)?)));
+        Ok(Self {
+            features: features.collect::<Result<_, MetricError>>()?,
+            latents: self.latents.as_ref().map(|set| picked(set, &seeds)).transpose()?,
+            noise: self.noise.iter().filter(|of| is_whole(&of.seeds)).cloned().collect(),
+            receipts: self.receipts.iter().filter(|of| is_whole(&of.seeds)).cloned().collect(),
+            runs: self.runs.clone(),
+        })
     }
 
     /// What it was made on and by.
@@ -149,6 +173,15 @@ fn chunk(set: &FeatureSet) -> FeatureChunk {
     FeatureChunk { values: set.values().to_vec(), dim: set.dim(), names }
 }
 
+fn picked(set: &FeatureSet, seeds: &HashSet<u64>) -> Result<FeatureSet, MetricError> {
+    let rows = (0..set.num_rows()).filter(|&row| seeds.contains(&set.name(row)));
+    let rows: Vec<u32> = rows.map(|row| row as u32).collect();
+    let names = RowNames::Seeds(rows.iter().map(|&row| set.name(row as usize)).collect());
+    let mut picked = FeatureSet::new(set.dim());
+    picked.push(FeatureChunk { values: set.gathered(&rows), dim: set.dim(), names }, None)?;
+    Ok(picked)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +206,9 @@ mod tests {
         assert_eq!(read.of("own").unwrap().seeds(), set(0..9, 3).seeds());
         assert_eq!(read.latents.unwrap(), set(0..4, 5));
         assert!(read.features.len() == 1 && whole.of("other").is_err());
+        let some = whole.of_seeds(&"2-6".parse().unwrap()).unwrap();
+        assert_eq!(some.of("own").unwrap(), &set(2..7, 3));
+        assert_eq!(some.latents.unwrap(), set(2..4, 5));
         assert!(Sample::decode(b"damaged").is_err());
         let other = Sample { features: [("own".to_owned(), set(0..4, 2))].into(), ..Sample::default() };
         assert!(whole.joined(other).is_err(), "features of another width");

@@ -106,7 +106,8 @@ impl Sweeping<'_, '_> {
     /// The cells of a finer grid around the best one.
     async fn finer(&mut self, round: u32) -> Result<Vec<Cell>, Halt> {
         let Some(best) = self.standing.best() else { return Ok(Vec::new()) };
-        let points = around(&self.sweep.grid.axes, &self.standing.points(), &best.cell.point);
+        let (grid, point) = (&self.sweep.grid, &best.cell.point);
+        let points = around(&grid.axes, &self.standing.points(), point, &grid.between(point));
         let (files, progress) = (self.conductor.home().files.clone(), self.listener.transfers);
         Ok(self.sweep.grid.cells(points, (round, &self.standing.runs()), (&files, progress)).await?)
     }

@@ -12,8 +12,8 @@ use fidelis_contract::{
     run::Run,
     spec::{DetectorSpec, FileRef, ResolvedSpec, RunSpec},
     sweep::{
-        Axis, AxisName, AxisValue, Budget, Listed, Point, SCHEMA, Setting, SweepSpec, cell, line, points,
-        settings, with_ema,
+        Axis, AxisName, AxisValue, Between, Budget, Listed, Point, SCHEMA, Setting, SweepSpec, cell, ema_of,
+        line, points, settings, with_ema,
     },
 };
 use fidelis_fleet::files::{Depth, Files, Progress};
@@ -141,6 +141,22 @@ impl Grid {
         Ok(cells)
     }
 
+    /// What there is between the values of the axes, around a point.
+    pub fn between(&self, point: &Point) -> Between {
+        let spec = cell(&self.base, &self.axes, point).ok();
+        let model = spec.as_ref().and_then(|spec| spec.engine.edm2());
+        let beside = |axis: AxisName, file: Option<&FileRef>| {
+            file.filter(|_| self.axes.iter().any(|known| known.name == axis))
+                .map_or_else(Vec::new, emas_beside)
+        };
+        let sampler = &self.base.engine.sampling().sampler;
+        Between {
+            noise: [sampler.sigma_min, sampler.sigma_max],
+            net_emas: beside(AxisName::NetEma, model.map(|model| &model.net)),
+            gnet_emas: beside(AxisName::GnetEma, model.and_then(|model| model.gnet.as_ref())),
+        }
+    }
+
     /// Whether files fit each other is found out once for each set of them.
     async fn resolved(
         &mut self,
@@ -237,6 +253,20 @@ fn of_files(axis: &Axis, axes: &[Axis]) -> Result<Axis, SweepRunError> {
     Ok(axis)
 }
 
+/// The EMA lengths of the files beside one, its own among them; none where it lies far away.
+fn emas_beside(file: &FileRef) -> Vec<f64> {
+    let folder = Path::new(&file.path).parent().filter(|_| !file.is_url());
+    let listed = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+    let paths = listed.into_iter().flatten().flatten().map(|entry| entry.path().display().to_string());
+    let is_sibling = |path: &str, std: f64| {
+        with_ema(&AxisName::NetEma, file, std).is_ok_and(|sibling| sibling.path == path)
+    };
+    let mut emas: Vec<f64> =
+        paths.filter_map(|path| ema_of(&path).filter(|std| is_sibling(&path, *std))).collect();
+    emas.sort_by(f64::total_cmp);
+    emas
+}
+
 /// The one net of a folder that has an EMA length.
 fn in_folder(folder: &str, std: f64, ema: &AxisName) -> Result<FileRef, String> {
     let listed = std::fs::read_dir(folder).map_err(|error| format!("cannot read `{folder}`: {error}"))?;
@@ -268,6 +298,30 @@ mod tests {
 
     fn axis(name: &str, value: serde_json::Value) -> Axis {
         Axis::parse(name.parse().unwrap(), &value).unwrap()
+    }
+
+    #[test]
+    fn lengths_beside_a_net_are_those_of_its_own_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in
+            ["g-0000016-0.100.pkl", "g-0000016-0.050.pkl", "g-0000032-0.070.pkl", "g-0000016-0.080.npz"]
+        {
+            std::fs::write(folder.path().join(name), b"net").unwrap();
+        }
+        let file = |name: &str| FileRef::new(folder.path().join(name).display().to_string());
+        assert_eq!(emas_beside(&file("g-0000016-0.050.pkl")), [0.05, 0.1]);
+        assert_eq!(emas_beside(&FileRef::new("https://there/g-0000016-0.050.pkl")), Vec::<f64>::new());
+        // Where nothing guides, there is no guiding net whose lengths would matter.
+        let text = format!(
+            "name = \"n\"\nseeds = \"0-9\"\nnet = \"/n/net.pkl\"\ngnet = \"{}\"\nguidance = 1.2\noutputs = {{ latents = true }}\n",
+            file("g-0000016-0.050.pkl").path
+        );
+        let base = RunSpec::from_toml(&text, "base").unwrap();
+        let axes = vec![axis("gnet_ema", json!([0.05])), axis("guidance", json!([1, 1.2]))];
+        let grid = Grid { base, axes, fitting: HashSet::new() };
+        let of = |w: f64| grid.between(&vec![AxisValue::Number(0.05), AxisValue::Number(w)]);
+        assert_eq!((of(1.2).gnet_emas, of(1.0).gnet_emas), (vec![0.05, 0.1], vec![]));
+        assert_eq!((of(1.2).net_emas, of(1.2).noise), (vec![], [0.002, 80.0]));
     }
 
     #[test]

@@ -52,11 +52,6 @@ impl AxisName {
         matches!(self, Self::Gnet | Self::GnetEma | Self::Interval)
     }
 
-    /// Whether there are values between its values: files have their EMA lengths, and no others.
-    pub fn is_continuous(&self) -> bool {
-        matches!(self, Self::Steps | Self::Churn | Self::Field(_) | Self::Guidance)
-    }
-
     /// Whether its values are numbers, which an axis of a chart can hold.
     pub fn is_number(&self) -> bool {
         !matches!(self, Self::Net | Self::Gnet | Self::Interval)

@@ -17,6 +17,12 @@ pub fn with_ema(axis: &AxisName, file: &FileRef, std: f64) -> Result<FileRef, Sw
     Ok(FileRef::new(format!("{start}-{std:.3}{ending}")))
 }
 
+/// The EMA length in the name of a file.
+pub fn ema_of(path: &str) -> Option<f64> {
+    let (start, ending) = split(path)?;
+    path.strip_suffix(ending)?.strip_prefix(start)?.strip_prefix('-')?.parse().ok()
+}
+
 /// `…/phema-0025165` and `.safetensors` of `…/phema-0025165-0.030.safetensors`.
 fn split(path: &str) -> Option<(&str, &str)> {
     let ending = [".safetensors", ".pkl"].into_iter().find(|ending| path.ends_with(ending))?;
@@ -48,6 +54,7 @@ mod tests {
             let error = of(odd).unwrap_err().to_string();
             assert!(error.contains(odd) && error.contains("list the files by `gnet`"), "{error}");
         }
+        assert_eq!((ema_of("a/phema-0025165-0.030.safetensors"), ema_of("a/phema.pkl")), (Some(0.03), None));
         assert_eq!((without_ema("x-0000016-0.050"), without_ema("x-0000016")), ("x-0000016", "x-0000016"));
     }
 }

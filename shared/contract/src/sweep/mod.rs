@@ -13,11 +13,11 @@ mod values;
 
 pub use axis::{Axis, AxisName, AxisValue, Setting};
 pub use draft::{Budget, SweepDraft, ordered};
-pub use ema::with_ema;
+pub use ema::{ema_of, with_ema};
 pub use error::SweepError;
 pub use grid::{MAX_CELLS, Point, cell, line, points, settings};
 pub use identity::{Listed, SCHEMA, SweepSpec};
-pub use refine::around;
+pub use refine::{Between, around};
 pub use table::{Behind, Ending, Row, Table};
 
 #[cfg(test)]
