@@ -46,12 +46,12 @@ pub fn details(pair: Pair, start: &Tensor) -> Figure {
     let titled =
         |title: &str, note: &str, panel| Titled { title: title.to_owned(), note: note.to_owned(), panel };
     let panels = vec![
-        titled("a  exact score", "noise 0.03", exact),
-        titled("b  D1", "main", net(pair.main)),
-        titled("c  D0", "guiding", net(pair.guide)),
-        titled("d  log p1 - log p0", "and its gradient", ratio(pair)),
-        titled("e  without guidance", "from noise 0.03", ways(None)),
-        titled("f  autoguidance", &format!("w = {}", pair.weight), ways(Some((guide, pair.weight)))),
+        titled("(a) exact score", "noise 0.03", exact),
+        titled("(b) D1", "main", net(pair.main)),
+        titled("(c) D0", "guiding", net(pair.guide)),
+        titled("(d) log p1 - log p0", "and its gradient", ratio(pair)),
+        titled("(e) without guidance", "from noise 0.03", ways(None)),
+        titled("(f) autoguidance", &format!("w = {}", pair.weight), ways(Some((guide, pair.weight)))),
     ];
     beside(panels, 3)
 }
@@ -124,7 +124,7 @@ fn trajectories(truth: &Mixture, mut panel: Figure, score: &Guided, start: &Tens
     let shown = (0..samples.len()).filter(|&i| way(i).any(|point| VIEW.shows(point)));
     let lines =
         shown.map(|i| simplified(&way(i).map(|point| VIEW.pixel(point)).collect::<Vec<_>>(), TOLERANCE));
-    let pen_of_ways = Pen { width: 0.9, color: DARK_GREY, alpha: 0.55 };
+    let pen_of_ways = Pen { width: 0.9, color: DARK_GREY, alpha: 0.7 };
     panel.put(Mark::Strokes { lines: lines.collect(), pen: pen_of_ways });
     let ends = samples.into_iter().filter(|point| VIEW.shows(*point));
     let (outside, inside): (Vec<_>, Vec<_>) = ends.partition(|point| is_outside(truth, *point));

@@ -10,7 +10,7 @@ use crate::toy::tree::{Classes, ground_truth};
 
 const VIEW: View = View { center: [0.30, 0.30], half: 1.2, size: 560 };
 /// Samples that a panel shows: more would cover each other.
-const DOTS: usize = 8192;
+const DOTS: usize = 6144;
 
 /// What a panel shows.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub fn samples(ways: &[Shown<'_>]) -> Figure {
     let panels = ways.iter().enumerate().map(|(i, way)| {
         let Measured { outside, coverage, .. } = way.measured;
         let note = format!("{:.1} % outside, {:.0} % of branches", outside * 100.0, coverage * 100.0);
-        let title = format!("{}  {}", char::from(b'a' + i as u8), way.title);
+        let title = format!("({}) {}", char::from(b'a' + i as u8), way.title);
         Titled { title, note, panel: scatter(&truth, below.clone(), way.samples) }
     });
     beside(panels.collect(), 2)
