@@ -80,7 +80,7 @@ parity: programs ## compare with pytorch-fid, torch-fidelity and Pillow from PyP
 	@cargo build --release --workspace --example pixels
 	@infra/parity/parity.sh
 
-speed: build ## train the demo's net here and in PyTorch, in turns on one thread, and print steps per second (as `parity`, with its needs)
+speed: build ## train the nets of the demo and of the 2D example here and in PyTorch, in turns on one thread, and print steps per second (as `parity`, with its needs)
 	@infra/setup/system.sh images
 	@infra/parity/parity.sh speed
 

@@ -1,7 +1,8 @@
 """Compares `fidelis-worker train` with a plain PyTorch trainer (plain_trainer.py).
 
 Without --speed: five steps of a tiny net from the same weights, images and draws; losses and every weight and average must
-agree to 1e-5 of each tensor's largest value. With --speed: steps of the demo's net per second of one core's time, both in turns.
+agree to 1e-5 of each tensor's largest value. With --speed: steps of the demo's net per second of one core's time, both in turns;
+the last line on stdout is JSON.
 """
 
 import argparse
@@ -100,7 +101,7 @@ def read_idx(path):
 
 
 def speed(worker, work, images, turns, steps):
-    """Turn about, so that whatever else the machine does meets both."""
+    """Turn about, so that whatever else the machine does meets both. Gives the medians."""
     recipe, path = pathlib.Path("infra/demo/recipes/net.toml"), images / "train-images-idx3-ubyte.gz"
     options = tomllib.loads(recipe.read_text())
     run = {"batch": options["batch"], "P_mean": options["p_mean"], "P_std": options["p_std"], "ema": options["ema"], **options["lr"]}
@@ -113,7 +114,7 @@ def speed(worker, work, images, turns, steps):
         theirs.append(pytorch_speed(trainer, pixels, labels, steps))
         print(f"speed: turn {turn + 1}: fidelis {ours[-1]:.3f}, PyTorch {theirs[-1]:.3f} steps per second of one core", flush=True)
     median = [float(numpy.median(speeds)) for speeds in (ours, theirs)]
-    print(json.dumps({"fidelis_steps_per_s": median[0], "pytorch_steps_per_s": median[1], "ratio": median[0] / median[1]}))
+    return {"fidelis_steps_per_s": median[0], "pytorch_steps_per_s": median[1], "ratio": median[0] / median[1]}
 
 
 def main():
@@ -122,13 +123,15 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--images", type=pathlib.Path, help="Fashion-MNIST's folder, for --speed")
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--toy", type=pathlib.Path, help="what toy_speed.py measured, for --speed: goes into the last line")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20, help="in a turn")
     args = parser.parse_args()
     torch.set_num_threads(1)
     worker = args.bin / "fidelis-worker"
     if args.speed:
-        speed(worker, args.work, args.images, args.turns, args.steps)
+        result = speed(worker, args.work, args.images, args.turns, args.steps)
+        print(json.dumps(result | ({"toy": json.loads(args.toy.read_text())} if args.toy else {})))
     else:
         compare(worker, args.work)
 

@@ -292,3 +292,35 @@ fn the_2d_example_is_trained_sampled_and_replayed() {
     let error = refused(&["toy", "replay", &at("main.safetensors"), "--out", &at("replayed.safetensors")]);
     assert!(error.contains("`run`"), "{error}");
 }
+
+/// Nets that are there are taken as they are: with hardly trained ones the whole example takes no time.
+#[test]
+fn the_2d_example_takes_nets_that_are_there_and_leaves_its_table_and_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for seed in ["0", "1"] {
+        for net in ["main", "autoguidance", "cfg"] {
+            let path = at(&format!("{net}-{seed}.safetensors"));
+            ok(&["toy", "train", "--net", net, "--iterations", "1", "--seed", seed, "--out", &path]);
+        }
+    }
+    let said = ok(&["toy", "run", "--trainings", "2", "--points", "256", "--out", &at("")]);
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    for way in ["truth", "unguided", "cfg", "autoguidance"] {
+        for value in ["outside", "coverage", "misplaced"] {
+            let number =
+                |name: &str| last[way][name].as_f64().unwrap_or_else(|| panic!("{way} {name}: {said}"));
+            assert!(
+                (0.0..=1.0).contains(&number(value)) && number(&format!("{value}_error")) >= 0.0,
+                "{said}"
+            );
+        }
+    }
+    let outside = |way: &str| last[way]["outside"].as_f64().unwrap();
+    assert!(outside("truth") < 0.05 && outside("unguided") > 0.2, "one iteration teaches nothing: {said}");
+    for (name, panels) in [("figure1", 4), ("figure2", 6)] {
+        let svg = fs::read_to_string(at(&format!("{name}.svg"))).unwrap();
+        assert_eq!(svg.matches("<svg x=").count(), panels, "{name}");
+        assert!(fs::read(at(&format!("{name}.png"))).unwrap().starts_with(b"\x89PNG"), "{name}");
+    }
+}

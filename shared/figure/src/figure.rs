@@ -19,6 +19,12 @@ pub enum Mark {
     Line { points: Vec<[f64; 2]>, pen: Pen },
     /// A dot as wide as the pen; a hollow one is white within.
     Dot { at: [f64; 2], pen: Pen, hollow: bool },
+    /// What an odd number of closed lines encloses, so that one within another leaves a hole.
+    Area { rings: Vec<Vec<[f64; 2]>>, fill: Color },
+    /// Many lines with round ends, as one: where they cross, nothing is laid on twice. A line of one point is a dot.
+    Strokes { lines: Vec<Vec<[f64; 2]>>, pen: Pen },
+    /// A picture in the picture, from its upper left corner; what lies beyond its edges does not show.
+    Inset { at: [f64; 2], figure: Figure },
     /// A line of text.
     Text(Words),
 }
@@ -41,6 +47,8 @@ pub struct Words {
     pub color: Color,
     /// Of twice the weight of its surroundings.
     pub bold: bool,
+    /// Half as large again.
+    pub large: bool,
 }
 
 impl Figure {
@@ -56,27 +64,33 @@ impl Figure {
 
     /// Adds plain text.
     pub fn text(&mut self, at: [f64; 2], (text, anchor): (impl Into<String>, Anchor), color: Color) {
-        self.put(Mark::Text(Words { at, text: text.into(), anchor, color, bold: false }));
+        self.put(Mark::Text(Words { at, text: text.into(), anchor, color, bold: false, large: false }));
+    }
+
+    /// Adds large text.
+    pub fn large(&mut self, at: [f64; 2], (text, anchor): (impl Into<String>, Anchor), color: Color) {
+        self.put(Mark::Text(Words { at, text: text.into(), anchor, color, bold: false, large: true }));
     }
 
     /// Adds bold text.
     pub fn bold(&mut self, at: [f64; 2], (text, anchor): (impl Into<String>, Anchor), color: Color) {
-        self.put(Mark::Text(Words { at, text: text.into(), anchor, color, bold: true }));
+        self.put(Mark::Text(Words { at, text: text.into(), anchor, color, bold: true, large: false }));
     }
 }
 
-/// How wide a line of text is, in pixels.
-pub(crate) fn width(text: &str) -> f64 {
-    7.0 * text.chars().count() as f64
-}
-
 impl Words {
+    /// How wide it is, in pixels.
+    pub(crate) fn width(&self) -> f64 {
+        let letter = if self.large { 10.0 } else { 7.0 };
+        letter * self.text.chars().count() as f64
+    }
+
     /// Where it begins.
     pub(crate) fn left(&self) -> f64 {
         match self.anchor {
             Anchor::Start => self.at[0],
-            Anchor::Middle => self.at[0] - width(&self.text) / 2.0,
-            Anchor::End => self.at[0] - width(&self.text),
+            Anchor::Middle => self.at[0] - self.width() / 2.0,
+            Anchor::End => self.at[0] - self.width(),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! Pictures of numbers. A [`Figure`] is a list of marks, rendered as SVG and as PNG; a [`Canvas`] is pixels to draw on.
+//! Pictures of numbers. A [`Figure`] is a list of marks, rendered as SVG and as PNG; a [`Grid`] gives the contours of a function.
 
-pub mod canvas;
+mod canvas;
+mod contours;
 mod figure;
 mod png;
 mod svg;
 
-pub use canvas::{Canvas, Color, Pen, rgb};
+pub use canvas::{Color, Pen, rgb};
+pub use contours::{Grid, simplified};
 pub use figure::{Anchor, Figure, Mark, Words};

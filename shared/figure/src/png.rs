@@ -2,12 +2,12 @@
 
 use embedded_graphics::Drawable;
 use embedded_graphics::mono_font::MonoTextStyle;
-use embedded_graphics::mono_font::iso_8859_1::{FONT_7X13, FONT_7X13_BOLD};
+use embedded_graphics::mono_font::iso_8859_1::{FONT_7X13, FONT_7X13_BOLD, FONT_10X20};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::Point;
 use embedded_graphics::text::Text;
 
-use crate::canvas::{Canvas, Color, Pen, rgb};
+use crate::canvas::{Canvas, Color, Pen, rgb, single};
 use crate::figure::{Figure, Mark, Words};
 
 const WHITE: Color = rgb(0xff_ff_ff);
@@ -18,8 +18,7 @@ impl Figure {
     /// # Errors
     /// The encoder refuses: a figure without pixels.
     pub fn png(&self) -> Result<Vec<u8>, png::EncodingError> {
-        let mut canvas = Canvas::new(self.width, self.height, WHITE);
-        self.marks.iter().for_each(|mark| draw(&mut canvas, mark));
+        let canvas = self.canvas();
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);
@@ -29,6 +28,12 @@ impl Figure {
         writer.write_image_data(&canvas.bytes())?;
         writer.finish()?;
         Ok(bytes)
+    }
+
+    fn canvas(&self) -> Canvas {
+        let mut canvas = Canvas::new(self.width, self.height, WHITE);
+        self.marks.iter().for_each(|mark| draw(&mut canvas, mark));
+        canvas
     }
 }
 
@@ -51,6 +56,11 @@ fn draw(canvas: &mut Canvas, mark: &Mark) {
                 canvas.disc(single(*at), Pen { width: pen.width - 3.0, color: WHITE, ..*pen });
             }
         }
+        Mark::Area { rings, fill } => canvas.area(rings, *fill),
+        Mark::Strokes { lines, pen } => canvas.strokes(lines, *pen),
+        Mark::Inset { at: [x, y], figure } => {
+            canvas.paste(&figure.canvas(), x.round().max(0.0) as usize, y.round().max(0.0) as usize);
+        }
         Mark::Text(words) => written(canvas, words),
     }
 }
@@ -72,13 +82,13 @@ fn joined(canvas: &mut Canvas, points: &[[f64; 2]], pen: Pen) {
     }
 }
 
-fn single([x, y]: [f64; 2]) -> [f32; 2] {
-    [x as f32, y as f32]
-}
-
 fn written(canvas: &mut Canvas, words: &Words) {
     let [r, g, b] = words.color.map(|part| (part.clamp(0.0, 1.0) * 255.0).round() as u8);
-    let font = if words.bold { &FONT_7X13_BOLD } else { &FONT_7X13 };
+    let font = match (words.large, words.bold) {
+        (true, _) => &FONT_10X20,
+        (false, true) => &FONT_7X13_BOLD,
+        (false, false) => &FONT_7X13,
+    };
     let place = Point::new(words.left().round() as i32, words.at[1].round() as i32);
     let Ok(_) = Text::new(&words.text, place, MonoTextStyle::new(font, Rgb888::new(r, g, b))).draw(canvas);
 }
@@ -128,5 +138,37 @@ mod tests {
         // Letters stand above their baseline, and end at their place.
         let is_inked = |x: usize| (22..34).any(|y| at(x, y) == [0x20; 3]);
         assert!((1..50).any(is_inked) && !(50..60).any(is_inked));
+    }
+
+    fn pixels(figure: &Figure) -> impl Fn(usize, usize) -> [u8; 3] {
+        let width = figure.width;
+        let bytes = figure.canvas().bytes();
+        move |x, y| [0, 1, 2].map(|part| bytes[(y * width + x) * 3 + part])
+    }
+
+    #[test]
+    fn areas_have_holes_strokes_are_laid_on_once_and_insets_end_at_their_edge() {
+        let square = |from: f64, to: f64| vec![[from, from], [to, from], [to, to], [from, to]];
+        let mut inner = Figure { width: 20, height: 20, marks: Vec::new() };
+        inner.put(Mark::Area { rings: vec![square(2.0, 30.0), square(6.0, 12.5)], fill: rgb(0x00_00_00) });
+        let pen = Pen { width: 3.0, color: rgb(0xff_00_00), alpha: 0.5 };
+        let lines =
+            vec![vec![[0.0, 30.0], [39.0, 30.0]], vec![[20.0, 22.0], [20.0, 39.0]], vec![[5.0, 35.5]]];
+        let mut figure = Figure { width: 40, height: 40, marks: Vec::new() };
+        figure.put(Mark::Inset { at: [10.0, 0.0], figure: inner });
+        figure.put(Mark::Strokes { lines, pen });
+        let at = pixels(&figure);
+        assert_eq!([at(11, 1), at(14, 4), at(18, 8), at(29, 19)], [[255; 3], [0; 3], [255; 3], [0; 3]]);
+        // Half covered; beyond the inset; where lines cross; a dot.
+        assert_eq!([at(22, 8), at(30, 19)], [[128; 3], [255; 3]]);
+        assert_eq!([at(20, 30), at(3, 30), at(5, 35)], [[255, 128, 128]; 3]);
+        let svg = figure.svg();
+        for part in [
+            r#"<svg x="10.0" y="0.0" width="20" height="20">"#,
+            r##"<path d="M2 2l28 0l0 28l-28 0ZM6 6l6.5 0l0 6.5l-6.5 0Z" fill="#000000" fill-rule="evenodd"/>"##,
+            r#"<path d="M0 30l39 0M20 22l0 17M5 35.5h0" fill="none" stroke-linecap="round""#,
+        ] {
+            assert!(svg.contains(part), "{part} in {svg}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::canvas::{Color, Pen};
-use crate::figure::{Anchor, Figure, Mark, Words, width};
+use crate::figure::{Anchor, Figure, Mark, Words};
 
 impl Figure {
     /// A document of its own: no script, no font and no picture from elsewhere. Equal figures are equal bytes.
@@ -17,11 +17,15 @@ impl Figure {
             ),
             width, height, width, height
         );
-        for mark in marks {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", element(mark));
-        }
+        elements(&mut text, marks);
         text + "</svg>\n"
+    }
+}
+
+fn elements(text: &mut String, marks: &[Mark]) {
+    for mark in marks {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", element(mark));
     }
 }
 
@@ -46,22 +50,58 @@ fn element(mark: &Mark) -> String {
                 r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius:.1}" fill="{fill}" stroke="{color}" stroke-width="1.5"/>"#
             )
         }
+        Mark::Area { rings, fill } => {
+            let rings: String = rings.iter().map(|ring| path(ring) + "Z").collect();
+            format!(r#"<path d="{rings}" fill="{}" fill-rule="evenodd"/>"#, code(*fill))
+        }
+        Mark::Strokes { lines, pen } => {
+            let (lines, stroke): (String, _) = (lines.iter().map(|line| path(line)).collect(), stroke(*pen));
+            let round = r#"stroke-linecap="round" stroke-linejoin="round""#;
+            format!(r#"<path d="{lines}" fill="none" {round}{stroke}/>"#)
+        }
+        Mark::Inset { at: [x, y], figure: Figure { width, height, marks } } => {
+            let mut text = format!(r#"<svg x="{x:.1}" y="{y:.1}" width="{width}" height="{height}">"#);
+            elements(&mut text, marks);
+            text + "</svg>"
+        }
         Mark::Text(words) => written(words),
     }
 }
 
+/// A line as path data, each point by its distance from the one before, in tenths of a pixel that do not add up to more.
+fn path(points: &[[f64; 2]]) -> String {
+    let tenths = |point: &[f64; 2]| point.map(|value| (value * 10.0).round() as i64);
+    let Some((first, rest)) = points.split_first() else { return String::new() };
+    let mut last = tenths(first);
+    let mut text = format!("M{}", pair(last));
+    for point in rest.iter().map(tenths) {
+        let _ = write!(text, "l{}", pair([point[0] - last[0], point[1] - last[1]]));
+        last = point;
+    }
+    // A line without length is drawn by its ends.
+    if rest.is_empty() { text + "h0" } else { text }
+}
+
+/// Two numbers given in tenths, as short as they can be written.
+fn pair([x, y]: [i64; 2]) -> String {
+    let short = |tenths: i64| format!("{}", tenths as f64 / 10.0);
+    let (x, y) = (short(x), short(y));
+    if y.starts_with('-') { x + &y } else { format!("{x} {y}") }
+}
+
 fn written(words: &Words) -> String {
-    let Words { at: [x, y], text, anchor, color, bold } = words;
+    let Words { at: [x, y], text, anchor, color, bold, large } = words;
     let anchor = match anchor {
         Anchor::Start => "start",
         Anchor::Middle => "middle",
         Anchor::End => "end",
     };
     let (color, weight) = (code(*color), if *bold { r#" font-weight="bold""# } else { "" });
+    let size = if *large { r#" font-size="17""# } else { "" };
     // As wide as the pixels have it, whichever font there is.
-    let length = width(text);
+    let length = words.width();
     format!(
-        r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" textLength="{length:.0}" fill="{color}"{weight}>{}</text>"#,
+        r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" textLength="{length:.0}" fill="{color}"{weight}{size}>{}</text>"#,
         escaped(text)
     )
 }

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use fidelis_figure::Figure;
 use tch::Tensor;
 
-use super::figure::{self, Canvas, Pair, SIGMA};
+use super::figure::{self, Pair, SIGMA, Shown};
+use super::measure::Measured;
 use super::mixture::Mixture;
 use super::model::{Model, ModelError};
 use super::sample::{Guided, SIGMA_MAX, Score, noisy};
@@ -72,6 +74,16 @@ impl Way {
         }
     }
 
+    /// As a picture calls it.
+    fn title(self) -> String {
+        match self {
+            Self::Truth => "exact score".to_owned(),
+            Self::Unguided => "no guidance".to_owned(),
+            Self::Cfg => format!("CFG, w = {}", self.weight()),
+            Self::Autoguidance => format!("autoguidance, w = {}", self.weight()),
+        }
+    }
+
     /// w; 1 where there is no guidance.
     pub fn weight(self) -> f64 {
         match self {
@@ -134,20 +146,16 @@ impl Nets {
         Guided { main, guide }.run(&noisy(truth, points, SIGMA_MAX, seed), SIGMA_MAX, |_| {})
     }
 
-    /// Figure 1, of samples that [`Self::sample`] gave in the order of [`Way::ALL`].
-    pub fn figure1(samples: &[Tensor]) -> Canvas {
-        let caption = |way: &Way| match way {
-            Way::Truth => "ground truth".to_owned(),
-            Way::Unguided => "no guidance".to_owned(),
-            Way::Cfg => format!("CFG, w = {}", way.weight()),
-            Way::Autoguidance => format!("autoguidance, w = {}", way.weight()),
-        };
-        let panels: Vec<(String, &Tensor)> = Way::ALL.iter().map(caption).zip(samples).collect();
-        figure::samples(&panels)
+    /// Figure 1, of what [`Self::sample`] gave in the order of [`Way::ALL`].
+    pub fn figure1(samples: &[(Tensor, Measured)]) -> Figure {
+        let ways = Way::ALL.iter().zip(samples);
+        let shown =
+            ways.map(|(way, (samples, measured))| Shown { title: way.title(), samples, measured: *measured });
+        figure::samples(&shown.collect::<Vec<_>>())
     }
 
     /// Figure 2.
-    pub fn figure2(&self, seed: u64) -> Canvas {
+    pub fn figure2(&self, seed: u64) -> Figure {
         let truth = ground_truth(Classes::A);
         let pair = Pair { main: &self.main, guide: &self.autoguidance, weight: Way::Autoguidance.weight() };
         figure::details(pair, &noisy(&truth, DETAIL_POINTS, SIGMA, seed))

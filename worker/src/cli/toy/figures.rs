@@ -3,17 +3,14 @@
 use std::path::Path;
 
 use anyhow::Context;
-use fidelis_edm2::toy::figure::Canvas;
+use fidelis_edm2::toy::figure::Figure;
 
 use crate::cli::{Failure, output};
 
-/// Writes a picture as PNG.
-pub fn write(canvas: &Canvas, path: &Path) -> Result<(), Failure> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, canvas.width as u32, canvas.height as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&canvas.bytes()));
-    written.with_context(|| format!("cannot encode `{}`", path.display()))?;
-    Ok(output::write_whole(path, &bytes)?)
+/// Writes a picture as `NAME.png` and `NAME.svg`.
+pub fn write(figure: &Figure, folder: &Path, name: &str) -> Result<(), Failure> {
+    let path = folder.join(name);
+    let png = figure.png().with_context(|| format!("cannot encode `{}.png`", path.display()))?;
+    output::write_whole(&path.with_extension("png"), &png)?;
+    Ok(output::write_whole(&path.with_extension("svg"), figure.svg().as_bytes())?)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fidelis_contract::exit;
-use fidelis_edm2::toy::{Classes, Nets, Way, experiment, ground_truth};
+use fidelis_edm2::toy::{Classes, Measures, Nets, Way, experiment, ground_truth};
 use fidelis_formats::atomic;
 
 use super::figures;
@@ -26,7 +26,7 @@ pub struct PlotArgs {
     /// Decides where the points begin
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for figure1.png and figure2.png
+    /// Folder for figure1 and figure2, each as .png and .svg
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -39,9 +39,13 @@ pub fn plot(args: &PlotArgs) -> Result<u8, Failure> {
         autoguidance: experiment::read(&args.autoguidance)?,
         cfg: experiment::read(&args.cfg)?,
     };
-    let truth = ground_truth(Classes::A);
-    let samples = Way::ALL.map(|way| nets.sample(&truth, way, (args.points, args.seed)));
-    figures::write(&Nets::figure1(&samples), &args.out.join("figure1.png"))?;
-    figures::write(&nets.figure2(args.seed), &args.out.join("figure2.png"))?;
+    let (truth, measures) = (ground_truth(Classes::A), Measures::default());
+    let samples = Way::ALL.map(|way| {
+        let samples = nets.sample(&truth, way, (args.points, args.seed));
+        let measured = measures.of(&samples);
+        (samples, measured)
+    });
+    figures::write(&Nets::figure1(&samples), &args.out, "figure1")?;
+    figures::write(&nets.figure2(args.seed), &args.out, "figure2")?;
     Ok(exit::DONE)
 }

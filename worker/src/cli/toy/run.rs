@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Folder for nets, figure1.png and figure2.png; nets that are there already are not trained again
+    /// Folder for nets, figure1 and figure2 (.png and .svg); nets that are there already are not trained again
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How often each net is trained, from seeds 0, 1, …; the error is that of their mean
@@ -46,11 +46,15 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
             }
         }
         let nets = read(&args.out, seed)?;
-        let samples = Way::ALL.map(|way| nets.sample(&truth, way, (args.points, seed)));
-        rows.iter_mut().zip(&samples).for_each(|(row, samples)| row.push(measures.of(samples)));
+        let samples = Way::ALL.map(|way| {
+            let samples = nets.sample(&truth, way, (args.points, seed));
+            let measured = measures.of(&samples);
+            (samples, measured)
+        });
+        rows.iter_mut().zip(&samples).for_each(|(row, (_, measured))| row.push(*measured));
         if seed == 0 {
-            figures::write(&Nets::figure1(&samples), &args.out.join("figure1.png"))?;
-            figures::write(&nets.figure2(seed), &args.out.join("figure2.png"))?;
+            figures::write(&Nets::figure1(&samples), &args.out, "figure1")?;
+            figures::write(&nets.figure2(seed), &args.out, "figure2")?;
         }
     }
     tell(args, &rows);
@@ -66,27 +70,35 @@ fn read(folder: &Path, seed: u64) -> Result<Nets, Failure> {
     Ok(Nets { main: net(Which::Main)?, autoguidance: net(Which::Autoguidance)?, cfg: net(Which::Cfg)? })
 }
 
+/// What is measured: its name, its column's title, and the value.
+type Measure = (&'static str, &'static str, fn(&Measured) -> f64);
+
+const MEASURES: [Measure; 3] = [
+    ("outside", "outside of 99 %", |measured| measured.outside),
+    ("coverage", "branches reached", |measured| measured.coverage),
+    ("misplaced", "samples misplaced", |measured| measured.misplaced),
+];
+
 fn tell(args: &RunArgs, rows: &[Vec<Measured>]) {
     let (trainings, points) = (args.trainings, args.points);
-    out::line(format!("class A, {points} points of each of {trainings} trainings"));
-    out::line(format!("{:<16}{:>20}{:>22}", "way", "outside of 99 %", "branches reached"));
+    out::line(format!("class A, {points} points of each of {trainings} trainings, mean ± its error"));
+    let titles: String = MEASURES.iter().map(|(_, title, _)| format!("{title:>22}")).collect();
+    out::line(format!("{:<16}{titles}", "way"));
     let mut object = Map::new();
     for (way, row) in Way::ALL.iter().zip(rows) {
-        let outside = mean_and_error(row.iter().map(|measured| measured.outside));
-        let coverage = mean_and_error(row.iter().map(|measured| measured.coverage));
-        let shown = |(mean, error): (f64, Option<f64>)| match error {
-            Some(error) => format!("{:.2} ± {:.2} %", mean * 100.0, error * 100.0),
-            None => format!("{:.2} %", mean * 100.0),
-        };
-        out::line(format!("{:<16}{:>20}{:>22}", way.name(), shown(outside), shown(coverage)));
-        object.insert(way.name().to_owned(), numbers(outside, coverage));
+        let (mut shown, mut numbers) = (String::new(), Map::new());
+        for (name, _, of) in MEASURES {
+            let (mean, error) = mean_and_error(row.iter().map(of));
+            let error_shown = error.map_or(String::new(), |error| format!(" ± {:.2}", error * 100.0));
+            shown += &format!("{:>22}", format!("{:.2}{error_shown} %", mean * 100.0));
+            numbers.insert(name.to_owned(), json!(mean));
+            numbers.insert(format!("{name}_error"), json!(error));
+        }
+        out::line(format!("{:<16}{shown}", way.name()));
+        object.insert(way.name().to_owned(), Value::Object(numbers));
     }
-    out::line(format!("pictures: {}", args.out.join("figure1.png").display()));
+    out::line(format!("pictures: {}", args.out.join("figure{1,2}.{png,svg}").display()));
     out::json(Value::Object(object));
-}
-
-fn numbers(outside: (f64, Option<f64>), coverage: (f64, Option<f64>)) -> Value {
-    json!({ "outside": outside.0, "outside_error": outside.1, "coverage": coverage.0, "coverage_error": coverage.1 })
 }
 
 /// And the standard error of the mean, where there are two or more.

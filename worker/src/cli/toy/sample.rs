@@ -6,7 +6,7 @@ use clap::Args;
 use fidelis_contract::exit;
 use fidelis_edm2::checkpoint::TensorFile;
 use fidelis_edm2::toy::sample::{SIGMA_MAX, Score, noisy};
-use fidelis_edm2::toy::{Classes, Guided, Measures, experiment, ground_truth};
+use fidelis_edm2::toy::{Classes, Guided, Measured, Measures, experiment, ground_truth};
 use fidelis_fleet::out;
 use serde_json::json;
 
@@ -46,6 +46,7 @@ pub fn sample(args: &SampleArgs) -> Result<u8, Failure> {
     let measured = Measures::default().of(&samples);
     TensorFile { tensors: [("samples".to_owned(), samples)].into(), ..TensorFile::default() }
         .write(&args.out)?;
-    out::json(json!({ "outside": measured.outside, "coverage": measured.coverage }));
+    let Measured { outside, coverage, misplaced } = measured;
+    out::json(json!({ "outside": outside, "coverage": coverage, "misplaced": misplaced }));
     Ok(exit::DONE)
 }

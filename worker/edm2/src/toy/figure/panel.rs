@@ -1,8 +1,10 @@
-//! A square part of the plane, and a function over it as coloured bands between contours.
+//! A square part of the plane, and a function over it as coloured areas between contours.
 
+use fidelis_figure::{Color, Figure, Grid, Mark, Pen, simplified};
 use tch::Tensor;
 
-use fidelis_figure::{Canvas, Color, Pen};
+/// How far a contour may be off, in pixels.
+const TOLERANCE: f64 = 0.12;
 
 /// What of the plane a panel shows.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +17,21 @@ pub struct View {
 }
 
 impl View {
+    /// A panel with nothing on it.
+    pub fn blank(&self) -> Figure {
+        Figure { width: self.size, height: self.size, marks: Vec::new() }
+    }
+
     /// A point of the plane in pixels; up is up.
-    pub fn pixel(&self, [x, y]: [f64; 2]) -> [f32; 2] {
+    pub fn pixel(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let scale = self.size as f64 / (2.0 * self.half);
-        let from_left = (x - self.center[0] + self.half) * scale;
-        let from_top = (self.center[1] + self.half - y) * scale;
-        [from_left as f32, from_top as f32]
+        [(x - self.center[0] + self.half) * scale, (self.center[1] + self.half - y) * scale]
+    }
+
+    /// Whether a point, or the dot that stands for it, shows.
+    pub fn shows(&self, point: [f64; 2]) -> bool {
+        let reach = -3.0..self.size as f64 + 3.0;
+        self.pixel(point).iter().all(|place| reach.contains(place))
     }
 
     /// The middles of all pixels, row by row: float64 `[size², 2]`.
@@ -46,45 +57,36 @@ impl View {
 #[derive(Clone, Debug)]
 pub struct Field {
     pub values: Vec<f64>,
-    size: usize,
+    width: usize,
 }
 
 impl Field {
     pub fn new(view: &View, values: Vec<f64>) -> Self {
-        Self { values, size: view.size }
+        Self { values, width: view.size }
     }
 
-    /// How much the value changes from a pixel to the next.
-    fn slope(&self, x: usize, y: usize) -> f64 {
-        let last = self.size - 1;
-        let value = |x: usize, y: usize| self.values[y * self.size + x];
-        let across = value((x + 1).min(last), y) - value(x.saturating_sub(1), y);
-        let down = value(x, (y + 1).min(last)) - value(x, y.saturating_sub(1));
-        (0.5 * across.hypot(down)).max(1e-9)
+    pub fn largest(&self) -> f64 {
+        self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// Colours all pixels whose value is above a level; later levels lie over earlier ones.
-    pub fn fill(&self, canvas: &mut Canvas, levels: &[(f64, Color)]) {
-        self.each(|x, y, value, slope| {
-            for &(level, color) in levels {
-                canvas.blend((x, y), color, ((value - level) / slope + 0.5).clamp(0.0, 1.0) as f32);
-            }
-        });
+    /// Colours all places where the value is above a level; later levels lie over earlier ones.
+    pub fn fill(&self, panel: &mut Figure, levels: &[(f64, Color)]) {
+        for &(level, fill) in levels {
+            panel.put(Mark::Area { rings: self.rings(level), fill });
+        }
     }
 
     /// Draws the line where the value is `level`.
-    pub fn outline(&self, canvas: &mut Canvas, level: f64, pen: Pen) {
-        self.each(|x, y, value, slope| {
-            let distance = ((value - level) / slope).abs() as f32;
-            canvas.blend((x, y), pen.color, pen.alpha * (0.5 * pen.width - distance + 0.5).clamp(0.0, 1.0));
-        });
+    pub fn outline(&self, panel: &mut Figure, level: f64, pen: Pen) {
+        let mut lines = self.rings(level);
+        lines.iter_mut().for_each(|ring| ring.extend(ring.first().copied()));
+        panel.put(Mark::Strokes { lines, pen });
     }
 
-    fn each(&self, mut act: impl FnMut(usize, usize, f64, f64)) {
-        for y in 0..self.size {
-            for x in 0..self.size {
-                act(x, y, self.values[y * self.size + x], self.slope(x, y));
-            }
-        }
+    fn rings(&self, level: f64) -> Vec<Vec<[f64; 2]>> {
+        let rings = Grid { values: &self.values, width: self.width }.rings(level);
+        let middle = |[x, y]: [f64; 2]| [x + 0.5, y + 0.5];
+        let rings = rings.into_iter().map(|ring| ring.into_iter().map(middle).collect::<Vec<_>>());
+        rings.map(|ring| simplified(&ring, TOLERANCE)).collect()
     }
 }
