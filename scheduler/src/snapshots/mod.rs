@@ -1,5 +1,5 @@
 //! Scores of a training's snapshots: which of them are due, each as an ordinary run of a spec, and what is written beside
-//! them. A training knows nothing of it but the file [`SCORES`], which its page shows.
+//! them. A training knows nothing of it but that file, which its page shows.
 
 mod place;
 
@@ -8,15 +8,15 @@ use std::{collections::BTreeMap, str::FromStr};
 use fidelis_contract::{
     detectors::Metric,
     ids::RunId,
-    result::RunResult,
+    result::{DetectorResult, RunResult},
     spec::{DetectorSpec, EngineSpec, FileRef, RunSpec, SpecError},
 };
 use serde::{Deserialize, Serialize};
 
 pub use place::{Place, PlaceError};
 
-/// Beside the snapshots: a line for each score.
-pub const SCORES: &str = "metrics.jsonl";
+/// What tells how far the training is.
+pub const STATS: &str = "stats.jsonl";
 const PREFIX: &str = "network-snapshot-";
 
 /// What to measure, and how often: `fd@64000`.
@@ -32,7 +32,9 @@ pub struct Every {
 pub enum RequestError {
     #[error("`{0}` is no metric with its images: write it as `fd@64000`, with one of `{known}` in front", known = known())]
     Every(String),
-    #[error("spec field `engine`: snapshots are scored by runs of the engine `edm2`: name a spec of that one")]
+    #[error(
+        "spec field `engine`: snapshots are scored by runs of the engine `edm2`: name a spec of that one"
+    )]
     Engine,
     #[error(
         "the spec `{name}` has no detector with a `reference` whose distance is `{metric}`: it has {has}"
@@ -74,9 +76,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// From a name such as `network-snapshot-0008388-0.050.safetensors`; `None` for the name of anything else.
     fn named(name: &str) -> Option<Self> {
-        let (stem, _) = [".safetensors", ".pkl"]
-            .iter()
-            .find_map(|ending| Some((name.strip_prefix(PREFIX)?.strip_suffix(ending)?, ())))?;
+        let numbers = name.strip_prefix(PREFIX)?;
+        let stem = [".safetensors", ".pkl"].iter().find_map(|ending| numbers.strip_suffix(ending))?;
         let (kimg, width) = stem.split_once("-0.")?;
         let width = Some(width).filter(|width| width.len() == 3)?;
         Some(Self { name: name.to_owned(), kimg: kimg.parse().ok()?, width: width.parse().ok()? })
@@ -148,7 +149,7 @@ pub fn check(base: &RunSpec, metric: Metric) -> Result<(), RequestError> {
     Err(RequestError::Metric { name: base.name.clone(), metric: metric.id(), has })
 }
 
-/// A line of [`SCORES`].
+/// A line of [`SCORES`](fidelis_contract::keys::SCORES).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Images that the net saw, to the thousand.
@@ -169,7 +170,7 @@ pub struct Score {
 impl Score {
     /// What a run says of a snapshot: one for each detector of that metric.
     pub fn all(snapshot: &Snapshot, metric: Metric, result: &RunResult) -> Vec<Self> {
-        let of = |(detector, found): (&String, &fidelis_contract::result::DetectorResult)| {
+        let of = |(detector, found): (&String, &DetectorResult)| {
             let measured = found.headline().filter(|measured| measured.id == metric.id())?;
             Some(Self {
                 images: snapshot.kimg * 1000,
@@ -195,13 +196,12 @@ impl Score {
     }
 }
 
-/// The lines of [`SCORES`] with these among them, in the order of their images: what the same run said before is replaced, and
+/// The lines of that file with these among them, in the order of their images: what the same run said before is replaced, and
 /// a line that is no score is dropped.
 pub fn with_scores(lines: &[u8], new: &[Score]) -> String {
     let is_replaced = |old: &Score| {
-        new.iter().any(|new| {
-            (&new.snapshot, &new.detector, &new.run) == (&old.snapshot, &old.detector, &old.run)
-        })
+        new.iter()
+            .any(|new| (&new.snapshot, &new.detector, &new.run) == (&old.snapshot, &old.detector, &old.run))
     };
     let lines = String::from_utf8_lossy(lines);
     let old = lines.lines().filter_map(|line| serde_json::from_str(line).ok());
@@ -214,7 +214,8 @@ pub fn with_scores(lines: &[u8], new: &[Score]) -> String {
 /// Whether the last line of `stats.jsonl` is that of the last step.
 pub fn is_done(stats: &[u8]) -> bool {
     let lines = String::from_utf8_lossy(stats);
-    let last = lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).next_back();
+    let last =
+        lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).next_back();
     let step = |name: &str| last.as_ref().and_then(|last| last[name].as_u64());
     step("step").is_some() && step("step") >= step("steps")
 }
@@ -229,7 +230,10 @@ mod tests {
         assert_eq!(parsed, Every { metric: Metric::Fid, images: 8_388_608 });
         for odd in ["fd", "fd@0", "fd@many", "kid@1000", "@1000"] {
             let error = odd.parse::<Every>().unwrap_err().to_string();
-            assert!(error.contains(odd) && error.contains("fd@64000") && error.contains("fd_dinov2"), "{error}");
+            assert!(
+                error.contains(odd) && error.contains("fd@64000") && error.contains("fd_dinov2"),
+                "{error}"
+            );
         }
     }
 
@@ -237,8 +241,13 @@ mod tests {
     fn the_first_snapshot_after_each_multiple_is_due_and_at_the_end_the_last() {
         let names: Vec<String> = [0, 16, 33, 48, 64, 80]
             .iter()
-            .flat_map(|kimg| ["0.050", "0.100"].map(|std| format!("network-snapshot-{kimg:07}-{std}.safetensors")))
-            .chain(["training-state-0000080.safetensors", "stats.jsonl", "phema-0000064-0.050.safetensors"].map(str::to_owned))
+            .flat_map(|kimg| {
+                ["0.050", "0.100"].map(|std| format!("network-snapshot-{kimg:07}-{std}.safetensors"))
+            })
+            .chain(
+                ["training-state-0000080.safetensors", "stats.jsonl", "phema-0000064-0.050.safetensors"]
+                    .map(str::to_owned),
+            )
             .collect();
         let of = |widths: &[f64], images, is_done| -> Vec<(u64, u64)> {
             due(&names, (images, widths), is_done).iter().map(|s| (s.kimg, s.width)).collect()
@@ -268,7 +277,8 @@ mod tests {
 
     #[test]
     fn a_training_is_done_with_its_last_step() {
-        let of = |last: u64| format!("{{\"step\":5,\"steps\":40}}\n{{\"step\":{last},\"steps\":40}}\nhalf a li");
+        let of =
+            |last: u64| format!("{{\"step\":5,\"steps\":40}}\n{{\"step\":{last},\"steps\":40}}\nhalf a li");
         assert!(is_done(of(40).as_bytes()) && !is_done(of(35).as_bytes()) && !is_done(b""));
     }
 }

@@ -93,9 +93,7 @@ impl Place {
                 let written = atomic::write(&path.join(name), text.as_bytes());
                 written.map_err(|source| PlaceError::Folder { path: path.clone(), source })
             }
-            Self::Bucket(store) => {
-                Ok(store.replace(name, Bytes::from(text), "application/jsonl").await?)
-            }
+            Self::Bucket(store) => Ok(store.replace(name, Bytes::from(text), "application/jsonl").await?),
         }
     }
 
