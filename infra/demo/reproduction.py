@@ -127,9 +127,10 @@ def chosen():
     guided("cfg", "CFG: a smaller net without classes", [uncond], few)
     intervals = ["--interval", "0.1:2,0.3:5,0.5:80"]
     guided("interval", "CFG within an interval of σ", [uncond], "0.1", *intervals, guidance="1.2,1.5,2,3")
-    guided("auto", "autoguidance: smaller and less trained", [lengths("small", kimg, few) for kimg in (16, 32)], few)
+    early = "0.05,0.1"
+    guided("auto", "autoguidance: smaller and less trained", [lengths("small", kimg, early) for kimg in (16, 32)], early)
     guided("smaller", "smaller only", [lengths("small", KIMG["small"], few)], few)
-    guided("less", "less trained only", [lengths("main", kimg, few) for kimg in (32, 64)], few)
+    guided("less", "less trained only", [lengths("main", kimg, early) for kimg in (32, 64)], early)
     longer = [value for value in stds.split(",") if float(value) > std]
     guided("ema", "the same training, a longer EMA", [mains], ",".join(longer), guidance="1.2,1.5,2,3,5")
     return ways
