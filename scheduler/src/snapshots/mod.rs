@@ -28,7 +28,7 @@ pub struct Every {
 }
 
 /// A request that cannot be met.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     #[error("`{0}` is no metric with its images: write it as `fd@64000`, with one of `{known}` in front", known = known())]
     Every(String),
@@ -190,7 +190,7 @@ impl Score {
     /// For people.
     pub fn line(&self) -> String {
         let Self { snapshot, metric, detector, value, num_images, .. } = self;
-        let label = Metric::find(metric).map_or(metric.as_str(), Metric::label);
+        let label = Metric::find(metric).map_or(metric.as_str(), |metric| metric.label());
         let sd = self.sd.map_or(String::new(), |sd| format!(" ± {sd:.2}"));
         format!("{snapshot}  {label} ({detector}) {value:.2}{sd}, {num_images} images")
     }
