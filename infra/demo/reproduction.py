@@ -1,6 +1,7 @@
 """The autoguidance paper in small: see docs/reproduction.md. Standard library alone."""
 
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -10,7 +11,7 @@ import time
 
 DEMO = pathlib.Path("infra/demo").resolve()
 OUT = pathlib.Path("out/reproduction").resolve()
-MAIN = pathlib.Path("out/demo-train/net").resolve()
+NET = DEMO / "models/fashion-net.safetensors"
 BIN = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "release"
 IMAGES = os.environ.get("FIDELIS_FASHION_MNIST", "/usr/share/datasets/fashion-mnist") + "/train-images-idx3-ubyte.gz"
 
@@ -19,16 +20,17 @@ TUNING, SCORING = 100_000, 200_000
 NUM_TUNING = 600
 PICTURES = "200000-200035"
 
-# Nets: recipe, what is another in it, images between snapshots. The small net goes on where the demo's guiding net ends.
+# Trainings that guiding nets are taken from: recipe, what is another in it, images between snapshots, where. The first is
+# that of `make demo-train`; the small net goes on where the demo's guiding net ends.
 TRAININGS = {
-    "small": ("gnet", ["steps=1500"], 8000),
-    "uncond": ("gnet", ["steps=1000", "net.label_dim=0"], 32000),
+    "main": ("net", [], 16000, pathlib.Path("out/demo-train/net").resolve()),
+    "small": ("gnet", ["steps=1500"], 8000, OUT / "small"),
+    "uncond": ("gnet", ["steps=1000", "net.label_dim=0"], 32000, OUT / "uncond"),
 }
-KIMG = {"main": 512, "small": 192, "uncond": 128}
 
 SPEC = f"""name = "NAME"
 seeds = "{TUNING}-{TUNING + NUM_TUNING - 1}"
-net = "NET"
+net = "{NET}"
 chunk_size = 50
 micro_batch = 25
 MORE
@@ -54,20 +56,22 @@ def told(program, *args):
     return ended.stdout
 
 
-def training(recipe, changes, snapshot, outdir):
+def training(name):
+    recipe, changes, snapshot, outdir = TRAININGS[name]
     options = [option for change in changes for option in ("--set", change)]
     where = ["--data", IMAGES, "--outdir", str(outdir), "--snapshot", str(snapshot), "--checkpoint", "25600"]
     # One thread: the bits depend on the number of threads.
-    return [str(BIN / "fidelis-worker"), "train", "--recipe", str(DEMO / f"recipes/{recipe}.toml"), *options, *where, "--threads", "1"]
+    recipe = str(DEMO / f"recipes/{recipe}.toml")
+    return subprocess.Popen([str(BIN / "fidelis-worker"), "train", "--recipe", recipe, *options, *where, "--threads", "1"])
 
 
 def train():
     """The main net on one core, the others one after another beside it. What is trained already ends at once."""
-    note("training: an hour and a half of two cores, unless it is done already")
-    main = subprocess.Popen(training("net", [], 16000, MAIN))
+    note("training: an hour of two cores, unless it is done already")
+    main = training("main")
     try:
-        for name, (recipe, changes, snapshot) in TRAININGS.items():
-            if code := subprocess.run(training(recipe, changes, snapshot, OUT / name), check=False).returncode:
+        for name in ("small", "uncond"):
+            if code := training(name).wait():
                 sys.exit(code)
         if code := main.wait():
             sys.exit(code)
@@ -78,8 +82,8 @@ def train():
 
 def lengths(name, kimg, stds):
     """The folder of a net's averages of these lengths."""
-    source, to = MAIN if name == "main" else OUT / name, OUT / f"ema/{name}-{kimg:07}"
-    told("fidelis-worker", "phema", "--in", source, "--std", stds, "--at", kimg, "--out", to)
+    to = OUT / f"ema/{name}-{kimg:07}"
+    told("fidelis-worker", "phema", "--in", TRAININGS[name][3], "--std", stds, "--at", kimg, "--out", to)
     return to
 
 
@@ -88,51 +92,49 @@ def average(folder, std):
     return folder / f"phema-{kimg}-{std:.3f}.safetensors"
 
 
-def spec(name, net, **more):
+def spec(name, **more):
     path = OUT / f"specs/{name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
-    path.write_text(SPEC.replace("NAME", name).replace("NET", str(net)).replace("MORE", lines))
+    path.write_text(SPEC.replace("NAME", name).replace("MORE", lines))
     return path
 
 
-def swept(name, net, *axes):
-    """The settings of the best of a sweep's cells."""
+def swept(name, *axes):
+    """The settings of the best of a sweep's cells. The budget pays for half of the images of each, or for more where some are
+    given up."""
     note(f"choosing: {name}")
-    where = ["--local", OUT / "fleet", "--dest", OUT / f"sweeps/{name}", "--name", name]
-    said = told("fidelis", "sweep", "--spec", spec("tuning", net), *where, *axes)
+    num_cells = math.prod(len(values.split(",")) for values in axes[1::2])
+    budget = ["--budget", num_cells * NUM_TUNING // 2]
+    where = ["--local", OUT / "fleet", "--dest", OUT / f"sweeps/{name}", "--name", name, *budget]
+    said = told("fidelis", "sweep", "--spec", spec("tuning"), *where, *axes)
     best = json.loads(said.splitlines()[-1])["best"]
     note(f"{name}: {best['value']:.2f} ± {best['sd']:.2f} at {json.dumps(best['settings'])}")
     return best["settings"]
 
 
 def chosen():
-    """Each way to guide with the settings that are best for it: its title, and what its spec says."""
-    stds = "0.03,0.05,0.075,0.1,0.13,0.16,0.2,0.25"
-    few = "0.05,0.1,0.15"
-    mains = lengths("main", KIMG["main"], stds)
-    std = swept("none", mains, "--net", mains, "--net-ema", stds)["net_ema"]
-    net = average(mains, std)
-    ways = {"none": {"title": f"no guidance, EMA {std:g}", "net": str(net)}}
+    """Each way to guide the demo's main net with the settings that are best for it: its title, and what its spec says."""
+    ways = {"none": {"title": "no guidance"}}
 
-    def guided(key, title, gnets, gnet_stds, *axes, guidance="1.05,1.1,1.2,1.35,1.6,2"):
-        folders = {folder.name: folder for folder in gnets}
-        axes = ["--gnet", ",".join(map(str, gnets)), "--gnet-ema", gnet_stds, "--guidance", guidance, *axes]
-        best = swept(key, net, *axes)
+    def guided(key, title, gnets, stds, guidance, *axes):
+        folders = {gnet.name: gnet for gnet in gnets}
+        axes = ["--gnet", ",".join(map(str, gnets)), "--gnet-ema", stds, "--guidance", guidance, *axes]
+        best = swept(key, *axes)
         found = {field: best[field] for field in ("guidance", "interval") if best.get(field) not in (None, "all")}
-        gnet = average(folders[best["gnet"]], best["gnet_ema"])
-        ways[key] = {"title": title, "net": str(net), "gnet": str(gnet), **found}
+        ways[key] = {"title": title, "gnet": str(average(folders[best["gnet"]], best["gnet_ema"])), **found}
 
-    uncond = lengths("uncond", KIMG["uncond"], few)
-    guided("cfg", "CFG: a smaller net without classes", [uncond], few)
-    intervals = ["--interval", "0.1:2,0.3:5,0.5:80"]
-    guided("interval", "CFG within an interval of σ", [uncond], "0.1", *intervals, guidance="1.2,1.5,2,3")
     early = "0.05,0.1"
-    guided("auto", "autoguidance: smaller and less trained", [lengths("small", kimg, early) for kimg in (16, 32)], early)
-    guided("smaller", "smaller only", [lengths("small", KIMG["small"], few)], few)
-    guided("less", "less trained only", [lengths("main", kimg, early) for kimg in (32, 64)], early)
-    longer = [value for value in stds.split(",") if float(value) > std]
-    guided("ema", "the same training, a longer EMA", [mains], ",".join(longer), guidance="1.2,1.5,2,3,5")
+    small = [lengths("small", kimg, early) for kimg in (16, 32)]
+    guided("auto", "autoguidance: smaller and less trained", small, early, "1.1,1.2,1.35")
+    less = [lengths("main", kimg, early) for kimg in (32, 64)]
+    guided("less", "less trained only", less, "0.1", "1.1,1.2,1.35,1.6")
+    guided("smaller", "smaller only", [lengths("small", 192, "0.1")], "0.1", "1.1,1.2,1.35,1.6,2")
+    uncond = [lengths("uncond", 128, "0.1")]
+    guided("cfg", "CFG: a smaller net without classes", uncond, "0.1", "1.1,1.2,1.35,1.6,2")
+    guided("interval", "CFG within an interval of σ", uncond, "0.1", "1.2,1.5,2", "--interval", "0.1:2,0.3:5,0.5:80")
+    longer = "0.15,0.2,0.25"
+    guided("ema", "the same training, a longer EMA", [lengths("main", 512, longer)], longer, "1.5,2.5,4")
     return ways
 
 
@@ -143,7 +145,7 @@ def scored(ways, images):
         more = {field: way[field] for field in ("gnet", "guidance") if field in way}
         if "interval" in way:
             more["guidance_interval"] = way["interval"]
-        specs.append(spec(key, way["net"], **more))
+        specs.append(spec(key, **more))
     seeds = f"{SCORING}-{SCORING + images - 1}"
     said = told("fidelis", "local", *specs, "--repeats", 3, "--seeds", seeds, "--out", OUT / "fleet")
     repeats = json.loads(said.splitlines()[-1])["repeats"]
@@ -163,7 +165,7 @@ def pictures(ways):
         if "interval" in way:
             guide += ["--guidance-interval", ",".join(map(str, way["interval"]))]
         to = ["--out", OUT / f"pictures/{key}.safetensors", "--png", png]
-        told("fidelis-worker", "sample", "--net", way["net"], *guide, "--steps", 16, "--seeds", PICTURES, *to)
+        told("fidelis-worker", "sample", "--net", NET, *guide, "--steps", 16, "--seeds", PICTURES, *to)
 
 
 def line(way):
