@@ -25,7 +25,7 @@ PICTURES = "200000-200035"
 TRAININGS = {
     "main": ("net", [], 16000, pathlib.Path("out/demo-train/net").resolve()),
     "small": ("gnet", ["steps=1500"], 8000, OUT / "small"),
-    "uncond": ("gnet", ["steps=1000", "net.label_dim=0"], 32000, OUT / "uncond"),
+    "uncond": ("gnet", ["steps=500", "net.label_dim=0"], 32000, OUT / "uncond"),
 }
 
 SPEC = f"""name = "NAME"
@@ -130,7 +130,7 @@ def chosen():
     less = [lengths("main", kimg, early) for kimg in (32, 64)]
     guided("less", "less trained only", less, "0.1", "1.1,1.2,1.35,1.6")
     guided("smaller", "smaller only", [lengths("small", 192, "0.1")], "0.1", "1.1,1.2,1.35,1.6,2")
-    uncond = [lengths("uncond", 128, "0.1")]
+    uncond = [lengths("uncond", 64, "0.1")]
     guided("cfg", "CFG: a smaller net without classes", uncond, "0.1", "1.1,1.2,1.35,1.6,2")
     guided("interval", "CFG within an interval of σ", uncond, "0.1", "1.2,1.5,2", "--interval", "0.1:2,0.3:5,0.5:80")
     longer = "0.15,0.2,0.25"
