@@ -133,7 +133,7 @@ async fn a_training_is_scored_while_it_goes_on() -> Result<()> {
         "stats.jsonl",
     ] {
         fleet
-            .put_object(&format!("far/{name}"), std::fs::read(fleet.folder().join("net").join(name))?)
+            .put_object(&format!("fleet/far/{name}"), std::fs::read(fleet.folder().join("net").join(name))?)
             .await?;
     }
     let far = ["score", there, "--spec", &at("score.toml"), "--metrics", "fd@8000", "--json"];
