@@ -31,7 +31,7 @@ ifeq ($(LIBTORCH),)
 unexport LIBTORCH
 endif
 
-.PHONY: help setup build programs demo demo-train sweep nightly toy test test-mpi parity speed bench bench-peers fuzz chaos faults planted garage gpu-kit lint fmt
+.PHONY: help setup build programs demo demo-train sweep reproduction nightly toy test test-mpi parity speed bench bench-peers fuzz chaos faults planted garage gpu-kit lint fmt
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +56,11 @@ demo: build ## generate and score images with two kinds of guidance (N=2000 of e
 demo-train: build ## train the demo's nets and detector again, as their model card says
 	@infra/setup/system.sh images
 	@infra/demo/train.sh
+
+reproduction: N = 1000
+reproduction: build ## guide the demo's net in the ways that the autoguidance paper compares, and score each (N=1000 images, three times)
+	@infra/setup/system.sh redis images
+	@infra/demo/reproduction.sh $(N)
 
 sweep: N = 600
 sweep: build ## find the best guidance, guiding net and EMA length for the demo's net (N=600 images of each cell)

@@ -14,7 +14,7 @@ mkdir -p "$out"
 # One thread each: the bits depend on the number of threads, and the main net takes one core for itself. Killed, a training
 # loses the steps since its last state: a few minutes.
 train=("$bin"/fidelis-worker train --data "$train_images" --threads 1 --checkpoint 25600)
-"${train[@]}" --recipe infra/demo/recipes/net.toml --outdir $out/net --snapshot 64000 &
+"${train[@]}" --recipe infra/demo/recipes/net.toml --outdir $out/net --snapshot 16000 &
 main_net=$!
 trap 'kill $main_net 2>/dev/null || true' EXIT
 

@@ -16,6 +16,7 @@ pub mod publish;
 pub mod reduce;
 pub mod regress;
 pub mod report;
+pub mod snapshots;
 pub mod subset;
 pub mod sweep;
 pub mod verify;

@@ -21,6 +21,7 @@ mod operations;
 mod output;
 mod published;
 mod regress;
+mod scores;
 mod security;
 mod sweeps;
 mod targets;

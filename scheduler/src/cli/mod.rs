@@ -8,11 +8,13 @@ mod evaluate;
 mod fleet;
 mod images;
 mod local;
+mod made_at;
 mod operate;
 mod place;
 mod presets;
 mod regress;
 mod runs;
+mod score;
 mod session;
 mod side;
 mod sitting;
@@ -77,6 +79,8 @@ enum Command {
     Compare(Box<compare::CompareArgs>),
     /// Which settings are best: runs of one base spec over a grid, with pictures, and stopped early where they are hopeless
     Sweep(Box<sweep::SweepArgs>),
+    /// Score the snapshots of a training, also while it goes on: a run of a spec for each, told beside them in metrics.jsonl
+    Score(Box<score::ScoreArgs>),
     /// Whether tonight's images and their distance are those of an accepted baseline
     Regress(Box<regress::RegressArgs>),
     /// Accept, show and compare the baselines of `regress`
@@ -110,6 +114,7 @@ impl Cli {
             Command::Metrics(args) => evaluate::metrics(*args).await,
             Command::Compare(args) => compare::compare(*args).await,
             Command::Sweep(args) => sweep::sweep(*args).await,
+            Command::Score(args) => score::score(*args).await,
             Command::Regress(args) => regress::regress(*args).await,
             Command::Baseline(command) => baseline::baseline(*command).await,
             Command::Calc(args) => images::calc(*args).await,

@@ -131,6 +131,14 @@ impl Session {
         }
     }
 
+    /// Waits; a signal's exit code ends it early.
+    pub async fn pause(&mut self, time: Duration) -> Option<u8> {
+        select! {
+            by = self.signals.next() => Some(by),
+            () = tokio::time::sleep(time) => None,
+        }
+    }
+
     /// Brings a sweep to its end.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use fidelis_contract::{
     spec::RunSpec,
     sweep::{Axis, Budget, Ending, Row, SweepDraft, SweepError, Table, ordered},
 };
-use fidelis_fleet::{files::Files, fleet::Fleet, out, queue::QueueSettings, store::StoreConfig};
+use fidelis_fleet::{files::Files, out};
 use fidelis_formats::atomic;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,9 +22,9 @@ use super::{
     Failure,
     console::Console,
     fleet::files,
-    place::MACHINE,
+    made_at::MadeAt,
     presets::{PresetArgs, single},
-    session::{Ended, MachineArgs, Session},
+    session::{Ended, Session},
     transfer::Transfers,
 };
 use crate::{
@@ -67,7 +67,7 @@ pub struct SweepArgs {
     #[arg(long, value_name = "BUDGET")]
     budget: Option<Budget>,
     #[command(flatten)]
-    place: SweepPlace,
+    place: MadeAt,
     /// Folder that the table and the pictures are written to as well
     #[arg(long, value_name = "DIR")]
     dest: Option<PathBuf>,
@@ -111,25 +111,6 @@ struct AxisArgs {
     axis: Vec<String>,
 }
 
-/// The fleet that makes the cells: a running one, or one of this machine's own.
-#[derive(Debug, Args)]
-struct SweepPlace {
-    /// Redis server of a fleet [env: FIDELIS_REDIS]
-    #[arg(long, value_name = "URL", conflicts_with_all = MACHINE)]
-    redis: Option<String>,
-    /// Store of that fleet, as s3://bucket/prefix [env: FIDELIS_STORE]
-    #[arg(long, value_name = "URL", conflicts_with_all = MACHINE)]
-    store: Option<String>,
-    /// Another S3 server than AWS, as http://host:port
-    #[arg(long, value_name = "URL", env = "FIDELIS_S3_ENDPOINT")]
-    s3_endpoint: Option<String>,
-    /// Make the cells on this machine; folder for its store, as the `--out` of `fidelis local`
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["redis", "store"])]
-    local: Option<PathBuf>,
-    #[command(flatten)]
-    machine: MachineArgs,
-}
-
 /// Sweeps; the last line on stdout is a summary as JSON, or with `--json` the table.
 pub async fn sweep(args: SweepArgs) -> Result<u8, Failure> {
     [&args.dest, &args.place.local]
@@ -143,7 +124,7 @@ pub async fn sweep(args: SweepArgs) -> Result<u8, Failure> {
     let (json, dest) = (args.json, args.dest);
     let console = Console::of_sweep(json);
     if args.cancel {
-        let cells = args.place.cancel(&sweep, files, console).await?;
+        let cells = cancel(args.place, &sweep, files, console).await?;
         out::note(format!("{}: {cells} cells called off", sweep.id));
         return Ok(exit::DONE);
     }
@@ -235,32 +216,9 @@ impl AxisArgs {
     }
 }
 
-impl SweepPlace {
-    /// The fleet that is named; what is typed counts before what is exported.
-    async fn fleet(&self) -> Result<Fleet, Failure> {
-        let exported = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        let redis = self.redis.clone().or_else(|| exported("FIDELIS_REDIS"));
-        let store = self.store.clone().or_else(|| exported("FIDELIS_STORE"));
-        let Some((redis, url)) = redis.zip(store) else {
-            let text = "where are the cells to be made? say `--local DIR` for this machine, or `--redis` and `--store` (or \
-                        FIDELIS_REDIS and FIDELIS_STORE) for a fleet";
-            return Err(Failure::new(exit::USAGE, anyhow!(text)));
-        };
-        let store = StoreConfig { url, endpoint: self.s3_endpoint.clone(), ..StoreConfig::default() };
-        Ok(Fleet::connect(&redis, QueueSettings::default(), store).await?)
-    }
-
-    async fn session(self, files: Files, console: Console) -> Result<Session, Failure> {
-        match &self.local {
-            Some(folder) => Session::here(folder, self.machine.clone(), files, console).await,
-            None => Session::of_fleet(self.fleet().await?, files, console),
-        }
-    }
-
-    async fn cancel(self, sweep: &Sweep, files: Files, console: Console) -> Result<u64, Failure> {
-        let session = self.session(files, console).await?;
-        Ok(sweep::cancel(session.conductor.fleet(), sweep).await?)
-    }
+async fn cancel(place: MadeAt, sweep: &Sweep, files: Files, console: Console) -> Result<u64, Failure> {
+    let session = place.session(files, console).await?;
+    Ok(sweep::cancel(session.conductor.fleet(), sweep).await?)
 }
 
 /// Stores and prints what came of it.

@@ -48,6 +48,9 @@ pub fn training_prefix(run: &RunId) -> String {
     format!("runs/{run}/training/")
 }
 
+/// In the folder of a training, on a disk or in a store: a line for each snapshot that `fidelis score` scored.
+pub const SCORES: &str = "metrics.jsonl";
+
 /// The ordered receipts' digests: what readers trust.
 pub fn manifest(run: &RunId) -> String {
     format!("runs/{run}/manifest.json")

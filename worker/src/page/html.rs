@@ -7,7 +7,7 @@ use super::curve::{self, Axis, Curve, NARROW, WIDE};
 
 const STYLE: &str = include_str!("style.css");
 
-/// A line of `stats.jsonl`.
+/// A line of `stats.jsonl` or `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub images: f64,
@@ -23,9 +23,9 @@ pub fn rows(stats: &[u8]) -> Vec<Row> {
     String::from_utf8_lossy(stats).lines().filter_map(row).collect()
 }
 
-/// The whole page: curves of `rows`, and grids of pictures by their thousands of images.
-pub fn page(title: &str, rows: &[Row], grids: &[(u64, Vec<u8>)]) -> String {
-    let title = escaped(title);
+/// The whole page: curves of the numbers and of the scores, and grids of pictures by their thousands of images.
+pub fn page(title: &str, [rows, scores]: [Vec<Row>; 2], grids: &[(u64, Vec<u8>)]) -> String {
+    let (title, rows) = (escaped(title), &rows[..]);
     let mut body = format!("<h1>{title}</h1>{}", lede(rows));
     body.push_str("<h2>Loss</h2>");
     body.push_str(&panel(&[of("loss", "loss per element", rows)], Axis::Linear, WIDE));
@@ -42,6 +42,12 @@ pub fn page(title: &str, rows: &[Row], grids: &[(u64, Vec<u8>)]) -> String {
     let norm = of("grad_norm", "gradient norm", rows);
     if norm.points.len() > 1 {
         body.push_str(&format!("<h2>Gradient norm</h2>{}", panel(&[norm], Axis::Log, WIDE)));
+    }
+    let scored = scored(&scores);
+    if !scored.is_empty() {
+        let names: Vec<&str> = scored.iter().map(|curve| curve.name.as_str()).collect();
+        let (names, curves) = (escaped(&names.join(" · ")), panel(&scored, Axis::Linear, WIDE));
+        body.push_str(&format!("<h2>Distance to the real images</h2><p class=\"soft\">{names}</p>{curves}"));
     }
     if !grids.is_empty() {
         body.push_str("<h2>Pictures of the average</h2><p class=\"soft\">The same seeds each time, 18 steps of Heun's method, without guidance.</p><div class=\"grids\">");
@@ -99,6 +105,22 @@ fn binned(rows: &[Row]) -> Vec<Curve> {
     (0..count).map(curve).collect()
 }
 
+/// A curve for each detector and average that was scored.
+fn scored(scores: &[Row]) -> Vec<Curve> {
+    let mut curves: Vec<Curve> = Vec::new();
+    for Row { images, numbers } in scores {
+        let word = |field: &str| numbers[field].as_str().unwrap_or("?");
+        let width = curve::short(numbers["sigma_rel"].as_f64().unwrap_or_default());
+        let name = format!("{} ({}), σ_rel {width}", word("metric"), word("detector"));
+        let Some(value) = numbers["value"].as_f64() else { continue };
+        match curves.iter_mut().find(|curve| curve.name == name) {
+            Some(curve) => curve.points.push((*images, value)),
+            None => curves.push(Curve { name, points: vec![(*images, value)] }),
+        }
+    }
+    curves
+}
+
 fn panel(curves: &[Curve], axis: Axis, width: f64) -> String {
     let drawn = curve::svg(curves, axis, width);
     format!(
@@ -130,7 +152,7 @@ mod tests {
         };
         let plain = rows(format!("{}{}half a li", line(10, ""), line(20, "")).as_bytes());
         assert_eq!((plain.len(), plain[1].images), (2, 20.0));
-        let page_of = |rows: &[Row]| page("x", rows, &[]);
+        let page_of = |rows: &[Row]| page("x", [rows.to_vec(), Vec::new()], &[]);
         assert!(!page_of(&plain).contains("noise level") && !page_of(&plain).contains("Gradient"));
         assert_eq!(page_of(&plain).matches("<svg").count(), 3);
         let bins = r#","grad_norm":0.5,"loss_by_sigma":[{"sigma":[0.01,0.2],"loss":1.0},{"sigma":[0.2,null],"loss":3}]"#;

@@ -1,7 +1,8 @@
 //! `training.html`: how a training goes, as a page that needs nothing beside it.
 //!
 //! [`Paged`] stands in front of where a training's files lie: with each snapshot of the first average it makes a grid of
-//! pictures, always of the same seeds, and writes the page anew; with each state the page alone.
+//! pictures, always of the same seeds, and writes the page anew; with each state the page alone. Scores are shown that others
+//! leave there.
 
 mod curve;
 mod html;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use fidelis_contract::keys::SCORES;
 use fidelis_edm2::train::{Outdir, OutdirError};
 
 pub use pictures::Studio;
@@ -61,7 +63,11 @@ impl<'a> Paged<'a> {
 
     fn page(&self) -> Result<String, OutdirError> {
         let names = self.files.list()?;
-        let stats = if names.iter().any(|name| name == STATS) { self.files.read(STATS)? } else { Vec::new() };
+        let lines = |file: &str| match names.iter().any(|name| name == file) {
+            true => self.files.read(file),
+            false => Ok(Vec::new()),
+        };
+        let (stats, scores) = (lines(STATS)?, lines(SCORES)?);
         let kimg = |name: &String| -> Option<(u64, String)> {
             let digits = name.strip_prefix(PICTURES)?.strip_suffix(".png")?;
             Some((digits.parse().ok()?, name.clone()))
@@ -72,7 +78,7 @@ impl<'a> Paged<'a> {
         let grids: Vec<(u64, Vec<u8>)> = shown
             .map(|at| Ok((grids[at].0, self.files.read(&grids[at].1)?)))
             .collect::<Result<_, OutdirError>>()?;
-        Ok(html::page(&self.title, &html::rows(&stats), &grids))
+        Ok(html::page(&self.title, [&stats, &scores].map(|lines| html::rows(lines)), &grids))
     }
 }
 
@@ -145,8 +151,19 @@ mod tests {
         assert!(page().unwrap().contains("a &lt;net&gt;"));
         files.write("samples-0000007.png", b"png").unwrap();
         paged.write("training-state-0000000.safetensors", b"").unwrap();
+        assert!(!page().unwrap().contains("Distance"));
+        let score = |images, value| {
+            let of = r#""detector":"inception","metric":"fid","sigma_rel":0.05"#;
+            format!("{{\"images\":{images},\"value\":{value},{of}}}\n")
+        };
+        files.write(SCORES, (score(1000, 9.5) + &score(2000, 3.5)).as_bytes()).unwrap();
+        paged.write("training-state-0000001.safetensors", b"").unwrap();
         let page = page().unwrap();
+        assert!(
+            page.contains("Distance to the real images") && page.contains("fid (inception), σ_rel 0.05"),
+            "{page}"
+        );
         assert!(page.contains("data:image/png;base64,cG5n") && page.contains("7 thousand images"), "{page}");
-        assert_eq!(paged.list().unwrap().len(), 6);
+        assert_eq!(paged.list().unwrap().len(), 8);
     }
 }
