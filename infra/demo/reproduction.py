@@ -134,7 +134,7 @@ def chosen():
     guided("cfg", "CFG: a smaller net without classes", uncond, "0.1", "1.1,1.2,1.35,1.6,2")
     guided("interval", "CFG within an interval of σ", uncond, "0.1", "1.35,2", "--interval", "0.1:2,0.3:5,0.5:80")
     longer = "0.15,0.2,0.25"
-    guided("ema", "the same training, a longer EMA", [lengths("main", 448, longer)], longer, "1.5,2.5")
+    guided("ema", "the same training, a longer EMA", [lengths("main", 512, longer)], longer, "1.5,2.5")
     return ways
 
 
