@@ -48,7 +48,7 @@ fn main() -> Result<(), Failure> {
     ];
     let tables = rows.map(|(name, found, truth)| {
         let count = found.len() as f64;
-        let mean = |pick: &dyn Fn(&(f64, [f64; 2], f64)) -> f64| found.iter().map(pick).sum::<f64>() / count;
+        let mean = |pick: &dyn Fn(&Found) -> f64| found.iter().map(pick).sum::<f64>() / count;
         let expected = mean(&|of| of.0);
         let spread = (mean(&|of| (of.0 - expected).powi(2)) * count / (count - 1.0)).sqrt();
         let held = |value: f64| found.iter().filter(|of| of.1[0] <= value && value <= of.1[1]).count();
@@ -62,6 +62,9 @@ fn main() -> Result<(), Failure> {
     out::json(json!({"dim": dim, "n": num_images, "seconds": begun.elapsed().as_secs_f64(), "rows": tables}));
     Ok(())
 }
+
+/// A value, its interval and its standard error.
+type Found = (f64, [f64; 2], f64);
 
 /// Normal draws by Box and Muller, from a cheap generator; a seed's noise is the same for every net.
 fn images(

@@ -70,17 +70,15 @@ impl Acceptance {
     ) -> Result<Made, E> {
         let previous = Kept::newest(&place.store, &self.name).await?;
         let references = references(spec, &place.files, place.progress).await?;
-        let (mut blocks, mut samples, mut objects) = (Vec::new(), Vec::new(), Vec::new());
+        let mut blocks = Blocks::default();
         for index in 0..self.cut.blocks.len() {
             let runs = self.cut.runs(spec, &self.night, index)?;
             make(runs.clone()).await?;
             let sample = read(place, runs).await?;
-            let (block, bytes) = of_block(&self.cut, index, &sample, &references)?;
-            blocks.push(block);
-            samples.push(sample);
-            objects.push(bytes);
+            let (block, object) = of_block(&self.cut, index, &sample, &references)?;
+            blocks.add(block, sample, object);
         }
-        Ok(self.concluded(spec, previous, samples, (blocks, objects)))
+        Ok(self.concluded(spec, previous, blocks))
     }
 
     /// A baseline of a run that is there: nothing is made.
@@ -105,25 +103,18 @@ impl Acceptance {
         let first: HashSet<u64> = first.into_iter().collect();
         let is_first = |chunk: &ManifestEntry| chunk.seeds.iter().all(|seed| first.contains(&seed));
         let whole = Sample::read(&place.store, run, is_first).await?;
-        let (mut blocks, mut samples, mut objects) = (Vec::new(), Vec::new(), Vec::new());
+        let mut blocks = Blocks::default();
         for (index, seeds) in self.cut.blocks.iter().enumerate() {
             let sample = whole.of_seeds(seeds);
             let sample = sample.map_err(|error| RegressError::Internal(error.to_string()))?;
-            let (block, bytes) = of_block(&self.cut, index, &sample, &references)?;
-            blocks.push(block);
-            samples.push(sample);
-            objects.push(bytes);
+            let (block, object) = of_block(&self.cut, index, &sample, &references)?;
+            blocks.add(block, sample, object);
         }
-        Ok(self.concluded(&run.spec, previous, samples, (blocks, objects)))
+        Ok(self.concluded(&run.spec, previous, blocks))
     }
 
-    fn concluded(
-        self,
-        spec: &ResolvedSpec,
-        previous: Option<Kept>,
-        samples: Vec<Sample>,
-        (blocks, objects): (Vec<Block>, Vec<Vec<u8>>),
-    ) -> Made {
+    fn concluded(self, spec: &ResolvedSpec, previous: Option<Kept>, blocks: Blocks) -> Made {
+        let Blocks { blocks, samples, objects } = blocks;
         let environment = Environment::of(samples.iter().flat_map(|sample| &sample.receipts));
         let number = previous.as_ref().map_or(0, |kept| kept.baseline.number) + 1;
         let accepted = Accepted { previous: previous.as_ref().map(|kept| kept.sha256), ..self.accepted };
@@ -140,6 +131,22 @@ impl Acceptance {
             blocks,
         };
         Made { baseline, samples, blocks: objects, previous }
+    }
+}
+
+/// Blocks in their order, with their images and what is stored of them.
+#[derive(Default)]
+struct Blocks {
+    blocks: Vec<Block>,
+    samples: Vec<Sample>,
+    objects: Vec<Vec<u8>>,
+}
+
+impl Blocks {
+    fn add(&mut self, block: Block, sample: Sample, object: Vec<u8>) {
+        self.blocks.push(block);
+        self.samples.push(sample);
+        self.objects.push(object);
     }
 }
 
