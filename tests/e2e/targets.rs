@@ -45,7 +45,7 @@ async fn names_and_beginnings_are_taken_wherever_ids_are() -> Result<()> {
     let several = fleet.fidelis(&["status", "op"]).await?;
     assert_eq!(several.code, Some(i32::from(exit::USAGE)));
     let line = several.error_line();
-    assert!(line.contains(&id) && line.contains(" or ") && line.contains("give more"), "{line}");
+    assert!(line.contains(&id) && line.contains("`ops-more-") && line.contains("as much of an id"), "{line}");
     let none = fleet.fidelis(&["cancel", "other"]).await?;
     assert_eq!(none.code, Some(i32::from(exit::USAGE)));
     assert!(none.error_line().contains("no run that is called `other`"), "{none:#?}");

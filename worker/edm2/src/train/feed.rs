@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use fidelis_formats::images::ReadAt;
 use tch::Tensor;
@@ -18,6 +19,8 @@ use crate::encoder::{Codec, EncoderError};
 
 /// Images that wait for the device, for each reader.
 const AHEAD: usize = 64;
+/// How long the end of a training waits for readers that are in the middle of an image, which may lie far away.
+const LAST_IMAGE: Duration = Duration::from_secs(5);
 /// Images that are read before the first step.
 const SAMPLE: u64 = 256;
 
@@ -41,6 +44,8 @@ struct Running {
     start: u64,
     /// The position that comes next.
     next: u64,
+    /// Disconnected once no reader is left.
+    ended: Receiver<()>,
 }
 
 /// Decodes every `step`th image of the sequence, until nobody receives any more.
@@ -58,6 +63,14 @@ impl Running {
         let reader = (self.next - self.start) as usize % self.receivers.len();
         self.next += 1;
         self.receivers[reader].recv().ok()
+    }
+}
+
+/// A reader that outlives the process's last statement meets libtorch in its own destructors, which then aborts.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.receivers.clear();
+        self.ended.recv_timeout(LAST_IMAGE).ok();
     }
 }
 
@@ -117,14 +130,18 @@ impl Feed {
 
     /// Starts the readers at a position.
     fn start(&self, seen: u64) -> Running {
+        let (alive, ended) = channel::<()>();
         let reader = |k: usize| {
-            let (sender, receiver) = sync_channel(AHEAD);
+            let ((sender, receiver), alive) = (sync_channel(AHEAD), alive.clone());
             let (files, readers) = (self.files.clone(), self.readers);
             let batches = Batches::new(self.seed, files.len()).shared(self.share);
-            thread::spawn(move || decode(files, batches, (seen + k as u64, readers), &sender));
+            thread::spawn(move || {
+                decode(files, batches, (seen + k as u64, readers), &sender);
+                drop(alive);
+            });
             receiver
         };
-        Running { receivers: (0..self.readers).map(reader).collect(), start: seen, next: seen }
+        Running { receivers: (0..self.readers).map(reader).collect(), start: seen, next: seen, ended }
     }
 
     fn lost(&self) -> DataError {
