@@ -136,7 +136,8 @@ def sampling(options):
 
 
 def inception(options):
-    weights, images = bench_peers.inception_files(options.work, count=32)
+    # Enough that the start of the process and the loading of the weights, which the peer has behind it, are a small share.
+    weights, images = bench_peers.inception_files(options.work, count=128)
     ours = Command(options.bin / "fidelis-worker", "features", "--images", images, "--detector", "pytorch-fid",
                    "--weights", weights, "--out", options.work / "features.safetensors")
     theirs = Here(bench_peers.inception(weights, images), os.cpu_count())

@@ -110,7 +110,7 @@ def inception_files(work, count):
     """Inception's weights under parity's recipe, and images."""
     import parity
 
-    weights, images = work / "inception.pth", work / "bench-images"
+    weights, images = work / "inception.pth", work / f"bench-images-{count}"
     torch.save(parity.recipe_weights(), weights)
     if not images.exists():
         from PIL import Image
