@@ -222,19 +222,23 @@ async fn what_makes_no_sweep_is_one_line_before_anything_is_made() -> Result<()>
     Ok(())
 }
 
-/// Eight images of the demo's pair in three steps.
+/// Eight images of the demo's net and a guiding net.
+fn pair(gnet: &str, num_steps: u32) -> String {
+    format!(
+        "name = \"pair\"\nseeds = \"0-7\"\nnet = \"{}\"\ngnet = \"{gnet}\"\nguidance = 1.3\nchunk_size = 4\n\
+         [sampler]\nnum_steps = {num_steps}\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"{}\"\nreference = \"{}\"\n",
+        demo("models/fashion-net.safetensors"),
+        demo("models/fashion-cnn.safetensors"),
+        demo("refs/fashion-train.npz"),
+    )
+}
+
+/// Of the demo's pair, in three steps.
 #[test]
 fn cells_of_nets_are_ordinary_runs_and_unguided_ones_are_shared() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let base = format!(
-        "name = \"pair\"\nseeds = \"0-7\"\nnet = \"{}\"\ngnet = \"{}\"\nguidance = 1.3\nchunk_size = 4\n\
-         [sampler]\nnum_steps = 3\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"{}\"\nreference = \"{}\"\n",
-        demo("models/fashion-net.safetensors"),
-        demo("models/fashion-gnet.safetensors"),
-        demo("models/fashion-cnn.safetensors"),
-        demo("refs/fashion-train.npz"),
-    );
+    let base = pair(&demo("models/fashion-gnet.safetensors"), 3);
     std::fs::write(path("base.toml"), base)?;
     // The second guiding net is the main net.
     let gnets =
@@ -278,14 +282,7 @@ fn intervals_and_ema_lengths_are_refined_too() -> Result<()> {
         let padded = [&len.to_le_bytes()[..], header, &spaces, tensors].concat();
         std::fs::write(path(&format!("g-0000016-{ema}.safetensors")), padded)?;
     }
-    let base = format!(
-        "name = \"pair\"\nseeds = \"0-7\"\nnet = \"{}\"\ngnet = \"{}\"\nguidance = 1.3\nchunk_size = 8\n\
-         [sampler]\nnum_steps = 2\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"{}\"\nreference = \"{}\"\n",
-        demo("models/fashion-net.safetensors"),
-        path("g-0000016-0.050.safetensors"),
-        demo("models/fashion-cnn.safetensors"),
-        demo("refs/fashion-train.npz"),
-    );
+    let base = pair(&path("g-0000016-0.050.safetensors"), 2);
     std::fs::write(path("base.toml"), base)?;
     let (spec, out) = (path("base.toml"), path("out"));
     let args = [
