@@ -55,6 +55,10 @@ pub enum TrainError {
     Ranks { batch: u64, num_ranks: u64 },
     #[error("the state was saved by another recipe: go on with that one, or start anew in another folder")]
     OtherRecipe,
+    #[error(
+        "`{0}` is gone, and the states that are left are of later images: bring it back, or train anew under another name"
+    )]
+    Lost(String),
 }
 
 /// A step that was taken.
@@ -238,6 +242,7 @@ impl Outcome for TrainError {
             Self::Data(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Checkpoint(error) => error.class(),
+            Self::Lost(_) => Class::Integrity,
             _ => Class::Usage,
         }
     }
