@@ -1,18 +1,14 @@
 //! How runs are named on the command line, and what is known of them without Redis.
 
-use std::fs;
-
 use anyhow::{Context, Result, ensure};
 use fidelis_contract::exit;
-use fidelis_tests::{Fleet, Outcome};
+use fidelis_tests::{Fleet, Outcome, unread_detector};
 use serde_json::Value;
 
 fn spec(fleet: &Fleet, name: &str) -> Result<String> {
-    fs::write(fleet.folder().join("weights"), b"unused")?;
-    let text = format!(
-        "name = \"{name}\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 16\n\
-         [[detectors]]\nname = \"fashion-cnn\"\nweights = \"weights\"\n"
-    );
+    let detector = unread_detector(fleet.folder())?;
+    let text =
+        format!("name = \"{name}\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 16\n{detector}");
     Ok(fleet.spec(name, &text)?.display().to_string())
 }
 
