@@ -156,8 +156,10 @@ impl Attention {
         let head_dim = c / self.heads;
         // q, k and v are interleaved in the second-to-last axis, not three contiguous thirds.
         let qkv = normalize(&qkv.reshape([n, self.heads, head_dim, 3, h * w]), &[2]);
-        let (q, k, v) = (qkv.select(3, 0), qkv.select(3, 1), qkv.select(3, 2));
-        let scores = q.transpose(2, 3).matmul(&k) / (head_dim as f64).sqrt();
+        // In one go: of three selections autograd would make a whole gradient each, and add them up.
+        let parts = qkv.unbind(3);
+        let [q, k, v] = [0, 1, 2].map(|part| &parts[part]);
+        let scores = q.transpose(2, 3).matmul(k) / (head_dim as f64).sqrt();
         v.matmul(&scores.softmax(3, None::<Kind>).transpose(2, 3)).reshape([n, c, h, w])
     }
 }

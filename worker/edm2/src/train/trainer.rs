@@ -13,6 +13,7 @@ use super::ranks::{Ranks, Share, average};
 use super::recipe::Recipe;
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorFileError};
 use crate::data::DataError;
+use crate::device::keep_freed;
 use crate::encoder::EncoderError;
 use crate::net::NetError;
 use crate::noise::with_seed;
@@ -93,6 +94,7 @@ impl Trainer {
     /// # Errors
     /// A net, an encoder or images that do not fit each other.
     pub fn new(recipe: Recipe, mut images: Box<dyn Images>, device: Device) -> Result<Self, TrainError> {
+        keep_freed();
         let example = images.example()?;
         let clean = Clean::new(&recipe, &example, device)?;
         check_images(&recipe, &with_seed(0, || clean.of(&example))?, images.classes())?;
