@@ -48,6 +48,23 @@ async fn names_and_beginnings_are_taken_wherever_ids_are() -> Result<()> {
     Ok(())
 }
 
+/// The two mistakes that people make, each in its words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_runs_is_named() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let (empty, nowhere) = (fleet.folder().display().to_string(), fleet.folder().join("nowhere"));
+    let nowhere = nowhere.display().to_string();
+    for (folder, words) in [
+        (&nowhere, format!("there is no folder `{nowhere}`: name the folder that a `fidelis local` left")),
+        (&empty, format!("the folder `{empty}` holds no runs: name the folder that a `fidelis local` left")),
+    ] {
+        let outcome = fleet.fidelis(&["status", "ops", "--local", folder]).await?;
+        ensure!(outcome.code == Some(i32::from(exit::USAGE)), "{outcome:#?}");
+        assert!(outcome.error_line().contains(&words), "{outcome:#?}");
+    }
+    Ok(())
+}
+
 /// What submits a run finds it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_words_name_the_same_run_to_every_command() -> Result<()> {
