@@ -6,6 +6,9 @@ MAKEFLAGS += --no-print-directory
 
 # How many images `make demo` makes of each kind.
 N ?= 2000
+# Which ways `make reproduction` scores: all, or some of none auto less smaller cfg interval ema dropout noise …
+WAYS ?=
+
 # How many images each block of `make nightly` has.
 NIGHTLY ?= 200
 
@@ -60,7 +63,7 @@ demo-train: build ## train the demo's nets and detector again, as their model ca
 reproduction: N = 1000
 reproduction: build ## guide the demo's net in the ways that the autoguidance paper compares, and score each (N=1000 images, three times)
 	@infra/setup/system.sh redis images
-	@infra/demo/reproduction.sh $(N)
+	@python3 infra/demo/reproduction.py $(N) $(WAYS)
 
 sweep: N = 600
 sweep: build ## find the best guidance, guiding net and EMA length for the demo's net (N=600 images of each cell)
@@ -69,7 +72,7 @@ sweep: build ## find the best guidance, guiding net and EMA length for the demo'
 
 nightly: build ## judge ten nights of unchanged code and seven mistakes against a baseline, on the demo's pair
 	@infra/setup/system.sh redis
-	@infra/demo/nightly.sh $(NIGHTLY)
+	@python3 infra/demo/nightly.py $(NIGHTLY)
 
 toy: build ## train, sample and draw the 2D example of autoguidance (TRAININGS=3 of each net)
 	@infra/toy.sh $(TRAININGS)

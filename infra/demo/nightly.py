@@ -1,10 +1,12 @@
-"""Nights on the demo's pair, each with the verdict that it should have: see docs/nightly.md. Standard library alone."""
+"""Nights on the demo's pair: ten of unchanged code, and one of each of seven mistakes, each with the verdict that it should
+have: see docs/nightly.md. Progress on stderr, a table and a last line of JSON on stdout. Standard library alone.
+
+usage: nightly.py [N]      N images a block, 200 by default
+"""
 
 import copy
 import hashlib
 import json
-import os
-import pathlib
 import random
 import shutil
 import struct
@@ -12,16 +14,16 @@ import subprocess
 import sys
 import time
 
+from pair import BIN, DETECTOR, GNET, MODELS, NET, ROOT, note, num_images
+
 NIGHTS = 10
 IDENTITY = 200
-DEMO = pathlib.Path("infra/demo").resolve()
-OUT = pathlib.Path("out/nightly").resolve()
-FIDELIS = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")).resolve() / "release/fidelis"
+OUT = ROOT / "out/nightly"
 
 SPEC = f"""name = "nightly"
 seeds = "0-LAST"
-net = "{DEMO}/models/fashion-net.safetensors"
-gnet = "{DEMO}/models/fashion-gnet.safetensors"
+net = "{NET}"
+gnet = "{GNET}"
 guidance = 1.2
 labels = "balanced"
 chunk_size = 50
@@ -30,19 +32,11 @@ micro_batch = 25
 [sampler]
 num_steps = 5
 
-[[detectors]]
-name = "fashion-cnn"
-weights = "{DEMO}/models/fashion-cnn.safetensors"
-reference = "{DEMO}/refs/fashion-train.npz"
-"""
-
-
-def note(text):
-    print(f"nightly: {text}", file=sys.stderr, flush=True)
+{DETECTOR}"""
 
 
 def fidelis(*args):
-    command = [str(FIDELIS), *args, "--local", str(OUT / "fleet")]
+    command = [str(BIN / "fidelis"), *args, "--local", str(OUT / "fleet")]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
@@ -56,7 +50,7 @@ def night(name, spec, baseline, *more):
 
 def edited(source, name, edit):
     """A copy of a safetensors file of which one tensor of float16 is changed; as a spec names it."""
-    data = bytearray((DEMO / "models" / source).read_bytes())
+    data = bytearray((MODELS / source).read_bytes())
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     tensor, change = edit
@@ -86,16 +80,13 @@ def half_a_pixel(values):
 
 def plants(spec):
     """What somebody might do, as a spec: name, the field that tells of it, the spec."""
-    models = DEMO / "models"
-
     def plant(name, field, **fields):
         other = copy.deepcopy(spec)
         for key, value in fields.items():
             other[key] = {**other[key], **value} if key == "sampler" else value
         return name, field, other
 
-    main = models / "fashion-net.safetensors"
-    swapped = {"path": str(main), "sha256": hashlib.sha256(main.read_bytes()).hexdigest()}
+    swapped = {"path": str(NET), "sha256": hashlib.sha256(NET.read_bytes()).hexdigest()}
     tensor = "unet.dec.7x7_block0.conv_res0.weight"
     net = edited("fashion-net.safetensors", "net-1-percent.safetensors", (tensor, perturbed))
     resized = edited("fashion-cnn.safetensors", "cnn-resized.safetensors", ("conv1.weight", half_a_pixel))
@@ -224,4 +215,4 @@ def main(images):
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(main(num_images((sys.argv[1:] or ["200"])[0], 200)))

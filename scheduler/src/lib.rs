@@ -19,4 +19,5 @@ pub mod report;
 pub mod snapshots;
 pub mod subset;
 pub mod sweep;
+pub mod training;
 pub mod verify;

@@ -46,6 +46,8 @@ fn run(name: &str, guidance: f64, value: f64, sd: f64) -> RunResult {
             vae_sha256: None,
             data_sha256: None,
             guidance_interval: None,
+            net_damage: None,
+            gnet_damage: None,
             seeds: "0-1999".parse().unwrap(),
             labels: Labels::Random,
             sampler: SamplerSpec { num_steps: 16, ..SamplerSpec::default() },

@@ -11,16 +11,13 @@ use fidelis_contract::{
     spec::{ResolvedSpec, RunSpec},
 };
 use fidelis_fleet::files::{FileSettings, Files};
-use fidelis_tests::Fleet;
+use fidelis_tests::{Fleet, unread_detector};
 
 /// A conductor of the fleet, and a run for it.
 async fn conductor(fleet: &Fleet) -> Result<(Conductor, ResolvedSpec)> {
-    let weights = fleet.folder().join("weights");
-    std::fs::write(&weights, b"unused")?;
+    let detector = unread_detector(fleet.folder())?;
     let text = format!(
-        "name = \"conducted\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 16\n\
-         [[detectors]]\nname = \"fashion-cnn\"\nweights = \"{}\"\n",
-        weights.display()
+        "name = \"conducted\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 16\n{detector}"
     );
     let files = Files::new(FileSettings::from_env(None));
     let spec = prepare(RunSpec::from_toml(&text, "test")?, None, &files, &|_| ()).await?;

@@ -65,7 +65,7 @@ fn detectors_are_named_in_their_table_alone() -> Result<()> {
 }
 
 /// The rooms of the control plane, each of which may know those before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "formats",
     "arithmetic",
     "compare",
@@ -79,6 +79,7 @@ const ROOMS: [&str; 18] = [
     "publish",
     "comparison",
     "verify",
+    "training",
     "conduct",
     "snapshots",
     "sweep",

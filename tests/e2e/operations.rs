@@ -7,17 +7,17 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fidelis_contract::{exit, ids::RunId, keys, kind::Kind};
 use fidelis_fleet::queue::{Failure, Queue, QueueSettings};
-use fidelis_tests::{Fleet, Outcome, Process};
+use fidelis_tests::{Fleet, Outcome, Process, unread_detector};
 use serde_json::Value;
 
 const NUM_CHUNKS: u32 = 8;
 
 /// A run that needs no nets; its features are a function of the seed.
 fn spec(fleet: &Fleet, more: &str) -> Result<String> {
-    fs::write(fleet.folder().join("weights"), b"unused")?;
+    let detector = unread_detector(fleet.folder())?;
     let text = format!(
         "name = \"ops\"\nengine = \"synthetic\"\nseeds = \"0-127\"\nchunk_size = 16\nmicro_batch = 8\n\
-         outputs = {{ latents = true }}\n{more}\n[[detectors]]\nname = \"fashion-cnn\"\nweights = \"weights\"\n"
+         outputs = {{ latents = true }}\n{more}\n{detector}"
     );
     Ok(fleet.spec("ops", &text)?.display().to_string())
 }

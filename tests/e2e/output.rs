@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use fidelis_contract::exit;
-use fidelis_tests::{Fleet, Outcome, Process, fashion_mnist, repository};
+use fidelis_tests::{Fleet, Outcome, Process, fashion_mnist, repository, unread_detector};
 use serde_json::Value;
 
 fn demo(file: &str) -> String {
@@ -49,12 +49,12 @@ fn listings() -> Vec<(&'static str, Vec<String>)> {
 
 /// A run without a net, of `num_images` images that take as long as `more` says.
 fn spec(folder: &Path, num_images: u64, more: &str) -> Result<String> {
-    fs::write(folder.join("w"), b"unused")?;
+    let detector = unread_detector(folder)?;
     let path = folder.join("quick.toml");
     let last = num_images - 1;
     let text = format!(
         "name = \"quick\"\nengine = \"synthetic\"\nseeds = \"0-{last}\"\nchunk_size = 16\nmicro_batch = 8\n{more}\n\
-         [[detectors]]\nname = \"fashion-cnn\"\nweights = \"w\"\n"
+         {detector}"
     );
     fs::write(&path, text)?;
     Ok(self::text(&path))

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use faer::Mat;
 use fidelis_contract::spec::{NoiseMode, SamplerSpec};
 use fidelis_edm2::checkpoint::Checkpoint;
+use fidelis_edm2::damage::Evaluation;
 use fidelis_edm2::data::ImageSet;
 use fidelis_edm2::detector::Detector;
 use fidelis_edm2::device;
@@ -103,8 +104,8 @@ fn features_by_hand(weights: &Path, real: &Path) -> Result<[Vec<f32>; 2]> {
     let mut made = Vec::new();
     for seeds in (0..NUM_IMAGES).collect::<Vec<_>>().chunks(MICRO_BATCH) {
         let draws = draws.of(seeds);
-        let latents =
-            sampler.run(&draws.noise, &[], |x, sigma| Ok(nets.denoise(x, sigma, draws.labels.as_ref())))?;
+        let evaluation = Evaluation { labels: draws.labels.as_ref(), ..Evaluation::default() };
+        let latents = sampler.run(&draws.noise, &[], |x, sigma| Ok(nets.denoise(x, sigma, evaluation)))?;
         let features = detector.features(&vae.decode(&latents)?)?;
         made.extend(Vec::<f32>::try_from(features.flatten(0, -1))?);
     }

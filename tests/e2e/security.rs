@@ -10,7 +10,7 @@ use fidelis_contract::exit;
 use fidelis_embedded::S3Server;
 use fidelis_fleet::store::StoreCredentials;
 use fidelis_tests::secure_redis::{SecureRedis, authority};
-use fidelis_tests::{Outcome, Process};
+use fidelis_tests::{Outcome, Process, unread_detector};
 use tempfile::TempDir;
 
 const REDIS_PASSWORD: &str = "pl4nted-redis-password";
@@ -48,11 +48,11 @@ impl Place {
 
     /// A run that needs no nets.
     fn spec(&self, more: &str) -> Result<String> {
-        fs::write(self.folder.path().join("weights"), b"unused")?;
+        let detector = unread_detector(self.folder.path())?;
         let path = self.folder.path().join("secure.toml");
         let text = format!(
             "name = \"secure\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 8\nmicro_batch = 8\n{more}\n\
-             [[detectors]]\nname = \"fashion-cnn\"\nweights = \"weights\"\n"
+             {detector}"
         );
         fs::write(&path, text)?;
         Ok(path.display().to_string())

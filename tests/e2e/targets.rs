@@ -1,18 +1,14 @@
 //! How runs are named on the command line, and what is known of them without Redis.
 
-use std::fs;
-
 use anyhow::{Context, Result, ensure};
 use fidelis_contract::exit;
-use fidelis_tests::{Fleet, Outcome};
+use fidelis_tests::{Fleet, Outcome, unread_detector};
 use serde_json::Value;
 
 fn spec(fleet: &Fleet, name: &str) -> Result<String> {
-    fs::write(fleet.folder().join("weights"), b"unused")?;
-    let text = format!(
-        "name = \"{name}\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 16\n\
-         [[detectors]]\nname = \"fashion-cnn\"\nweights = \"weights\"\n"
-    );
+    let detector = unread_detector(fleet.folder())?;
+    let text =
+        format!("name = \"{name}\"\nengine = \"synthetic\"\nseeds = \"0-63\"\nchunk_size = 16\n{detector}");
     Ok(fleet.spec(name, &text)?.display().to_string())
 }
 
@@ -49,6 +45,23 @@ async fn names_and_beginnings_are_taken_wherever_ids_are() -> Result<()> {
     let none = fleet.fidelis(&["cancel", "other"]).await?;
     assert_eq!(none.code, Some(i32::from(exit::USAGE)));
     assert!(none.error_line().contains("no run that is called `other`"), "{none:#?}");
+    Ok(())
+}
+
+/// The two mistakes that people make, each in its words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_runs_is_named() -> Result<()> {
+    let fleet = Fleet::start().await?;
+    let (empty, nowhere) = (fleet.folder().display().to_string(), fleet.folder().join("nowhere"));
+    let nowhere = nowhere.display().to_string();
+    for (folder, words) in [
+        (&nowhere, format!("there is no folder `{nowhere}`: name the folder that a `fidelis local` left")),
+        (&empty, format!("the folder `{empty}` holds no runs: name the folder that a `fidelis local` left")),
+    ] {
+        let outcome = fleet.fidelis(&["status", "ops", "--local", folder]).await?;
+        ensure!(outcome.code == Some(i32::from(exit::USAGE)), "{outcome:#?}");
+        assert!(outcome.error_line().contains(&words), "{outcome:#?}");
+    }
     Ok(())
 }
 

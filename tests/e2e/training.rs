@@ -4,7 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use fidelis_contract::{ids::Digest, keys};
+use fidelis_contract::payload::{self, Tensor};
+use fidelis_contract::{
+    ids::{Digest, RunId},
+    keys,
+};
+use fidelis_formats::images::Dataset;
 use fidelis_tests::{Fleet, Outcome, fashion_mnist};
 use serde_json::Value;
 
@@ -70,11 +75,14 @@ impl Place {
 
     /// Runs the worker's command line to its end, which must be a good one.
     async fn worker(&self, words: &[&str]) -> Result<String> {
-        let (words, env) = (words.iter().map(ToString::to_string).collect::<Vec<_>>(), self.fleet.env());
-        let ended = move || Outcome::of("fidelis-worker", &words, &env);
-        let outcome = tokio::task::spawn_blocking(ended).await??;
+        let outcome = self.ended(words).await?;
         ensure!(outcome.code == Some(0), "{outcome:#?}");
         Ok(outcome.stdout)
+    }
+
+    async fn ended(&self, words: &[&str]) -> Result<Outcome> {
+        let (words, env) = (words.iter().map(ToString::to_string).collect::<Vec<_>>(), self.fleet.env());
+        tokio::task::spawn_blocking(move || Outcome::of("fidelis-worker", &words, &env)).await?
     }
 
     async fn train(&self, data: &str, outdir: &str) -> Result<String> {
@@ -155,6 +163,84 @@ async fn a_bucket_is_as_good_as_a_folder() -> Result<()> {
     Ok(())
 }
 
+/// The images of `data.zip` as a folder and as one array, and as an array of grey ones with its classes beside it.
+fn other_forms(place: &Place) -> Result<()> {
+    let mut zip = Dataset::open(Path::new(&place.at("data.zip")))?;
+    let folder = place.fleet.folder().join("forms/pictures");
+    std::fs::create_dir_all(folder.join("more"))?;
+    let (mut planes, mut grey, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for index in 0..zip.len() {
+        let image = zip.read(index)?;
+        let pixels = (0..64).flat_map(|i| [image.pixels[i], image.pixels[64 + i], image.pixels[128 + i]]);
+        let name = format!("more/{index:03}.ppm");
+        std::fs::write(folder.join(&name), [b"P6 8 8 255\n".to_vec(), pixels.collect()].concat())?;
+        labels.push((name, zip.label(index).context("a class")?));
+        grey.extend_from_slice(&image.pixels[..64]);
+        planes.extend(image.pixels);
+    }
+    std::fs::write(folder.join("dataset.json"), serde_json::json!({ "labels": labels }).to_string())?;
+    let count = labels.len();
+    let classes: Vec<i64> = labels.iter().map(|(_, class)| *class).collect();
+    let tensors = [
+        Tensor::from_u8("images", &[count, 3, 8, 8], planes),
+        Tensor::from_i64("labels", &[count], &classes),
+    ];
+    std::fs::write(place.at("forms/images.safetensors"), payload::encode(&tensors)?)?;
+    let header = |dims: &[u32]| -> Vec<u8> {
+        let sizes = dims.iter().flat_map(|size| size.to_be_bytes());
+        [0, 0, 8, dims.len() as u8].into_iter().chain(sizes).collect()
+    };
+    let images = [header(&[count as u32, 8, 8]), grey].concat();
+    let labels = [header(&[count as u32]), classes.iter().map(|&class| class as u8).collect()].concat();
+    std::fs::write(place.at("forms/t-images-idx3-ubyte"), &images)?;
+    std::fs::write(place.at("forms/t-labels-idx1-ubyte"), labels)?;
+    Ok(())
+}
+
+/// Whatever holds the images: none of it comes to this machine whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_a_dataset_is_read_in_its_bucket() -> Result<()> {
+    let place = Place::new().await?;
+    other_forms(&place)?;
+    let mut objects = Vec::new();
+    for name in ["images.safetensors", "t-images-idx3-ubyte", "t-labels-idx1-ubyte"] {
+        objects.push(name.to_owned());
+    }
+    objects.push("pictures/dataset.json".to_owned());
+    objects.extend((0..40).map(|index| format!("pictures/more/{index:03}.ppm")));
+    for name in objects {
+        let bytes = std::fs::read(place.at(&format!("forms/{name}")))?;
+        place.fleet.put_object(&format!("sets/{name}"), bytes).await?;
+    }
+    // Nothing here is learned.
+    let recipe = std::fs::read_to_string(place.at("recipe.toml"))?.replace("steps = 40", "steps = 6");
+    std::fs::write(place.at("recipe.toml"), &recipe)?;
+    place.train(&place.at("data.zip"), &place.at("here")).await?;
+    let expected = snapshots(&place.at("here"))?;
+    let sets = place.data.trim_end_matches("data.zip").to_owned();
+    for name in ["pictures", "pictures/", "images.safetensors"] {
+        let outdir = place.at(&format!("out/{name}"));
+        place.train(&format!("{sets}{name}"), &outdir).await?;
+        assert!(snapshots(&outdir)? == expected, "{name}: other bits");
+        std::fs::remove_dir_all(outdir)?;
+    }
+    // Of one channel.
+    std::fs::write(place.at("recipe.toml"), recipe.replace("img_channels = 3", "img_channels = 1"))?;
+    for (from, to) in [(place.at("forms/"), "grey"), (sets.clone(), "far")] {
+        place.train(&format!("{from}t-images-idx3-ubyte"), &place.at(to)).await?;
+    }
+    assert!(snapshots(&place.at("far"))? == snapshots(&place.at("grey"))?, "idx: other bits");
+    let cached = std::fs::read_dir(place.fleet.folder().join("cache")).map_or(0, Iterator::count);
+    assert_eq!(cached, 0, "something was fetched");
+
+    let recipe = place.at("recipe.toml");
+    let (nowhere, outdir) = (format!("{sets}nothing"), place.at("none"));
+    let words = ["train", "--recipe", &recipe, "--data", &nowhere, "--outdir", &outdir];
+    let outcome = place.ended(&words).await?;
+    ensure!(outcome.code == Some(2) && outcome.stderr.contains("sets/nothing`"), "{outcome:#?}");
+    Ok(())
+}
+
 /// Nothing is lost but the steps since the last state: killed and told to stop in the midst of it, a training is finished
 /// by a third worker with the snapshots of one that nobody disturbed.
 #[tokio::test(flavor = "multi_thread")]
@@ -216,9 +302,37 @@ async fn a_training_on_the_queue_goes_from_hand_to_hand() -> Result<()> {
     place.object(&keys::success(&run)).await?;
     let outcome = fleet.fidelis(&["verify", run.as_str()]).await?;
     ensure!(outcome.code == Some(0), "{outcome:#?}");
-    let name = &expected[expected.len() - 1].0;
-    fleet.store().await?.replace(&format!("{prefix}{name}"), "other".into(), "text/plain").await?;
-    let outcome = fleet.fidelis(&["verify", run.as_str()]).await?;
-    ensure!(outcome.code == Some(6) && outcome.stdout.contains(name.as_str()), "{outcome:#?}");
+    let status = fleet.fidelis(&["status", &spec]).await?.stdout;
+    assert!(status.contains(&format!("step {STEPS} of {STEPS}")) && !status.contains("0 of 1"), "{status}");
+    mended(&place, (&spec, &run), &expected).await
+}
+
+/// Snapshots that a state leads to are made again, to the bit; what lies before all states is not touched.
+async fn mended(place: &Place, (spec, run): (&str, &RunId), expected: &[(String, Vec<u8>)]) -> Result<()> {
+    let (fleet, store, prefix) = (&place.fleet, place.fleet.store().await?, keys::training_prefix(run));
+    let ended = async |args: &[&str], code: i32, words: &str| -> Result<()> {
+        let outcome = fleet.fidelis(args).await?;
+        ensure!(outcome.code == Some(code) && outcome.stdout.contains(words), "{words}: {outcome:#?}");
+        Ok(())
+    };
+    let verify = ["verify", run.as_str()];
+    let repair = ["verify", run.as_str(), "--repair"];
+    // The last state is that of the end: of these images, and no others.
+    let last: Vec<&str> = expected[expected.len() - 2..].iter().map(|(name, _)| name.as_str()).collect();
+    store.replace(&format!("{prefix}{}", last[0]), "other".into(), "text/plain").await?;
+    store.remove(&format!("{prefix}{}", last[1])).await?;
+    ended(&verify, 6, last[0]).await?;
+    ended(&repair, 5, "makes chunks 0 again").await?;
+    let outcome = fleet.fidelis(&["run", spec]).await?;
+    let count = format!("{} snapshots in", expected.len());
+    ensure!(outcome.code == Some(0) && outcome.stderr.contains(&count), "{outcome:#?}");
+    ended(&verify, 0, "nothing: the run is what it says").await?;
+    for (name, bytes) in expected {
+        assert!(place.object(&format!("{prefix}{name}")).await? == *bytes, "{name}: other bits");
+    }
+    // Long before the last states.
+    store.remove(&format!("{prefix}{}", expected[0].0)).await?;
+    ended(&repair, 6, "only a training from the beginning makes the lost snapshots again").await?;
+    ensure!(fleet.num_receipts(run).await? == 1, "its receipt went");
     Ok(())
 }

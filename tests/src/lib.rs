@@ -14,8 +14,10 @@ mod process;
 pub mod published;
 mod recorder;
 pub mod secure_redis;
+mod specs;
 
 pub use fleet::{Fleet, RunFiles};
 pub use http_server::{Counts, HttpServer, Served};
 pub use process::{Outcome, Process, binary, repository};
 pub use recorder::{Asked, Recorder};
+pub use specs::unread_detector;

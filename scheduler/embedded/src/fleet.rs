@@ -35,12 +35,10 @@ pub enum LocalError {
         cause: io::Error,
     },
     /// Nothing was run in the folder.
-    #[error("`{}` is no folder that `fidelis local` left: {cause}; name its --out", folder.display())]
+    #[error("{}: name the folder that a `fidelis local` left, its --out", absent(folder))]
     Absent {
         /// Which.
         folder: PathBuf,
-        /// What the system said.
-        cause: io::Error,
     },
     /// No Redis.
     #[error(transparent)]
@@ -65,6 +63,15 @@ pub enum LocalError {
     /// They run, but do not serve.
     #[error(transparent)]
     Fleet(#[from] FleetError),
+}
+
+fn absent(folder: &Path) -> String {
+    let folder_shown = folder.display();
+    if folder.exists() {
+        format!("the folder `{folder_shown}` holds no runs")
+    } else {
+        format!("there is no folder `{folder_shown}`")
+    }
 }
 
 impl Outcome for LocalError {

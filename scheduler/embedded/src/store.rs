@@ -22,8 +22,7 @@ impl LocalStore {
     pub async fn open(folder: &Path) -> Result<Self, LocalError> {
         let root = folder.join("store");
         if !root.is_dir() {
-            let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(LocalError::Absent { folder: folder.to_owned(), cause });
+            return Err(LocalError::Absent { folder: folder.to_owned() });
         }
         let server = S3Server::start(&root, BUCKET, None).await?;
         let store = Store::connect(server.store_config()).await.map_err(FleetError::Store)?;

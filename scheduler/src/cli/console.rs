@@ -82,14 +82,14 @@ impl Console {
             out::json(line);
         }
         match event {
-            Event::Progress { .. } => {
+            Event::Progress { .. } | Event::Training { .. } => {
                 self.tell_deaths();
                 self.progress(event);
             }
             Event::ChunkDead { .. } => self.deaths.push((Instant::now(), event.clone())),
             Event::Reported { .. } if !self.keeps_store => {}
             _ => {
-                if matches!(event, Event::Stored { .. } | Event::Cancelled { .. }) {
+                if matches!(event, Event::Stored { .. } | Event::Trained { .. } | Event::Cancelled { .. }) {
                     // Of many runs each would begin with a line of its own.
                     self.last_line = self.last_line.filter(|_| !self.tells_runs);
                     if let Some(bar) = self.bar.take() {
@@ -100,6 +100,7 @@ impl Console {
                     event,
                     Event::Submitted { .. }
                         | Event::Stored { .. }
+                        | Event::Trained { .. }
                         | Event::Reduced { .. }
                         | Event::Reported { .. }
                 );
@@ -127,7 +128,14 @@ impl Console {
     }
 
     fn progress(&mut self, event: &Event) {
-        let Event::Progress { done_images, making_images, num_images, .. } = event else { return };
+        let (at, of) = match event {
+            Event::Progress { done_images, making_images, num_images, .. } => {
+                (done_images + making_images, *num_images)
+            }
+            Event::Training { numbers: Some(numbers), .. } => (numbers.step, numbers.steps),
+            // Nobody knows of how many steps.
+            _ => (0, 1),
+        };
         if !io::stderr().is_terminal() {
             if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
                 self.last_line = Some(Instant::now());
@@ -135,10 +143,13 @@ impl Console {
             }
             return;
         }
-        let bar = self.bar.get_or_insert_with(|| new_bar(*num_images));
-        bar.set_position(done_images + making_images);
+        let bar = self.bar.get_or_insert_with(|| new_bar(of));
+        bar.set_length(of);
+        bar.set_position(at);
         let width = usize::from(Term::stderr().size().1).saturating_sub(BAR_WIDTH);
-        bar.set_message(fitted(&how_far(event), width));
+        let parts =
+            if matches!(event, Event::Training { .. }) { how_far_trained(event) } else { how_far(event) };
+        bar.set_message(fitted(&parts, width));
     }
 }
 
@@ -196,6 +207,36 @@ fn fitted(parts: &[String], width: usize) -> String {
     parts[..(1..=parts.len()).rev().find(fits).unwrap_or(1.min(parts.len()))].join(", ")
 }
 
+/// `1:05 left`, `step 40/4000`, `10240 images seen`, `loss 0.1234`, `12.3 images/s`, `2 snapshots`, `0:41 so far`.
+fn how_far_trained(event: &Event) -> Vec<String> {
+    let Event::Training { numbers, num_snapshots, workers, elapsed_s, .. } = event else { return Vec::new() };
+    let mut parts = match numbers {
+        None if *workers == 0 => vec!["waiting for a worker".to_owned()],
+        None => vec!["waiting for the first numbers".to_owned()],
+        Some(numbers) => {
+            let mut parts = vec![
+                if *workers == 0 {
+                    "waiting for a worker".to_owned()
+                } else {
+                    format!("{} left", clock(numbers.seconds_left))
+                },
+                format!("step {}/{}", numbers.step, numbers.steps),
+                format!("{} images seen", numbers.images),
+            ];
+            parts.extend(numbers.loss.map(|loss| format!("loss {loss:.4}")));
+            parts.push(format!("{:.1} images/s", numbers.images_per_s));
+            parts
+        }
+    };
+    parts.push(counted(*num_snapshots, "snapshot"));
+    parts.push(format!("{} so far", clock(*elapsed_s)));
+    parts
+}
+
+fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// `1:05 left`, `512/2000 images`, `12.3 images/s`, `0:41 so far`, `2/8 chunks`, `1 worker`: most important first.
 fn how_far(event: &Event) -> Vec<String> {
     let Event::Progress {
@@ -225,8 +266,7 @@ fn how_far(event: &Event) -> Vec<String> {
     parts.push(format!("{done_chunks}/{num_chunks} chunks"));
     match workers {
         0 => {}
-        1 => parts.push("1 worker".to_owned()),
-        _ => parts.push(format!("{workers} workers")),
+        _ => parts.push(counted(*workers, "worker")),
     }
     parts
 }
@@ -240,6 +280,10 @@ fn clock(seconds: f64) -> String {
 
 fn sentence(event: &Event) -> String {
     match event {
+        Event::Submitted { run, num_stored, is_training: true, .. } => match num_stored {
+            0 => format!("{run}: a training, which is one chunk"),
+            _ => format!("{run}: a training that has come to its end already"),
+        },
         Event::Submitted { run, num_chunks, num_stored, num_images, .. } => match num_stored {
             0 => format!("{run}: {num_images} images in {num_chunks} chunks"),
             _ => {
@@ -247,6 +291,11 @@ fn sentence(event: &Event) -> String {
             }
         },
         Event::Progress { run, .. } => format!("{run}: {}", how_far(event).join(", ")),
+        Event::Training { run, .. } => format!("{run}: {}", how_far_trained(event).join(", ")),
+        Event::Trained { run, num_images, num_snapshots, folder } => {
+            let seen = num_images.map_or(String::new(), |images| format!(" after {images} images"));
+            format!("{run}: trained{seen}: {} in {folder}", counted(*num_snapshots, "snapshot"))
+        }
         Event::Requeued { run, num_chunks } => {
             format!("{run}: redis lost `{num_chunks}` chunks: queued again")
         }
@@ -281,11 +330,13 @@ fn sentence(event: &Event) -> String {
 }
 
 fn cells(number: u64) -> String {
-    if number == 1 { "1 cell".to_owned() } else { format!("{number} cells") }
+    counted(number, "cell")
 }
 
 #[cfg(test)]
 mod tests {
+    use fidelis_contract::events::TrainingNumbers;
+
     use super::*;
 
     fn progress(done_images: u64, making_images: u64, eta_s: Option<f64>) -> Event {
@@ -318,6 +369,35 @@ mod tests {
         assert_eq!(fitted(&parts, 40), "1:00 left, 576/2000 images");
         assert_eq!(fitted(&parts, 3), "1:00 left", "cut by the bar");
         assert_eq!(fitted(&parts, 200), parts.join(", "));
+    }
+
+    #[test]
+    fn a_training_is_told_by_its_steps() {
+        let run: fidelis_contract::ids::RunId = "xs-0123456789abcdef".parse().unwrap();
+        let numbers = TrainingNumbers {
+            step: 40,
+            steps: 4000,
+            images: 10_240,
+            loss: Some(0.12345),
+            images_per_s: 12.34,
+            seconds_left: 65.0,
+        };
+        let event = |numbers, workers| {
+            let run = run.clone();
+            sentence(&Event::Training { run, numbers, num_snapshots: 2, workers, elapsed_s: 41.2 })
+        };
+        assert_eq!(
+            event(Some(numbers), 1),
+            "xs-0123456789abcdef: 1:05 left, step 40/4000, 10240 images seen, loss 0.1235, 12.3 images/s, 2 snapshots, \
+             0:41 so far"
+        );
+        assert!(event(None, 0).contains("waiting for a worker, 2 snapshots"));
+        let folder = "s3://b/training/".to_owned();
+        let trained = Event::Trained { run, num_images: Some(1000), num_snapshots: 1, folder };
+        assert_eq!(
+            sentence(&trained),
+            "xs-0123456789abcdef: trained after 1000 images: 1 snapshot in s3://b/training/"
+        );
     }
 
     #[test]

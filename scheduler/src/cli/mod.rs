@@ -22,7 +22,6 @@ mod status;
 mod stored_at;
 mod sweep;
 mod target;
-mod training;
 mod transfer;
 mod up;
 mod verify;

@@ -126,7 +126,12 @@ impl Session {
         let Self { conductor, console, signals, .. } = self;
         let mut listener = Listener { events: &mut |event: &Event| console.tell(event), transfers: &|_| () };
         match conductor.follow(run, &mut listener, signals.next()).await? {
-            Ok(()) => Ok(Ended::Finished(())),
+            Ok(()) => {
+                if run.spec.engine.train().is_some() {
+                    console.tell(&conductor.home().trained(run).await?);
+                }
+                Ok(Ended::Finished(()))
+            }
             Err(short) => Ok(Ended::Interrupted(self.fell_short(short)?)),
         }
     }

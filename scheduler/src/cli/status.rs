@@ -11,7 +11,8 @@ use fidelis_fleet::{
 };
 use serde_json::{Value, json};
 
-use super::{Failure, stored_at::StoredAt, target::TargetArgs, training};
+use super::{Failure, stored_at::StoredAt, target::TargetArgs};
+use crate::training::{self, Training};
 
 /// Of a dead chunk's last log lines; `--json` has all that were kept.
 const LOG_LINES: usize = 5;
@@ -54,7 +55,16 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     });
     let mut lines = vec![
         format!("run      {}", run.id),
-        format!("stored   {} of {num_chunks} chunks, {stored_images} of {num_images} images", chunks.len()),
+        match run.spec.engine.train() {
+            None => {
+                let stored = chunks.len();
+                format!("stored   {stored} of {num_chunks} chunks, {stored_images} of {num_images} images")
+            }
+            Some(_) if chunks.is_empty() => {
+                "stored   not yet: a training is one chunk, stored at its end".to_owned()
+            }
+            Some(_) => "stored   the whole training".to_owned(),
+        },
         format!("success  {}", if is_complete { "yes: reduced, verified and reported" } else { "not yet" }),
     ];
     if is_off {
@@ -62,8 +72,8 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
     }
     if run.spec.engine.train().is_some() {
         let training = training::seen(store, &run.id).await?;
-        lines.extend(training.lines());
-        found["training"] = training.json();
+        lines.extend(lines_of(&training));
+        found["training"] = json!(training);
     }
     // A folder's runs are in no queue.
     if let Some(redis) = args.redis.as_ref().filter(|_| args.stored.local.is_none()) {
@@ -86,6 +96,25 @@ pub async fn status(args: StatusArgs) -> Result<u8, Failure> {
         out::line(lines.join("\n"))
     }
     Ok(exit::DONE)
+}
+
+fn lines_of(training: &Training) -> Vec<String> {
+    let Training { last, state, snapshot, num_snapshots, page } = training;
+    let numbers = last.as_ref().map_or_else(
+        || "training has left no numbers yet".to_owned(),
+        |last| {
+            let loss = last.loss.unwrap_or(f64::NAN);
+            format!(
+                "training step {} of {}, {} images seen, loss {loss:.4}, {:.1} images/s",
+                last.step, last.steps, last.images, last.images_per_s
+            )
+        },
+    );
+    let mut lines = vec![numbers];
+    lines.extend(state.as_ref().map(|name| format!("state    `{name}`: what another worker goes on from")));
+    lines.extend(snapshot.as_ref().map(|name| format!("snapshot `{name}`, the last of {num_snapshots}")));
+    lines.extend(page.as_ref().map(|url| format!("page     {url}")));
+    lines
 }
 
 /// What Redis knows of the run.

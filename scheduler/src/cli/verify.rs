@@ -6,7 +6,7 @@ use fidelis_fleet::out;
 use serde_json::json;
 
 use super::{Failure, stored_at::StoredAt, target::TargetArgs};
-use crate::verify::{Repaired, Verification, repair, verify as verify_run};
+use crate::verify::{FaultKind, Repaired, Verification, repair, verify as verify_run};
 
 /// Faults and chunks listed by name; `--json` names all.
 const NAMED: usize = 20;
@@ -86,6 +86,12 @@ fn lines(found: &Verification, repaired: Option<&Repaired>) -> Vec<String> {
         let moved = repaired.moved.iter().take(NAMED);
         lines.extend(moved.map(|moved| format!("aside     {} is now {}", moved.from, moved.to)));
         lines.extend(more(repaired.moved.len(), "objects"));
+        lines.extend(
+            repaired
+                .removed
+                .iter()
+                .map(|state| format!("removed   {state}, which the training comes by again")),
+        );
     }
     lines.push(format!("next      {}", next_step(found, repaired)));
     lines
@@ -98,6 +104,11 @@ fn more(count: usize, what: &str) -> Option<String> {
 /// What the user does now.
 fn next_step(found: &Verification, repaired: Option<&Repaired>) -> String {
     let run = &found.run;
+    if found.faults.iter().any(|fault| fault.kind == FaultKind::Lost) {
+        return "only a training from the beginning makes the lost snapshots again: bring them back from a copy, do \
+                without them (`phema` makes averages of the others), or train under another name"
+            .to_owned();
+    }
     if found.faults.iter().any(|fault| !fault.is_repairable()) {
         return "the same chunk was made twice with different bits: compare device, versions and spec of its two \
                 receipts before trusting either; under another name the run is made anew"

@@ -11,6 +11,7 @@ use fidelis_contract::{
 use fidelis_embedded::LocalFleet;
 use fidelis_fleet::{
     files::{Files, Progress, ResolveError},
+    fleet::FleetError,
     store::Store,
 };
 
@@ -18,6 +19,7 @@ use super::{ConductError, Listener};
 use crate::{
     publish::publish,
     reduce::{self, Reduced},
+    training,
 };
 
 /// A store, and how people find what is in it.
@@ -54,10 +56,13 @@ impl Home<'_> {
         let making = making.filter(|making| making.num_images > 0);
         let files = self.with_statistics(&run.spec, listener.transfers).await?;
         let reduced = reduce::reduce_made(self.store, (run, &files), making).await?;
-        listener.tell(&Event::Reduced {
-            run: run.id.clone(),
-            num_images: reduced.manifest.num_images,
-            num_chunks: reduced.manifest.chunks.len() as ChunkIndex,
+        listener.tell(&match run.spec.engine.train() {
+            None => Event::Reduced {
+                run: run.id.clone(),
+                num_images: reduced.manifest.num_images,
+                num_chunks: reduced.manifest.chunks.len() as ChunkIndex,
+            },
+            Some(_) => self.trained(run).await?,
         });
         publish(self.store, &reduced).await?;
         listener.tell(&Event::Reported {
@@ -66,6 +71,20 @@ impl Home<'_> {
             report: self.address_of(&keys::report_html(&run.id)),
         });
         Ok(reduced)
+    }
+
+    /// What a training that has come to its end left.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn trained(&self, run: &Run) -> Result<Event, ConductError> {
+        let seen = training::seen(self.store, &run.id).await.map_err(FleetError::from)?;
+        Ok(Event::Trained {
+            run: run.id.clone(),
+            num_images: seen.last.map(|last| last.images),
+            num_snapshots: seen.num_snapshots,
+            folder: self.address_of(&keys::training_prefix(&run.id)),
+        })
     }
 
     /// What people can open: a file, or the store's address.

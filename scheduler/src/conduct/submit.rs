@@ -43,6 +43,7 @@ impl Submitted {
             num_stored: self.stored.len() as u64,
             num_queued: self.num_queued,
             num_images: self.run.plan.num_images(),
+            is_training: self.run.spec.engine.train().is_some(),
         }
     }
 }

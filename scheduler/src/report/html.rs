@@ -9,7 +9,7 @@ use super::Report;
 use super::chart::chart;
 use super::notes::{common_seeds, notes};
 use super::provenance::provenance;
-use super::table::{detectors, headline_label, labels, table};
+use super::table::{detectors, headline_label, labels, table, trains};
 use super::text::{decimals, duration, figure, fixed, rate, setting, thousands};
 use fidelis_contract::result::RunResult;
 
@@ -56,6 +56,9 @@ pub fn html(report: &Report) -> String {
 fn lede(runs: &[RunResult]) -> String {
     let Some(first) = runs.first() else { return String::new() };
     let agree = |same: &dyn Fn(&RunResult) -> bool| runs.iter().all(same);
+    if agree(&trains) {
+        return "a training: its snapshots and its own page lie in the run's folder `training`".to_owned();
+    }
     let each = if runs.len() > 1 { " each" } else { "" };
     let mut parts = Vec::new();
     if agree(&|run| run.num_images == first.num_images) {
@@ -107,7 +110,7 @@ fn cards(page: &mut String, runs: &[RunResult], labels: &[String]) {
             ("device time", duration(run.timing.device_seconds)),
         ];
         page.push_str("<dl>");
-        for (term, value) in facts {
+        for (term, value) in facts.into_iter().filter(|(term, _)| !trains(run) || *term == "device time") {
             let _ = write!(page, "<div><dt>{term}</dt><dd>{value}</dd></div>");
         }
         page.push_str("</dl>\n</article>\n");

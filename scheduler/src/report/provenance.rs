@@ -5,6 +5,7 @@ use fidelis_contract::ids::Digest;
 use super::table::{detectors, labels};
 use super::text::setting;
 use fidelis_contract::result::{Provenance, RunResult};
+use fidelis_contract::spec::Damage;
 
 /// Row titles, each with one value per run; rows that say nothing are left out.
 pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
@@ -35,6 +36,8 @@ pub(super) fn provenance(runs: &[RunResult]) -> Vec<(String, Vec<String>)> {
     add("data", &|run| file(run, "data"));
     add("data sha256", &|run| digest(run.provenance.data_sha256));
     add("guidance", &guidance);
+    add("net damage", &|run| damage(run.provenance.net_damage));
+    add("guiding net damage", &|run| damage(run.provenance.gnet_damage));
     add("seeds", &|run| run.provenance.seeds.to_string());
     add("labels", &|run| run.provenance.labels.to_string());
     add("sampler", &|run| sampler(&run.provenance));
@@ -75,6 +78,13 @@ fn guidance(run: &RunResult) -> String {
         1.0 => "none (weight 1)".to_owned(),
         weight => format!("weight {}{range}", setting(weight)),
     }
+}
+
+fn damage(of: Option<Damage>) -> String {
+    let done = of.unwrap_or_default();
+    let parts = [("dropout", done.dropout), ("input noise", done.input_noise)];
+    let said = parts.iter().filter(|(_, share)| *share > 0.0);
+    said.map(|(what, share)| format!("{what} {}", setting(*share))).collect::<Vec<_>>().join(", ")
 }
 
 fn sampler(provenance: &Provenance) -> String {

@@ -4,6 +4,7 @@ use super::text::{duration, figure, fixed, metric_label, rate, setting, thousand
 use fidelis_contract::{
     detectors::Metric,
     result::{DetectorResult, Measured, RunResult},
+    spec::EngineKind,
 };
 
 /// A header and a row per run.
@@ -58,6 +59,10 @@ fn quotes(runs: &[RunResult], detector: &str) -> bool {
     runs.iter().filter_map(|run| run.detectors.get(detector)).any(|result| result.published.is_some())
 }
 
+pub(super) fn trains(run: &RunResult) -> bool {
+    run.provenance.engine == EngineKind::Train
+}
+
 pub(super) fn table(runs: &[RunResult]) -> Table {
     let detectors = detectors(runs);
     let numeric = |title: &str| Column { title: title.to_owned(), numeric: true };
@@ -73,7 +78,9 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
     }
     columns.extend(["images/s", "device time", "workers"].map(numeric));
     let rows = runs.iter().zip(labels(runs)).map(|(run, label)| {
-        let mut cells = vec![label, setting(run.guidance), thousands(run.num_images)];
+        // A training makes no images.
+        let of_images = |text: String| if trains(run) { "–".to_owned() } else { text };
+        let mut cells = vec![label, of_images(setting(run.guidance)), of_images(thousands(run.num_images))];
         for (name, _) in &detectors {
             let result = run.detectors.get(name);
             cells.extend(distance_cells(result));
@@ -88,7 +95,7 @@ pub(super) fn table(runs: &[RunResult]) -> Table {
         }
         let timing = &run.timing;
         cells.extend([
-            timing.images_per_s.map_or("–".to_owned(), rate),
+            of_images(timing.images_per_s.map_or("–".to_owned(), rate)),
             duration(timing.device_seconds),
             timing.workers.to_string(),
         ]);

@@ -14,11 +14,12 @@ use fidelis_contract::{
     run::Run,
 };
 use fidelis_fleet::{
-    store::{PART_BYTES, Store, StoreError},
+    store::{Store, StoreError},
     stored::expectation::Digests,
 };
 
 use super::fault::{Fault, FaultKind};
+use super::training;
 
 /// What is known of a chunk before it is read.
 #[derive(Debug)]
@@ -64,7 +65,9 @@ impl Subject<'_> {
         for kind in &self.run.spec.kinds() {
             self.check_object(kind, &mut finding).await?;
         }
-        self.check_training(&mut finding).await?;
+        if let Some(receipt) = finding.receipt.as_ref().map(|stored| stored.receipt.clone()) {
+            training::check((self.store, self.run), &receipt, &mut finding).await?;
+        }
         for fault in &mut finding.faults {
             fault.chunk = Some(index);
         }
@@ -137,25 +140,6 @@ impl Subject<'_> {
         }
         if let Err(detail) = self.check_payload(kind, &bytes, finding.receipt.as_ref()) {
             finding.faults.push(Fault::new(FaultKind::Damaged, &key, detail));
-        }
-        Ok(())
-    }
-
-    /// What a training left, against its receipt.
-    async fn check_training(&self, finding: &mut Finding) -> Result<(), StoreError> {
-        let Some(StoredReceipt { receipt, .. }) = finding.receipt.clone() else { return Ok(()) };
-        for (name, named) in receipt.files {
-            let key = format!("{}{name}", keys::training_prefix(&self.run.id));
-            let Some(bytes) = self.store.get_large(&key, PART_BYTES).await? else {
-                finding.faults.push(Fault::new(FaultKind::Gone, &key, "is gone though its receipt is there"));
-                continue;
-            };
-            finding.num_objects += 1;
-            finding.num_bytes += bytes.len() as u64;
-            let found = Digest::of(&bytes);
-            if found != named.sha256 {
-                finding.faults.push(altered(&key, "its receipt names", named.sha256, found));
-            }
         }
         Ok(())
     }

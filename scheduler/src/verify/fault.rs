@@ -15,6 +15,8 @@ pub enum FaultKind {
     Altered,
     /// An object cannot be read as what its key says.
     Damaged,
+    /// A snapshot of a training that no state that is left leads to.
+    Lost,
     /// A receipt is not what the plan asks for (I1).
     Contradiction,
     /// A chunk of another arithmetic than this build's, in a run that is not finished; or what may be part of one.
@@ -48,7 +50,7 @@ impl Fault {
 
     /// Whether setting the chunk's damaged objects aside and making it again mends this.
     pub fn is_repairable(&self) -> bool {
-        !matches!(self.kind, FaultKind::Nondeterminism)
+        !matches!(self.kind, FaultKind::Nondeterminism | FaultKind::Lost)
     }
 }
 

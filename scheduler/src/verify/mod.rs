@@ -7,6 +7,7 @@ mod chunk;
 mod derived;
 mod fault;
 mod repair;
+mod training;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

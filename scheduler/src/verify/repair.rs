@@ -1,4 +1,4 @@
-//! Setting damaged objects aside. Nothing is lost: each moves under `quarantine/`, with its digest in its name.
+//! Setting damaged objects aside. Nothing of them is lost: each moves under `quarantine/`, with its digest in its name.
 //!
 //! The order makes it safe to be interrupted anywhere, and to be done again: `_SUCCESS` goes first, so that no run
 //! seems complete that is not (I5); then it is written down what the chunk must be again; then the damaged objects
@@ -10,10 +10,13 @@ use fidelis_contract::{
     ids::{ChunkIndex, Digest, RunId},
     keys,
 };
-use fidelis_fleet::{store::Store, stored::expectation};
+use fidelis_fleet::{
+    store::{PART_BYTES, Store},
+    stored::expectation,
+};
 use serde::Serialize;
 
-use super::{Fault, FaultKind, Verification, VerifyError};
+use super::{Fault, FaultKind, Verification, VerifyError, training};
 
 /// What was done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -22,6 +25,9 @@ pub struct Repaired {
     pub chunks: BTreeSet<ChunkIndex>,
     /// Objects set aside.
     pub moved: Vec<Moved>,
+    /// States of a training that came after what is set aside: it goes on from an earlier one, and comes by them again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
     /// Whether the run has to be reported anew.
     pub unreported: bool,
 }
@@ -41,7 +47,12 @@ pub struct Moved {
 /// What kept the store from answering; doing it again is safe.
 pub async fn repair(store: &Store, found: &Verification) -> Result<Repaired, VerifyError> {
     let mut repaired = Repaired::default();
-    let faults: Vec<&Fault> = found.faults.iter().filter(|fault| fault.is_repairable()).collect();
+    // Made again, a training would lack what is lost: its receipt stays.
+    let is_lost = |fault: &&Fault| {
+        found.faults.iter().any(|lost| lost.kind == FaultKind::Lost && lost.chunk == fault.chunk)
+    };
+    let repairable = found.faults.iter().filter(|fault| fault.is_repairable() && !is_lost(fault));
+    let faults: Vec<&Fault> = repairable.collect();
     if faults.is_empty() {
         return Ok(repaired);
     }
@@ -51,7 +62,7 @@ pub async fn repair(store: &Store, found: &Verification) -> Result<Repaired, Ver
         repaired.unreported = true;
     }
     let missing: BTreeSet<ChunkIndex> = found.missing.iter().copied().collect();
-    for fault in faults {
+    for &fault in &faults {
         let receipt = fault.chunk.map(|chunk| keys::receipt(&found.run, chunk));
         match (fault.kind, fault.chunk) {
             (FaultKind::Derived, _) | (FaultKind::Nondeterminism, _) => {}
@@ -78,6 +89,15 @@ pub async fn repair(store: &Store, found: &Verification) -> Result<Repaired, Ver
             }
         }
     }
+    let prefix = keys::training_prefix(&found.run);
+    let snapshots: Vec<&str> =
+        faults.iter().map(|fault| fault.key.as_str()).filter(|key| key.starts_with(&prefix)).collect();
+    if !snapshots.is_empty() {
+        for state in training::states_beyond(store, &found.run, &snapshots).await? {
+            store.remove(&state).await?;
+            repaired.removed.push(state);
+        }
+    }
     for &chunk in &repaired.chunks {
         repaired.moved.extend(set_aside(store, &found.run, &keys::receipt(&found.run, chunk)).await?);
     }
@@ -86,7 +106,7 @@ pub async fn repair(store: &Store, found: &Verification) -> Result<Repaired, Ver
 
 /// First a copy, then the removal; an object that is gone already is as good.
 async fn set_aside(store: &Store, run: &RunId, key: &str) -> Result<Option<Moved>, VerifyError> {
-    let Some(bytes) = store.get(key).await? else { return Ok(None) };
+    let Some(bytes) = store.get_large(key, PART_BYTES).await? else { return Ok(None) };
     let to = keys::quarantined(run, key, &Digest::of(&bytes));
     store.create(&to, bytes).await?;
     store.remove(key).await?;

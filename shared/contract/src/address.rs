@@ -187,6 +187,11 @@ fn parse_http(text: &str) -> Result<Address, String> {
     Ok(Address::Http(url))
 }
 
+/// The address of a folder as that of a file: without the `/` at its end.
+pub fn without_slash(address: &str) -> &str {
+    if address.contains("://") { address.trim_end_matches('/') } else { address }
+}
+
 /// A url fit for errors: whatever stands before an `@` or behind a `?` may be a secret.
 pub fn without_user(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));

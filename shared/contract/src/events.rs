@@ -7,6 +7,23 @@ use crate::{
     ids::{ChunkIndex, RunId, SweepId},
 };
 
+/// How far a training is: what a line of its `stats.jsonl` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingNumbers {
+    /// Steps done.
+    pub step: u64,
+    /// Steps to be done in all.
+    pub steps: u64,
+    /// Images seen.
+    pub images: u64,
+    /// Mean per element over the last steps; none where it is no number.
+    pub loss: Option<f64>,
+    /// Images seen per second.
+    pub images_per_s: f64,
+    /// At this speed.
+    pub seconds_left: f64,
+}
+
 /// Something worth a line. As JSON its `event` field names the variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -23,6 +40,9 @@ pub enum Event {
         num_queued: u64,
         /// Images of the whole run.
         num_images: u64,
+        /// Whether it trains a net and makes no images.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_training: bool,
     },
     /// How far the run is.
     Progress {
@@ -46,6 +66,30 @@ pub enum Event {
         images_per_s: f64,
         /// Seconds to the end at this throughput, once there is one.
         eta_s: Option<f64>,
+    },
+    /// How far a training is, which is one chunk.
+    Training {
+        /// The run.
+        run: RunId,
+        /// What it told last, once it has.
+        numbers: Option<TrainingNumbers>,
+        /// Snapshots that it has left.
+        num_snapshots: u64,
+        /// Workers that have it in hand: one, or none.
+        workers: u64,
+        /// Seconds since we watch.
+        elapsed_s: f64,
+    },
+    /// A training has come to its end.
+    Trained {
+        /// The run.
+        run: RunId,
+        /// Images seen.
+        num_images: Option<u64>,
+        /// Snapshots that it has left.
+        num_snapshots: u64,
+        /// Where they are.
+        folder: String,
     },
     /// Redis lost chunks that the store lacks; they are queued again.
     Requeued {

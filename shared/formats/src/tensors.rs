@@ -58,7 +58,7 @@ pub fn encode(
 /// Larger headers than any file has are not read.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// What the header's length is written in.
-const LENGTH_BYTES: usize = 8;
+pub(crate) const LENGTH_BYTES: usize = 8;
 
 /// Reads the metadata of a file from its header alone, and checks that the tensors that it announces are there.
 ///
@@ -93,6 +93,12 @@ pub fn header_end(start: &[u8], file_len: u64) -> Result<usize, FormatError> {
 /// # Errors
 /// As [`decode`].
 pub fn metadata(start: &[u8], file_len: u64) -> Result<BTreeMap<String, String>, FormatError> {
+    let header = header(start, file_len)?;
+    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+}
+
+/// What a file of `file_len` says of its tensors in its first bytes.
+pub(crate) fn header(start: &[u8], file_len: u64) -> Result<Metadata, FormatError> {
     let end = header_end(start, file_len)?;
     let header = start.get(LENGTH_BYTES..end).ok_or_else(|| damaged("it ends in its header".to_owned()))?;
     let header: Metadata = serde_json::from_slice(header).map_err(|error| damaged(error.to_string()))?;
@@ -100,7 +106,7 @@ pub fn metadata(start: &[u8], file_len: u64) -> Result<BTreeMap<String, String>,
     if expected != file_len {
         return Err(damaged(format!("`{file_len}` bytes where its header announces `{expected}`")));
     }
-    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+    Ok(header)
 }
 
 pub(crate) fn dtype(stored: Stored) -> Option<Dtype> {

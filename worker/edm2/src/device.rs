@@ -1,6 +1,7 @@
 //! Devices by name, and how many threads torch may use: all that the rest of the house needs to say about them.
 
 mod facts;
+mod heap;
 pub mod memory;
 pub mod smi;
 
@@ -8,6 +9,7 @@ pub use tch::Device;
 use tch::{Cuda, Kind, TchError, Tensor};
 
 pub use facts::{Facts, facts};
+pub use heap::keep_freed;
 
 /// A device that is not here.
 #[derive(Debug, thiserror::Error)]

@@ -3,10 +3,12 @@
 //! With a smaller or less trained conditional D₀ this is autoguidance; with an unconditional D₀,
 //! classifier-free guidance.
 
+use fidelis_contract::spec::{Damage, Sampling};
 use fidelis_formats::net::{Mismatch, check_pair};
 use tch::{Kind, Tensor};
 
-use crate::net::{NetConfig, Precond};
+use crate::damage::{Evaluation, Role};
+use crate::net::{Given, NetConfig, Precond};
 
 /// The main net, the guiding net if there is one, and how strongly it guides. Clones share the weights.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct GuidedNet {
     guidance: f64,
     /// Guidance acts for σ in (lo, hi]; outside it the guiding net is not evaluated.
     interval: Option<(f64, f64)>,
+    net_damage: Damage,
+    gnet_damage: Damage,
 }
 
 impl GuidedNet {
@@ -29,12 +33,19 @@ impl GuidedNet {
         if let Some(gnet) = &gnet {
             check_pair(net.config(), gnet.config())?;
         }
-        Ok(Self { net, gnet, guidance, interval })
+        let (net_damage, gnet_damage) = Default::default();
+        Ok(Self { net, gnet, guidance, interval, net_damage, gnet_damage })
     }
 
-    /// The same nets, guided otherwise.
-    pub fn guided(&self, guidance: f64, interval: Option<(f64, f64)>) -> Self {
-        Self { guidance, interval, ..self.clone() }
+    /// The same nets, guided and damaged as these settings have it.
+    pub fn sampled(&self, settings: &Sampling) -> Self {
+        Self {
+            guidance: settings.guidance,
+            interval: settings.guidance_interval,
+            net_damage: settings.net_damage,
+            gnet_damage: settings.gnet_damage,
+            ..self.clone()
+        }
     }
 
     pub fn net(&self) -> &Precond {
@@ -47,13 +58,22 @@ impl GuidedNet {
     }
 
     /// D_w(x; σ) in the type of `x` `[N, C, H, W]`; the nets see float32.
-    pub fn denoise(&self, x: &Tensor, sigma: f64, labels: Option<&Tensor>) -> Tensor {
+    pub fn denoise(&self, x: &Tensor, sigma: f64, evaluation: Evaluation) -> Tensor {
         let input = x.to_kind(Kind::Float);
-        let sigmas = Tensor::full([x.size()[0]], sigma, (Kind::Float, x.device()));
-        let main = self.net.denoise(&input, &sigmas, labels);
+        let of = |net: &Precond, role: Role, damage: Damage| {
+            let draws = evaluation.of(role);
+            let (seen, told) = match damage.input_noise {
+                0.0 => (input.shallow_clone(), sigma),
+                share => draws.noisier(&input, sigma, share),
+            };
+            let sigmas = Tensor::full([x.size()[0]], told, (Kind::Float, x.device()));
+            let given = Given { labels: evaluation.labels, dropout: draws.dropout(damage.dropout) };
+            net.denoise_given(&seen, &sigmas, given)
+        };
+        let main = of(&self.net, Role::Main, self.net_damage);
         let guided = match &self.gnet {
             Some(gnet) if self.acts_at(sigma, x.kind()) => {
-                gnet.denoise(&input, &sigmas, labels).lerp(&main, self.guidance)
+                of(gnet, Role::Guide, self.gnet_damage).lerp(&main, self.guidance)
             }
             _ => main,
         };

@@ -4,6 +4,7 @@
 //!
 //! - [`net`]: the network and its preconditioning
 //! - [`noise`], [`sampler`], [`guidance`]: from a seed to a latent
+//! - [`damage`]: nets made worse while they sample
 //! - [`encoder`]: between latents and pixels
 //! - [`detector`]: from pixels to features
 //! - [`generate`]: all of the above in one, for a list of seeds
@@ -14,6 +15,7 @@
 //! - [`toy`]: the 2D example of autoguidance
 
 pub mod checkpoint;
+pub mod damage;
 pub mod data;
 mod dense;
 pub mod detector;

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::fixture;
 use common::place::Place;
-use fidelis_contract::spec::{Edm2Spec, Encoder, FileRef, Labels, Outputs, Precision, SamplerSpec, Sampling};
+use fidelis_contract::spec::{
+    Damage, Edm2Spec, Encoder, FileRef, Labels, Outputs, Precision, SamplerSpec, Sampling,
+};
 use fidelis_edm2::checkpoint::Checkpoint;
 use fidelis_edm2::detector::Detector;
 use fidelis_edm2::encoder::StabilityVae;
@@ -97,6 +99,38 @@ fn the_micro_batch_changes_no_bit() {
     let of = |micro_batch| generate(&Recipe { micro_batch, ..recipe() }, 1, &seeds).unwrap().latents;
     let found = [1, 3, 7].map(of);
     assert!(found[0] == found[1] && found[0] == found[2], "other latents");
+}
+
+/// D1 and D2 hold of damage too; and each kind of it does something of its own.
+#[test]
+fn damage_depends_on_the_seed_alone() {
+    let seeds: Vec<u64> = (100..107).collect();
+    let damaged = |net_damage, gnet_damage| {
+        with(|model| {
+            model.sampling.net_damage = net_damage;
+            model.sampling.gnet_damage = gnet_damage;
+        })
+    };
+    let (none, drops) = (Damage::default(), Damage { dropout: 0.2, input_noise: 0.0 });
+    let noisy = Damage { dropout: 0.0, input_noise: 0.2 };
+    let both = Damage { input_noise: 0.1, ..drops };
+    let recipe_of = damaged(noisy, both);
+    let of = |micro_batch, lanes| {
+        generate(&Recipe { micro_batch, ..recipe_of.clone() }, lanes, &seeds).unwrap().latents
+    };
+    let found = [(1, 1), (3, 2), (7, 3)].map(|(micro_batch, lanes)| of(micro_batch, lanes));
+    assert!(found[0] == found[1] && found[0] == found[2], "other latents");
+    let latents = |recipe: &Recipe| generate(recipe, 1, &seeds).unwrap().latents.unwrap().data;
+    let all = [(none, none), (none, drops), (drops, none), (none, noisy), (noisy, none), (noisy, both)];
+    let all = all.map(|(net, gnet)| latents(&damaged(net, gnet)));
+    assert!(all.iter().flatten().all(|x| x.is_finite()));
+    for (i, one) in all.iter().enumerate() {
+        assert!(all[..i].iter().all(|other| other != one), "{i}");
+    }
+    // What nothing is done to is what it was.
+    let mut generator = Generator::load(&recipe_of, Place::of_test().device, 1).unwrap();
+    generator.resample(&recipe()).unwrap();
+    assert_eq!(generator.generate(&seeds, &|| false).unwrap().latents.unwrap().data, all[0]);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use fidelis_contract::{
     payload::Tensor,
     seeds::{Seeds, SeedsError},
     spec::{
-        Edm2Spec, Encoder, FileRef, Labels, NoiseMode, Outputs, Precision, SamplerSpec, Sampling, SpecError,
-        StateDtype,
+        Damage, Edm2Spec, Encoder, FileRef, Labels, NoiseMode, Outputs, Precision, SamplerSpec, Sampling,
+        SpecError, StateDtype,
     },
 };
 use fidelis_edm2::device;
@@ -35,6 +35,8 @@ pub struct SampleArgs {
     /// Guide only at noise levels in (LO, HI]
     #[arg(long, value_name = "LO,HI", value_parser = parse_interval)]
     guidance_interval: Option<(f64, f64)>,
+    #[command(flatten)]
+    damage: DamageArgs,
     /// Seeds, as 0-49999 or 1,2,5-10
     #[arg(long)]
     seeds: Seeds,
@@ -102,6 +104,33 @@ struct SamplerArgs {
     state: StateDtype,
 }
 
+/// What makes a net worse, to see what guidance mends; 0 does nothing.
+#[derive(Debug, Args)]
+struct DamageArgs {
+    /// Share of activations that the main net's blocks drop
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    net_dropout: f64,
+    /// By what share the noise that the main net sees, and is told, is higher
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    net_input_noise: f64,
+    /// The same of the guiding net
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    gnet_dropout: f64,
+    /// The same of the guiding net
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    gnet_input_noise: f64,
+}
+
+impl DamageArgs {
+    fn net(&self) -> Damage {
+        Damage { dropout: self.net_dropout, input_noise: self.net_input_noise }
+    }
+
+    fn gnet(&self) -> Damage {
+        Damage { dropout: self.gnet_dropout, input_noise: self.gnet_input_noise }
+    }
+}
+
 fn parse_interval(text: &str) -> Result<(f64, f64), String> {
     let parsed =
         text.split_once(',').and_then(|(lo, hi)| Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?)));
@@ -143,6 +172,8 @@ impl SampleArgs {
                 noise: self.noise,
                 precision: self.precision,
                 encoder: self.encoder,
+                net_damage: self.damage.net(),
+                gnet_damage: self.damage.gnet(),
             },
         }
     }
@@ -225,9 +256,11 @@ pub fn validate(model: &Edm2Spec) -> Result<(), Failure> {
 
 /// What a field of a spec is called on the command line.
 fn option(field: &str) -> String {
-    match field.rsplit('.').next().unwrap_or(field) {
-        "num_steps" => "steps".to_owned(),
-        name => name.replace('_', "-"),
+    match field.rsplit_once('.') {
+        Some(("sampler", "num_steps")) => "steps".to_owned(),
+        Some(("sampler", name)) => name.replace('_', "-"),
+        Some((table, name)) => format!("{}-{name}", table.trim_end_matches("_damage")).replace('_', "-"),
+        None => field.replace('_', "-"),
     }
 }
 

@@ -55,6 +55,11 @@ pub fn train(
         let mut trainer = session.open(recipe.clone(), Box::new(feed), device)?;
         tracing::info!(step = trainer.step(), steps = recipe.steps, "training");
         session.run(&mut trainer, &mut |_| !work.cancel.beat())?;
+        if trainer.is_done()
+            && let Some(name) = session.lacks(&recipe)?
+        {
+            return Err(TrainError::Lost(outdir.place(&name).display().to_string()));
+        }
         Ok(trainer.is_done())
     };
     let done = done();

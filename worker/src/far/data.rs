@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fidelis_contract::{address::Address, addresses::Addresses, spec::FileRef};
+use fidelis_contract::{
+    address::{Address, without_slash},
+    addresses::Addresses,
+    spec::FileRef,
+};
 use fidelis_edm2::data::DataError;
 use fidelis_edm2::train::Feed;
-use fidelis_fleet::files::{FileError, FileSettings, Files, RangedFile};
+use fidelis_fleet::files::{FileError, FileSettings, Files, RangedFile, RangedFolder};
 use fidelis_fleet::store::{Store, StoreConfig};
-use fidelis_formats::images::ReadAt;
+use fidelis_formats::images::{Place, ReadAt};
 
 use crate::fetching;
 
@@ -17,12 +21,12 @@ use crate::fetching;
 pub enum Data {
     /// A file or folder of this machine.
     Here(PathBuf),
-    /// A ZIP in S3 that is read by ranges.
-    Far { url: PathBuf, file: Arc<dyn ReadAt> },
+    /// What is in S3, and read by ranges.
+    Far(Place),
 }
 
-/// Finds a dataset: a path; a ZIP in S3, which is not fetched; any other file by its address, which is fetched into the
-/// cache. `addresses` learns which is which.
+/// Finds a dataset: a path; a file or a folder in S3, which is not fetched; a file of another server, which is fetched into
+/// the cache. `addresses` learns which is which.
 ///
 /// # Errors
 /// There is no such file, or what kept the server from answering.
@@ -31,18 +35,17 @@ pub async fn open(
     s3_endpoint: Option<&str>,
     addresses: &mut Addresses,
 ) -> Result<Data, FileError> {
-    let file = FileRef::new(address.to_owned());
+    let file = FileRef::new(without_slash(address).to_owned());
     match Address::of(&file)? {
         Address::Path(path) => Ok(Data::Here(path)),
-        Address::S3 { bucket, key } if key.to_ascii_lowercase().ends_with(".zip") => {
+        Address::S3 { bucket, key } => {
             let endpoint = s3_endpoint.map(str::to_owned);
             let config = StoreConfig { url: format!("s3://{bucket}"), endpoint, ..StoreConfig::default() };
             let failed = |source| FileError::Store { file: file.shown(), source: Box::new(source) };
             let store = Store::connect(config).await.map_err(failed)?;
-            let opened = RangedFile::open(store, &key, &file.shown()).await?;
-            Ok(Data::Far { url: file.shown().into(), file: Arc::new(opened) })
+            far(&store, &key, &file.shown()).await.map(Data::Far)
         }
-        _ => {
+        Address::Http(_) => {
             let files = Files::new(FileSettings::from_env(s3_endpoint.map(str::to_owned)));
             let report = fetching::Report::default();
             let path = files.local(&file, &|transfer| report.tell(transfer)).await?.path;
@@ -50,6 +53,26 @@ pub async fn open(
             Ok(Data::Here(path))
         }
     }
+}
+
+/// What lies at `key`, which is called `shown`: a dataset in one file, as its name says, or else a folder.
+async fn far(store: &Store, key: &str, shown: &str) -> Result<Place, FileError> {
+    let (folder, name) = key.rsplit_once('/').map_or(("", key), |(folder, name)| (folder, name));
+    if !Place::is_file_name(name) {
+        let folder = RangedFolder::open(store.clone(), key, shown).await?;
+        return Ok(Place::folder(shown.as_ref(), Arc::new(folder)));
+    }
+    let file = Arc::new(RangedFile::open(store.clone(), key, shown).await?);
+    let beside = Place::labels_beside(name).map(|name| format!("{folder}/{name}"));
+    let labels = match beside {
+        Some(key) => match RangedFile::open(store.clone(), key.trim_start_matches('/'), shown).await {
+            Ok(labels) => Some(Arc::new(labels) as Arc<dyn ReadAt>),
+            Err(FileError::Missing { .. }) => None,
+            Err(error) => return Err(error),
+        },
+        None => None,
+    };
+    Ok(Place::file(shown.as_ref(), file, labels))
 }
 
 impl Data {
@@ -60,7 +83,7 @@ impl Data {
     pub fn feed(&self, seed: u64, readers: usize) -> Result<Feed, DataError> {
         match self {
             Self::Here(path) => Feed::open(path, seed, readers),
-            Self::Far { url, file } => Feed::of_zip((url, file.clone()), seed, readers),
+            Self::Far(place) => Feed::of(place, seed, readers),
         }
     }
 }

@@ -18,10 +18,13 @@ use fidelis_fleet::{
 };
 use tokio::time::{Instant, sleep};
 
+use crate::training::{self, Training};
 use rate::Rate;
 
 /// How often the store is listed although Redis reports nothing new.
 const LIST_EVERY: Duration = Duration::from_secs(15);
+/// How often a training's own files are looked at.
+const TRAINING_EVERY: Duration = Duration::from_secs(5);
 /// Waits after looks that failed.
 const OUTAGE: Backoff =
     Backoff { base: Duration::from_millis(250), cap: Duration::from_secs(10), max_attempts: u32::MAX };
@@ -63,6 +66,8 @@ pub struct Watch<'a> {
     /// What was told of each worker.
     setbacks: BTreeMap<String, String>,
     rate: Rate,
+    /// What a training told of itself, and when it was asked.
+    training: Option<(Instant, Training)>,
 }
 
 impl<'a> Watch<'a> {
@@ -81,6 +86,7 @@ impl<'a> Watch<'a> {
             dead: BTreeSet::new(),
             setbacks: BTreeMap::new(),
             rate: Rate::default(),
+            training: None,
         }
     }
 
@@ -127,7 +133,7 @@ impl<'a> Watch<'a> {
         }
         self.tell_dead(progress.as_ref(), tell).await?;
         self.tell_setbacks(tell).await?;
-        tell(&self.progress(progress.as_ref()));
+        tell(&self.how_far(progress.as_ref()).await?);
         match progress {
             Some(progress) if progress.queued > 0 => Ok(Look::Going),
             _ => self.requeue(tell).await,
@@ -207,6 +213,26 @@ impl<'a> Watch<'a> {
         (listed + counted.saturating_sub(self.counted)).min(self.run.plan.num_images())
     }
 
+    async fn how_far(&mut self, seen: Option<&Progress>) -> Result<Event, FleetError> {
+        if self.run.spec.engine.train().is_none() {
+            return Ok(self.progress(seen));
+        }
+        let (_, training) = match self.training.take() {
+            Some(told) if told.0.elapsed() < TRAINING_EVERY => self.training.insert(told),
+            _ => {
+                let seen = training::seen(&self.fleet.store, &self.run.id).await?;
+                self.training.insert((Instant::now(), seen))
+            }
+        };
+        Ok(Event::Training {
+            run: self.run.id.clone(),
+            numbers: training.last.clone(),
+            num_snapshots: training.num_snapshots,
+            workers: seen.map_or(0, |seen| seen.making_chunks),
+            elapsed_s: self.begun.elapsed().as_secs_f64(),
+        })
+    }
+
     /// How far the run is, with what workers told of the chunks in their hands.
     fn progress(&mut self, seen: Option<&Progress>) -> Event {
         let seen = seen.copied().unwrap_or_default();
@@ -235,9 +261,12 @@ impl<'a> Watch<'a> {
     }
 
     fn end(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Look {
-        let num_images = self.run.plan.num_images();
-        tell(&self.progress(None));
-        tell(&Event::Stored { run: self.run.id.clone(), num_images });
+        // Whoever concludes a training tells of its end.
+        if self.run.spec.engine.train().is_none() {
+            let num_images = self.run.plan.num_images();
+            tell(&self.progress(None));
+            tell(&Event::Stored { run: self.run.id.clone(), num_images });
+        }
         Look::Ended(Watched::Stored)
     }
 

@@ -9,7 +9,7 @@ use crate::{
     ids::{ChunkIndex, Digest},
     receipt::Receipt,
     seeds::Seeds,
-    spec::{Encoder, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec},
+    spec::{Damage, Encoder, EngineKind, FileRef, Labels, NoiseMode, Precision, RunSpec, SamplerSpec},
 };
 
 /// A chunk that was made with another micro-batch than the spec's.
@@ -49,6 +49,12 @@ pub struct Provenance {
     pub data_sha256: Option<Digest>,
     /// Guided only for sigma in (lo, hi].
     pub guidance_interval: Option<(f64, f64)>,
+    /// What was done to the main net.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net_damage: Option<Damage>,
+    /// What was done to the guiding net.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gnet_damage: Option<Damage>,
     /// One image each.
     pub seeds: Seeds,
     /// Which class each image has.
@@ -103,6 +109,8 @@ impl Provenance {
             vae_sha256: spec.sha256("vae"),
             data_sha256: spec.sha256("data"),
             guidance_interval: sampling.guidance_interval,
+            net_damage: sampling.net_damage.stated(),
+            gnet_damage: sampling.gnet_damage.stated(),
             seeds: spec.seeds.clone(),
             labels: sampling.labels.clone(),
             sampler: sampling.sampler.clone(),

@@ -69,6 +69,9 @@ impl Edm2Spec {
         let guidance = self.sampling.guidance;
         require(guidance == 1.0 || self.gnet.is_some(), "guidance", || {
             format!("`{guidance}` needs a guiding net: set `gnet`, or set guidance to `1`")
+        })?;
+        require(self.gnet.is_some() || self.sampling.gnet_damage.is_none(), "gnet_damage", || {
+            "belongs to `gnet`: remove it, or name a guiding net".into()
         })
     }
 

@@ -2,6 +2,7 @@
 //! hashed a [`ResolvedSpec`], whose id is a function of its content alone; with them on this machine a [`LocalSpec`].
 
 mod canonical;
+mod damage;
 mod dataset;
 mod edm2;
 mod engine;
@@ -20,6 +21,7 @@ mod validate;
 mod written;
 
 pub use canonical::{LocalSpec, ResolvedSpec};
+pub use damage::Damage;
 pub use dataset::DatasetSpec;
 pub use edm2::{Edm2Spec, Encoder, NoiseMode, Precision};
 pub use engine::{EngineKind, EngineSpec};

@@ -1,7 +1,7 @@
 //! How images are drawn from a net: what all specs hold, since it was written into the first ones' identities.
 
 use super::{
-    Encoder, Labels, NoiseMode, Precision, SamplerSpec,
+    Damage, Encoder, Labels, NoiseMode, Precision, SamplerSpec,
     sampler::is_single,
     validate::{Checked, require},
 };
@@ -23,6 +23,10 @@ pub struct Sampling {
     pub precision: Precision,
     /// Latents to pixels; `None` is the one the net file names.
     pub encoder: Option<Encoder>,
+    /// What is done to the main net.
+    pub net_damage: Damage,
+    /// What is done to the guiding net.
+    pub gnet_damage: Damage,
 }
 
 impl Default for Sampling {
@@ -35,6 +39,8 @@ impl Default for Sampling {
             noise: NoiseMode::default(),
             precision: Precision::default(),
             encoder: None,
+            net_damage: Damage::default(),
+            gnet_damage: Damage::default(),
         }
     }
 }
@@ -52,6 +58,8 @@ impl Sampling {
                 format!("`[{lo}, {hi}]` is no interval of noise levels: use `0 <= lo < hi`")
             })?;
         }
+        self.net_damage.validate("net_damage")?;
+        self.gnet_damage.validate("gnet_damage")?;
         self.sampler.validate()
     }
 }

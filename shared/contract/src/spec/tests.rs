@@ -62,6 +62,18 @@ fn the_canonical_form_is_pinned() {
     assert_eq!(spec.run_id().as_str(), "demo-23e3e877bcd74af8");
 }
 
+/// What does not speak of damage names the run that it always named.
+#[test]
+fn damage_is_part_of_the_identity() {
+    let of = |line: &str| load(folder(&plus(line)).path());
+    assert_eq!(of("net_damage = { dropout = 0 }").run_id().as_str(), "demo-23e3e877bcd74af8");
+    let damaged = of("net_damage = { input_noise = 0.1 }");
+    assert!(damaged.canonical().contains(r#","net_damage":{"input_noise":0.1},"#), "{}", damaged.canonical());
+    assert_eq!(ResolvedSpec::from_json(&damaged.to_json(), "spec.json").unwrap(), damaged);
+    assert_ne!(damaged.run_id(), of("net_damage = { dropout = 0.1 }").run_id());
+    with("gnet = \"g\"\ngnet_damage = { dropout = 0.1 }").validate().unwrap();
+}
+
 #[test]
 fn identity_is_content_not_place() {
     let here = load(folder(MINIMAL).path());
@@ -139,6 +151,14 @@ fn every_rule_names_its_field() {
         (plus("guidance = 1.4"), "guidance"),
         (plus("guidance = nan"), "guidance"),
         (plus("guidance_interval = [2.0, 1.0]"), "guidance_interval"),
+        (plus("gnet_damage = { dropout = 0.1 }"), "gnet_damage"),
+        (plus("net_damage = { dropout = 1 }"), "net_damage.dropout"),
+        (plus("net_damage = { input_noise = -0.1 }"), "net_damage.input_noise"),
+        (
+            plus("engine = \"synthetic\"\nnet_damage = { dropout = 0.1 }")
+                .replace("net = \"main.safetensors\"", ""),
+            "net_damage",
+        ),
         (plus("chunk_size = 0"), "chunk_size"),
         (plus("micro_batch = 257"), "micro_batch"),
         (plus("micro_batch = 0"), "micro_batch"),

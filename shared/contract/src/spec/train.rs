@@ -9,7 +9,7 @@ use super::{
     Outputs, Sampling,
     validate::{Checked, require},
 };
-use crate::address::Address;
+use crate::address::{Address, without_slash};
 
 /// The training of a net: one long chunk, whose only seed stands for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +80,7 @@ impl TrainSpec {
         })?;
         let TrainSettings { data, preset, recipe, threads, readers, .. } = &self.settings;
         require(!data.is_empty(), "train.data", || "the path is empty: name images to train on".into())?;
-        let address = Address::parse(data).and_then(|address| address.check_storable());
+        let address = Address::parse(without_slash(data)).and_then(|address| address.check_storable());
         address.or_else(|reason| require(false, "train.data", || format!("`{data}`: {reason}")))?;
         require(preset.is_some() || !recipe.is_empty(), "train.recipe", || {
             "missing: write the recipe's options here, or name a `preset`".into()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DatasetSpec, DetectorSpec, Edm2Spec, Encoder, EngineKind, EngineSpec, FileRef, Labels, NoiseMode,
+    Damage, DatasetSpec, DetectorSpec, Edm2Spec, Encoder, EngineKind, EngineSpec, FileRef, Labels, NoiseMode,
     Outputs, Precision, RunSpec, SamplerSpec, Sampling, SpecError, SyntheticSettings, SyntheticSpec,
     TrainSettings, TrainSpec,
     validate::{Checked, field, require},
@@ -49,6 +49,10 @@ pub(super) struct Written {
     vae: Option<FileRef>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     vae_precision: Option<Precision>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    net_damage: Option<Damage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gnet_damage: Option<Damage>,
     #[serde(default)]
     outputs: Outputs,
     #[serde(default)]
@@ -74,6 +78,8 @@ impl Written {
             ("vae", EngineKind::Edm2, self.vae.is_some()),
             ("vae_precision", EngineKind::Edm2, self.vae_precision.is_some()),
             ("guidance", EngineKind::Edm2, self.guidance != 1.0),
+            ("net_damage", EngineKind::Edm2, self.net_damage.is_some()),
+            ("gnet_damage", EngineKind::Edm2, self.gnet_damage.is_some()),
             ("data", EngineKind::Dataset, self.data.is_some()),
             ("allow_unreadable", EngineKind::Dataset, self.allow_unreadable),
             ("synthetic", EngineKind::Synthetic, self.synthetic.is_some()),
@@ -103,6 +109,8 @@ impl TryFrom<Written> for RunSpec {
             noise: written.noise,
             precision: written.precision,
             encoder: written.encoder,
+            net_damage: written.net_damage.unwrap_or_default(),
+            gnet_damage: written.gnet_damage.unwrap_or_default(),
         };
         let seeds = match (kind, written.seeds) {
             (EngineKind::Train, None) => Seeds::from_ranges([(0, 0)]).unwrap_or_default(),
@@ -174,7 +182,9 @@ impl From<RunSpec> for Written {
                 training.sampling
             }
         };
-        let Sampling { guidance, guidance_interval, labels, sampler, noise, precision, encoder } = sampling;
+        let (net_damage, gnet_damage) = (sampling.net_damage.stated(), sampling.gnet_damage.stated());
+        let Sampling { guidance, guidance_interval, labels, sampler, noise, precision, encoder, .. } =
+            sampling;
         let RunSpec { name, seeds, outputs, detectors, chunk_size, priority, .. } = spec;
         let micro_batch = Some(spec.micro_batch);
         Self {
@@ -194,6 +204,8 @@ impl From<RunSpec> for Written {
             encoder,
             vae,
             vae_precision,
+            net_damage,
+            gnet_damage,
             outputs,
             detectors,
             chunk_size,

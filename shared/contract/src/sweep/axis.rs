@@ -8,7 +8,8 @@ use super::SweepError;
 use crate::{spec::FileRef, text::serde_as_text};
 
 /// Tables of a spec whose numbers may be swept by their dotted names.
-const TABLES: [&str; 2] = ["sampler.", "synthetic."];
+const TABLES: [&str; 4] = ["sampler.", "synthetic.", "net_damage.", GNET_DAMAGE];
+const GNET_DAMAGE: &str = "gnet_damage.";
 
 /// What is varied. The order is that of a grid's loops, outermost first: cells that share nets are neighbours.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +50,10 @@ impl AxisName {
 
     /// Whether it has no meaning where nothing guides.
     pub fn is_of_guidance(&self) -> bool {
-        matches!(self, Self::Gnet | Self::GnetEma | Self::Interval)
+        match self {
+            Self::Field(name) => name.starts_with(GNET_DAMAGE),
+            other => matches!(other, Self::Gnet | Self::GnetEma | Self::Interval),
+        }
     }
 
     /// Whether its values are numbers, which an axis of a chart can hold.

@@ -36,7 +36,7 @@ pub fn points(axes: &[Axis]) -> Result<Vec<Point>, SweepError> {
 }
 
 /// The spec at a point: that of the base with the point's values in it. Where nothing guides (w = 1), neither a guiding net
-/// nor an interval is named: such cells are one, whatever would have guided them.
+/// with its damage nor an interval is named: such cells are one, whatever would have guided them.
 ///
 /// # Errors
 /// [`SweepError::Cell`] with the field that refuses its value, [`SweepError::NoEma`].
@@ -69,7 +69,8 @@ pub fn cell(base: &RunSpec, axes: &[Axis], point: &Point) -> Result<RunSpec, Swe
         set(&mut value, &place, new);
     }
     if value["engine"] == EngineKind::Edm2.as_str() && value["guidance"].as_f64() == Some(1.0) {
-        ["/gnet", "/guidance_interval"].iter().for_each(|place| set(&mut value, place, Value::Null));
+        let guides = ["/gnet", "/gnet_damage", "/guidance_interval"];
+        guides.iter().for_each(|place| set(&mut value, place, Value::Null));
     }
     let spec = RunSpec::from_json(&value.to_string(), "base").map_err(refused)?;
     spec.validate().map_err(refused)?;

@@ -92,6 +92,17 @@ fn a_grid_is_all_combinations_with_the_guidance_innermost() {
     assert_eq!(cell(&base(), &axes, &point).unwrap(), RunSpec::from_toml(&written, "w").unwrap());
 }
 
+/// Damage of a net that does not guide is none.
+#[test]
+fn damage_is_swept_where_something_guides() {
+    let axes = [axis("gnet_damage.dropout", json!([0.1])), axis("guidance", json!([1, 1.4]))];
+    let specs: Vec<RunSpec> =
+        points(&axes).unwrap().iter().map(|at| cell(&base(), &axes, at).unwrap()).collect();
+    let dropout = |i: usize| specs[i].engine.sampling().gnet_damage.dropout;
+    assert_eq!((dropout(0), dropout(1)), (0.0, 0.1));
+    assert_eq!(line(&settings(&axes, &points(&axes).unwrap()[0], &specs[0])), "guidance 1");
+}
+
 #[test]
 fn a_value_that_the_spec_refuses_is_told_with_its_cell() {
     let refused = |name: &str, value: Value| {

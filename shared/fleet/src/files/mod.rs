@@ -26,7 +26,7 @@ use std::{
 use tokio::{sync::OnceCell, time::sleep};
 
 pub use error::{FileError, ResolveError};
-pub use ranged::RangedFile;
+pub use ranged::{RangedFile, RangedFolder};
 pub use resolve::Depth;
 pub use settings::FileSettings;
 

@@ -1,7 +1,6 @@
 //! A ZIP of encoded images.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
     sync::Arc,
@@ -51,11 +50,6 @@ impl Members {
 }
 
 impl Archive {
-    pub fn open(path: &Path, members: Members) -> Result<Self, DatasetError> {
-        let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
-        Self::of(path, Arc::new(file), members)
-    }
-
     /// An archive that lies anywhere, and is called `path`.
     pub fn of(path: &Path, file: Arc<dyn ReadAt>, members: Members) -> Result<Self, DatasetError> {
         let damaged = |detail: String| DatasetError::damaged(path, detail);

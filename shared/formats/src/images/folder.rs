@@ -2,15 +2,14 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     sync::Arc,
 };
 
 use super::archive::Members;
 use super::names::{self, Named};
-use super::{DatasetError, Image, ImageError, codec, labels};
+use super::{Below, DatasetError, Image, ImageError, codec, labels};
 use crate::{sniff, tree};
 
 #[derive(Clone, Debug)]
@@ -18,37 +17,35 @@ pub struct Folder(Arc<Files>);
 
 #[derive(Debug)]
 struct Files {
-    root: PathBuf,
-    /// Relative to `root`, with `/`, sorted.
+    below: Arc<dyn Below>,
     names: Vec<OsString>,
     labels: Vec<Option<i64>>,
 }
 
 impl Folder {
-    pub fn open(root: &Path, members: Members) -> Result<Self, DatasetError> {
-        let failed = |path: &Path, source| DatasetError::Read { path: path.to_owned(), source };
-        let files =
-            tree::files(root).map_err(|source| DatasetError::Tree { path: root.to_owned(), source })?;
+    /// A folder that lies anywhere, and is called `root`.
+    pub fn of(root: &Path, below: &Arc<dyn Below>, members: Members) -> Result<Self, DatasetError> {
+        let failed = |name: &OsStr, source| DatasetError::Read { path: root.join(name), source };
+        let files = below.files().map_err(|source| DatasetError::Tree { path: root.to_owned(), source })?;
         let mut names = Vec::with_capacity(files.len());
         for name in files {
             let is_meant = match members {
-                Members::Images => is_image(root, &name),
+                Members::Images => is_image(&**below, &name),
                 Members::Arrays => Ok(Members::is_array(&name.to_string_lossy())),
             };
-            if is_meant.map_err(|source| failed(&root.join(&name), source))? {
+            if is_meant.map_err(|source| failed(&name, source))? {
                 names.push(name);
             }
         }
-        let table = root.join(labels::FILE);
-        let labels = match fs::read(&table) {
+        let labels = match below.read(labels::FILE.as_ref()) {
             Ok(json) => {
                 let texts: Vec<_> = names.iter().map(|name| name.to_string_lossy()).collect();
                 labels::parse(&json, &texts).map_err(|detail| DatasetError::damaged(root, detail))?
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(failed(&table, error)),
+            Err(error) => return Err(failed(labels::FILE.as_ref(), error)),
         };
-        Ok(Self(Arc::new(Files { root: root.to_owned(), names, labels })))
+        Ok(Self(Arc::new(Files { below: below.clone(), names, labels })))
     }
 
     pub fn len(&self) -> u64 {
@@ -69,26 +66,19 @@ impl Folder {
 
     /// The member as it is.
     pub fn bytes(&self, index: u64) -> Result<Vec<u8>, ImageError> {
-        Ok(fs::read(self.0.root.join(&self.0.names[index as usize]))?)
+        Ok(self.0.below.read(&self.0.names[index as usize])?)
     }
 
     /// Its first bytes, `num_bytes` at most.
     pub fn head(&self, index: u64, num_bytes: u64) -> Result<Vec<u8>, ImageError> {
-        let mut head = Vec::new();
-        let file = File::open(self.0.root.join(&self.0.names[index as usize]))?;
-        file.take(num_bytes).read_to_end(&mut head)?;
-        Ok(head)
+        Ok(self.0.below.head(&self.0.names[index as usize], num_bytes)?)
     }
 }
 
-fn is_image(root: &Path, name: &OsStr) -> io::Result<bool> {
+fn is_image(below: &dyn Below, name: &OsStr) -> io::Result<bool> {
     match names::named(&name.to_string_lossy()) {
         Named::Image => Ok(true),
         Named::Other => Ok(false),
-        Named::Unclear => {
-            let mut head = Vec::new();
-            File::open(root.join(name))?.take(sniff::HEAD_BYTES as u64).read_to_end(&mut head)?;
-            Ok(names::begins_as_image(&head))
-        }
+        Named::Unclear => Ok(names::begins_as_image(&below.head(name, sniff::HEAD_BYTES as u64)?)),
     }
 }

@@ -2,11 +2,11 @@
 //! `dataset.json`.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::archive::{Archive, Members};
 use super::folder::Folder;
-use super::{DatasetError, HEAD_BYTES, ImageError, ReadAt};
+use super::place::What;
+use super::{DatasetError, HEAD_BYTES, ImageError, Place};
 use crate::npy;
 
 /// More values than any latent has: 64 channels of 512×512.
@@ -39,29 +39,25 @@ impl Latent {
 }
 
 impl Latents {
-    /// Opens a `.zip` or a folder; reads its directory and classes, but no posterior yet.
+    /// Opens a `.zip` or a folder of this machine; reads its directory and classes, but no posterior yet.
     ///
     /// # Errors
     /// A path that is none of these, cannot be read, is damaged or holds no `.npy` file.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let source = if path.is_dir() {
-            Source::Folder(Folder::open(path, Members::Arrays)?)
-        } else {
-            Source::Archive(Archive::open(path, Members::Arrays)?)
-        };
-        Self(source).filled(path)
+        Self::of(&Place::here(path)?)
     }
 
-    /// Opens a `.zip` that lies anywhere, called `path` in what is said of it; read by ranges, never whole.
+    /// The same of what lies anywhere.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of_zip(path: &Path, file: Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
-        Self(Source::Archive(Archive::of(path, file, Members::Arrays)?)).filled(path)
-    }
-
-    fn filled(self, path: &Path) -> Result<Self, DatasetError> {
-        if self.is_empty() { Err(DatasetError::Empty(path.to_owned())) } else { Ok(self) }
+    pub fn of(place: &Place) -> Result<Self, DatasetError> {
+        let (path, arrays) = (place.path(), Members::Arrays);
+        let latents = Self(match &place.what {
+            What::Folder(below) => Source::Folder(Folder::of(path, below, arrays)?),
+            What::File { file, .. } => Source::Archive(Archive::of(path, file.clone(), arrays)?),
+        });
+        if latents.is_empty() { Err(DatasetError::Empty(path.to_owned())) } else { Ok(latents) }
     }
 
     /// How many there are.

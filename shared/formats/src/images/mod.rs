@@ -23,20 +23,24 @@ mod latents;
 mod names;
 mod npz;
 mod others;
+mod place;
 mod pnm;
 mod resample;
+mod rows;
 mod tensors;
 pub mod transform;
 mod view;
 
 use std::path::Path;
-use std::sync::Arc;
 
 pub use archive::Members;
 pub use codec::decode;
 pub use error::{DatasetError, ImageError};
 pub use latents::{Latent, Latents};
+pub use place::{Below, Place};
 pub use view::ReadAt;
+
+use place::{Kind, What};
 
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,50 +59,40 @@ pub struct Dataset(Source);
 enum Source {
     Archive(archive::Archive),
     Folder(folder::Folder),
-    Npz(npz::Npz),
-    Tensors(tensors::Tensors),
+    /// One array.
+    Rows(rows::Rows),
 }
 
 impl Dataset {
-    /// Opens a dataset; reads its directory and classes, but no image yet where images lie in
-    /// the file one by one (idx, safetensors and compressed npz arrays come into memory whole).
+    /// Opens a dataset of this machine; reads its directory and classes, but no image yet (a compressed array comes into
+    /// memory whole).
     ///
     /// # Errors
     /// A path that is none of the forms above, cannot be read, is damaged or holds no image.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let found = std::fs::metadata(path);
-        found.map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let source = if path.is_dir() {
-            Source::Folder(folder::Folder::open(path, Members::Images)?)
-        } else if name.ends_with(".zip") {
-            Source::Archive(archive::Archive::open(path, Members::Images)?)
-        } else if name.ends_with(".npz") {
-            Source::Npz(npz::Npz::open(path)?)
-        } else if name.ends_with(".safetensors") {
-            Source::Tensors(tensors::from_safetensors(path)?)
-        } else if name.contains("-idx3-ubyte") {
-            Source::Tensors(idx::read(path)?)
-        } else {
-            return Err(DatasetError::Unknown(path.to_owned()));
-        };
-        let dataset = Self(source);
-        if dataset.is_empty() {
-            return Err(DatasetError::Empty(path.to_owned()));
-        }
-        Ok(dataset)
+        Self::of(&Place::here(path)?)
     }
 
-    /// Opens a ZIP that lies anywhere, called `path` in what is said of it; read by ranges, never whole.
+    /// The same of a dataset that lies anywhere.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of_zip(path: &Path, file: Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
-        let archive = archive::Archive::of(path, file, Members::Images)?;
-        if archive.len() == 0 {
-            return Err(DatasetError::Empty(path.to_owned()));
-        }
-        Ok(Self(Source::Archive(archive)))
+    pub fn of(place: &Place) -> Result<Self, DatasetError> {
+        let path = place.path();
+        let source = match &place.what {
+            What::Folder(below) => Source::Folder(folder::Folder::of(path, below, Members::Images)?),
+            What::File { file, labels } => match place.kind() {
+                Some(Kind::Zip) => {
+                    Source::Archive(archive::Archive::of(path, file.clone(), Members::Images)?)
+                }
+                Some(Kind::Npz) => Source::Rows(npz::open(path, file)?),
+                Some(Kind::Safetensors) => Source::Rows(tensors::open(path, file)?),
+                Some(Kind::Idx) => Source::Rows(idx::open(path, file, labels.as_ref())?),
+                None => return Err(DatasetError::Unknown(path.to_owned())),
+            },
+        };
+        let dataset = Self(source);
+        if dataset.is_empty() { Err(DatasetError::Empty(path.to_owned())) } else { Ok(dataset) }
     }
 
     /// How many images there are.
@@ -106,8 +100,7 @@ impl Dataset {
         match &self.0 {
             Source::Archive(archive) => archive.len(),
             Source::Folder(folder) => folder.len(),
-            Source::Npz(npz) => npz.len(),
-            Source::Tensors(tensors) => tensors.len(),
+            Source::Rows(rows) => rows.len(),
         }
     }
 
@@ -121,7 +114,7 @@ impl Dataset {
         match &self.0 {
             Source::Archive(archive) => archive.name(index),
             Source::Folder(folder) => folder.name(index),
-            Source::Npz(_) | Source::Tensors(_) => format!("image {index}"),
+            Source::Rows(_) => format!("image {index}"),
         }
     }
 
@@ -130,8 +123,7 @@ impl Dataset {
         match &self.0 {
             Source::Archive(archive) => archive.label(index),
             Source::Folder(folder) => folder.label(index),
-            Source::Npz(npz) => npz.label(index),
-            Source::Tensors(tensors) => tensors.label(index),
+            Source::Rows(rows) => rows.label(index),
         }
     }
 
@@ -146,8 +138,7 @@ impl Dataset {
         match &mut self.0 {
             Source::Archive(archive) => archive.read(index),
             Source::Folder(folder) => folder.read(index),
-            Source::Npz(npz) => npz.read(index),
-            Source::Tensors(tensors) => Ok(tensors.read(index)),
+            Source::Rows(rows) => rows.read(index),
         }
     }
 
@@ -163,7 +154,7 @@ impl Dataset {
             Source::Archive(archive) => archive.head(index, HEAD_BYTES)?,
             Source::Folder(folder) => folder.head(index, HEAD_BYTES)?,
             // Of one shape, as their header says.
-            Source::Npz(_) | Source::Tensors(_) => return Ok(None),
+            Source::Rows(_) => return Ok(None),
         };
         codec::shape(&head)
     }

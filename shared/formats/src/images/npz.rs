@@ -1,16 +1,14 @@
 //! ADM's sample files: `arr_0`, uint8 `[N, H, W, C]`, and classes in `arr_1`.
 
-use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::rows::{Rows, Values};
 use super::view::View;
-use super::{DatasetError, Image, ImageError, codec};
+use super::{DatasetError, ReadAt, codec};
 use crate::npy::{self, Header};
 
 /// A compressed array is inflated into memory: larger ones must be saved without compression.
@@ -18,63 +16,12 @@ const MAX_INFLATED_BYTES: u64 = 4 << 30;
 /// Far above any dataset; keeps a damaged header from asking for gigabytes of classes.
 const MAX_IMAGES: u64 = 1 << 27;
 
-#[derive(Clone, Debug)]
-pub struct Npz {
-    num_images: u64,
-    /// `[C, H, W]` of each image.
-    shape: [usize; 3],
-    rows: Rows,
-    labels: Arc<[i64]>,
-}
-
-/// Where the images are, each `[H, W, C]`.
-#[derive(Clone, Debug)]
-enum Rows {
-    /// In the file, from this byte on; read when they are asked for.
-    Stored {
-        file: Arc<File>,
-        offset: u64,
-    },
-    Memory(Bytes),
-}
-
-impl Npz {
-    pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let read_error = |source| DatasetError::Read { path: path.to_owned(), source };
-        let damaged = |detail: String| DatasetError::damaged(path, detail);
-        let file = Arc::new(File::open(path).map_err(read_error)?);
-        let mut zip = ZipArchive::new(View::new(file.clone())).map_err(|e| damaged(e.to_string()))?;
-        let labels = read_labels(&mut zip).map_err(damaged)?;
-        let (num_images, shape, rows) = read_images(&mut zip, &file).map_err(damaged)?;
-        if !labels.is_empty() && labels.len() as u64 != num_images {
-            let (num_labels, num_images) = (labels.len(), num_images as usize);
-            return Err(DatasetError::Labels { path: path.to_owned(), num_labels, num_images });
-        }
-        Ok(Self { num_images, shape, rows, labels: labels.into() })
-    }
-
-    pub fn len(&self) -> u64 {
-        self.num_images
-    }
-
-    pub fn label(&self, index: u64) -> Option<i64> {
-        self.labels.get(index as usize).copied()
-    }
-
-    /// `index` is below [`Self::len`].
-    pub fn read(&self, index: u64) -> Result<Image, ImageError> {
-        let size = self.shape.iter().product::<usize>();
-        let start = index * size as u64;
-        let samples = match &self.rows {
-            Rows::Memory(bytes) => bytes.slice(start as usize..start as usize + size),
-            Rows::Stored { file, offset } => {
-                let mut samples = vec![0; size];
-                file.read_exact_at(&mut samples, offset + start)?;
-                samples.into()
-            }
-        };
-        Ok(codec::planar(&samples, self.shape[0], self.shape))
-    }
+/// Opens the file that is called `path`.
+pub fn open(path: &Path, file: &Arc<dyn ReadAt>) -> Result<Rows, DatasetError> {
+    let damaged = |detail: String| DatasetError::damaged(path, detail);
+    let mut zip = ZipArchive::new(View::new(file.clone())).map_err(|e| damaged(e.to_string()))?;
+    let labels = read_labels(&mut zip).map_err(damaged)?;
+    read_images(&mut zip, file).map_err(damaged)?.labelled(path, labels)
 }
 
 fn read_labels(zip: &mut ZipArchive<View>) -> Result<Vec<i64>, String> {
@@ -106,7 +53,14 @@ fn one_hot(values: &[f64], width: usize) -> Option<Vec<i64>> {
     values.chunks_exact(width).map(place).collect()
 }
 
-fn read_images(zip: &mut ZipArchive<View>, file: &Arc<File>) -> Result<(u64, [usize; 3], Rows), String> {
+fn read_images(zip: &mut ZipArchive<View>, file: &Arc<dyn ReadAt>) -> Result<Rows, String> {
+    let rows = |(num_images, shape), values| Rows {
+        num_images,
+        shape,
+        values,
+        is_interleaved: true,
+        labels: Arc::default(),
+    };
     let place = zip.index_for_name("arr_0.npy").ok_or("it has no array `arr_0`")?;
     let entry = zip.by_index_raw(place).map_err(|error| error.to_string())?;
     let (start, size, method) = (entry.data_start(), entry.size(), entry.compression());
@@ -118,11 +72,11 @@ fn read_images(zip: &mut ZipArchive<View>, file: &Arc<File>) -> Result<(u64, [us
         let offset = view.position();
         let expected = num_images.checked_mul(shape.iter().product::<usize>() as u64);
         let end = expected.and_then(|len| offset.checked_add(len));
-        let file_len = file.metadata().map_err(|error| error.to_string())?.len();
+        let file_len = file.num_bytes().map_err(|error| error.to_string())?;
         if end.is_none_or(|end| end - start != size || end > file_len) {
             return Err("`arr_0` is of another length than its header says".to_owned());
         }
-        return Ok((num_images, shape, Rows::Stored { file: file.clone(), offset }));
+        return Ok(rows((num_images, shape), Values::Stored { file: file.clone(), offset }));
     }
     let mut entry = zip.by_index(place).map_err(|error| error.to_string())?;
     let (num_images, shape) = images_of(&mut entry)?;
@@ -137,7 +91,7 @@ fn read_images(zip: &mut ZipArchive<View>, file: &Arc<File>) -> Result<(u64, [us
     if bytes.len() as u64 != expected {
         return Err("`arr_0` is of another length than its header says".to_owned());
     }
-    Ok((num_images, shape, Rows::Memory(bytes.into())))
+    Ok(rows((num_images, shape), Values::Memory(bytes.into())))
 }
 
 /// Reads the header of the images: how many, and `[C, H, W]`.

@@ -250,6 +250,45 @@ fn tensors_are_read_by_place() {
     assert_eq!((dataset.len(), dataset.label(0)), (2, Some(4)));
 }
 
+/// A far file that remembers how much was asked of it at once.
+#[derive(Debug)]
+struct Far(Vec<u8>, std::sync::Mutex<Vec<usize>>);
+
+impl ReadAt for Far {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> std::io::Result<usize> {
+        self.1.lock().unwrap().push(buffer.len());
+        let from = &self.0[(position as usize).min(self.0.len())..];
+        let count = from.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&from[..count]);
+        Ok(count)
+    }
+
+    fn num_bytes(&self) -> std::io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn is_far(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn arrays_that_lie_far_away_are_read_an_image_at_a_time() {
+    let pixels = vec![7_u8; 50 * 3 * 32 * 32];
+    let images = safetensors::tensor::TensorView::new(safetensors::Dtype::U8, vec![50, 3, 32, 32], &pixels);
+    let tensors = safetensors::serialize([("images", images.unwrap())], None).unwrap();
+    let mut idx = vec![0, 0, 8, 3, 0, 0, 0, 150, 0, 0, 0, 32, 0, 0, 0, 32];
+    idx.extend(&pixels);
+    for (name, bytes, size) in [("i.safetensors", tensors, 3 * 1024), ("i-images-idx3-ubyte", idx, 1024)] {
+        let far = std::sync::Arc::new(Far(bytes, std::sync::Mutex::default()));
+        let path = format!("s3://sets/{name}");
+        let mut dataset = Dataset::of(&Place::file(path.as_ref(), far.clone(), None)).unwrap();
+        assert_eq!(dataset.read(dataset.len() - 1).unwrap().pixels, pixels[..size], "{name}");
+        let asked = far.1.lock().unwrap();
+        assert!(asked.iter().all(|&len| len <= size), "{name}: {asked:?}");
+    }
+}
+
 /// An `.npz` of these arrays: name, dtype, shape, bytes.
 fn write_npz(path: &Path, method: zip::CompressionMethod, arrays: &[(&str, &str, &str, Vec<u8>)]) {
     let mut zip = ZipWriter::new(fs::File::create(path).unwrap());

@@ -32,6 +32,22 @@ pub trait ReadAt: Debug + Send + Sync {
     fn is_far(&self) -> bool;
 }
 
+/// Fills `buffer` with what lies from `position` on.
+pub fn read_exact_at(file: &dyn ReadAt, mut buffer: &mut [u8], mut position: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match file.read_at(buffer, position) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                buffer = &mut buffer[count..];
+                position += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 impl ReadAt for File {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         FileExt::read_at(self, buffer, position)

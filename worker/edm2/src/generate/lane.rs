@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Buffer, GenerateError, Recipe};
 use crate::checkpoint::Checkpoint;
+use crate::damage::Evaluation;
 use crate::detector::Detector;
 use crate::device;
 use crate::encoder::{Codec, Encoder};
@@ -44,7 +45,8 @@ impl Lane {
         let sampling = &recipe.model.sampling;
         let load = |file: &FileRef| load_net(Path::new(&file.path), device, sampling.precision);
         let (net, gnet) = (load(&recipe.model.net)?, recipe.model.gnet.as_ref().map(load).transpose()?);
-        let nets = GuidedNet::new(net, gnet, sampling.guidance, sampling.guidance_interval)?;
+        let nets =
+            GuidedNet::new(net, gnet, sampling.guidance, sampling.guidance_interval)?.sampled(sampling);
         let config = nets.net().config();
         let codec = if recipe.outputs.images || !recipe.detectors.is_empty() {
             Some(load_codec(&recipe.model, config, device)?)
@@ -73,7 +75,7 @@ impl Lane {
     /// The same files, sampled as another recipe says.
     pub fn resampled(&self, recipe: &Recipe) -> Result<Self, GenerateError> {
         let sampling = &recipe.model.sampling;
-        let nets = self.nets.guided(sampling.guidance, sampling.guidance_interval);
+        let nets = self.nets.sampled(sampling);
         let (sampler, draws) = sampling_of(sampling, nets.net().config())?;
         Ok(Self { nets, sampler, draws, ..self.clone() })
     }
@@ -94,7 +96,7 @@ impl Lane {
         device::set_threads(1);
         let _guard = tch::no_grad_guard();
         let draws = self.draws.of(seeds);
-        let latents = self.sample(&draws, stop)?;
+        let latents = self.sample(seeds, &draws, stop)?;
         let images = self.codec.as_ref().map(|codec| codec.decode(&latents)).transpose()?;
         let mut features = BTreeMap::new();
         if let Some(images) = &images {
@@ -112,11 +114,14 @@ impl Lane {
         })
     }
 
-    fn sample(&self, draws: &Noise, stop: &dyn Fn() -> bool) -> Result<Tensor, GenerateError> {
+    fn sample(&self, seeds: &[u64], draws: &Noise, stop: &dyn Fn() -> bool) -> Result<Tensor, GenerateError> {
         let device = self.nets.net().device();
         let labels = draws.labels.as_ref().map(|l| l.to_device(device));
+        let mut index = 0;
         let denoise = |x: &Tensor, sigma: f64| {
-            if stop() { Err(Stopped) } else { Ok(self.nets.denoise(x, sigma, labels.as_ref())) }
+            let evaluation = Evaluation { labels: labels.as_ref(), seeds, index };
+            index += 1;
+            if stop() { Err(Stopped) } else { Ok(self.nets.denoise(x, sigma, evaluation)) }
         };
         Ok(self.sampler.run(&draws.noise.to_device(device), &draws.churn, denoise)?)
     }

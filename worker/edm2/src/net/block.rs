@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 use super::mp_conv::MpConv;
 use super::ops::{Resample, mp_silu, mp_sum, normalize};
 use super::resample::Filter;
+use crate::damage::Dropout;
 use crate::params::{ParamsError, Scope};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct Block {
     pub(super) filter: Filter,
     pub(super) res_balance: f64,
     pub(super) clip_act: Option<f64>,
-    /// For training only.
+    /// For training only; [`Self::forward`] is told of its own.
     pub(super) dropout: f64,
     pub(super) conv_res0: MpConv,
     pub(super) emb_linear: MpConv,
@@ -63,13 +64,13 @@ impl Block {
     }
 
     /// `x` `[N, in, H, W]` and `emb` `[N, emb]` (float32) to `[N, out, H', W']`.
-    pub fn forward(&self, x: Tensor, emb: &Tensor) -> Tensor {
+    pub fn forward(&self, x: Tensor, emb: &Tensor, dropout: Option<Dropout>) -> Tensor {
         let mut x = self.filter.apply(self.shape.resample, x);
         if self.shape.flavor == Flavor::Enc {
             x = self.skip(x);
             x = normalize(&x, &[1]);
         }
-        let y = self.residual(&x, emb);
+        let y = self.residual(&x, emb, dropout);
         if self.shape.flavor == Flavor::Dec {
             x = self.skip(x);
         }
@@ -87,10 +88,11 @@ impl Block {
         self.conv_skip.as_ref().map_or_else(|| x.shallow_clone(), |conv| conv.forward(&x))
     }
 
-    fn residual(&self, x: &Tensor, emb: &Tensor) -> Tensor {
+    fn residual(&self, x: &Tensor, emb: &Tensor, dropout: Option<Dropout>) -> Tensor {
         let y = self.conv_res0.forward(&mp_silu(x));
         let c = (self.emb_linear.forward(emb) + 1.0).unsqueeze(-1).unsqueeze(-1).to_kind(y.kind());
-        self.conv_res1.forward(&mp_silu(&(y * c)))
+        let y = mp_silu(&(y * c));
+        self.conv_res1.forward(&dropout.map_or_else(|| y.shallow_clone(), |dropout| dropout.apply(&y)))
     }
 
     /// Multiply-adds for one image that comes with `resolution` pixels along an edge, and the resolution that it leaves
@@ -154,8 +156,10 @@ impl Attention {
         let head_dim = c / self.heads;
         // q, k and v are interleaved in the second-to-last axis, not three contiguous thirds.
         let qkv = normalize(&qkv.reshape([n, self.heads, head_dim, 3, h * w]), &[2]);
-        let (q, k, v) = (qkv.select(3, 0), qkv.select(3, 1), qkv.select(3, 2));
-        let scores = q.transpose(2, 3).matmul(&k) / (head_dim as f64).sqrt();
+        // In one go: of three selections autograd would make a whole gradient each, and add them up.
+        let parts = qkv.unbind(3);
+        let [q, k, v] = [0, 1, 2].map(|part| &parts[part]);
+        let scores = q.transpose(2, 3).matmul(k) / (head_dim as f64).sqrt();
         v.matmul(&scores.softmax(3, None::<Kind>).transpose(2, 3)).reshape([n, c, h, w])
     }
 }

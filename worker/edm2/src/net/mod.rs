@@ -16,3 +16,4 @@ pub use mp_conv::normalized;
 pub(crate) use ops::mp_silu;
 pub(crate) use precond::kind_of;
 pub use precond::{NetError, Precond, multiply_adds, num_params};
+pub(crate) use unet::Given;

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::mp_conv::{MpConv, MpFourier};
 use super::plain::PlainUNet;
-use super::unet::UNet;
+use super::unet::{Given, UNet};
 use crate::params::{Params, ParamsError, StateDict};
 
 /// Why a net could not be built.
@@ -132,6 +132,11 @@ impl Precond {
     /// (ignored by an unconditional net; none is the zero vector) to `[N, C, H, W]` float32. A net in training
     /// applies its dropout.
     pub fn denoise(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>) -> Tensor {
+        self.denoise_given(x, sigma, Given { labels, dropout: None })
+    }
+
+    /// The same of a net that may be damaged.
+    pub(crate) fn denoise_given(&self, x: &Tensor, sigma: &Tensor, given: Given) -> Tensor {
         let sigma_data = self.config.sigma_data;
         let sigma = sigma.reshape([-1, 1, 1, 1]);
         let total: Tensor = sigma.square() + sigma_data * sigma_data;
@@ -141,8 +146,8 @@ impl Precond {
         let input = (c_in * x).to_kind(self.kind);
         let levels = sigma.flatten(0, -1);
         let out = match &self.trunk {
-            Trunk::Torch(unet) => unet.forward(&input, &c_noise(&levels), labels),
-            Trunk::Plain(unet) => unet.forward(&input, &levels, labels),
+            Trunk::Torch(unet) => unet.forward(&input, &c_noise(&levels), given),
+            Trunk::Plain(unet) => unet.forward(&input, &levels, given),
         };
         c_skip * x + c_out * out.to_kind(Kind::Float)
     }
@@ -163,4 +168,51 @@ impl Precond {
 
 fn c_noise(sigma: &Tensor) -> Tensor {
     sigma.log() / 4.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::damage::{Evaluation, Role};
+
+    /// The same net by own kernels and by libtorch.
+    fn both(path: &Path) -> [Precond; 2] {
+        let _guard = tch::no_grad_guard();
+        let read = || Checkpoint::read(path).unwrap();
+        let Checkpoint { config, state } = read();
+        let plain = Precond::load(state, &config, Device::Cpu, Precision::Fp32).unwrap();
+        assert!(matches!(plain.trunk, Trunk::Plain(_)));
+        let mut torch =
+            Precond::new(&mut Params::taken(read().state, Device::Cpu), &config, Device::Cpu).unwrap();
+        if let Trunk::Torch(unet) = &mut torch.trunk {
+            unet.freeze(Kind::Float);
+        }
+        [plain, torch]
+    }
+
+    /// Each layer drops the same activations, whoever computes it.
+    #[test]
+    fn own_kernels_and_libtorch_drop_the_same() {
+        let _guard = tch::no_grad_guard();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/edm2-main.pkl");
+        let nets = both(&path);
+        let config = nets[0].config();
+        let [c, h, w] = config.image_shape();
+        let x = Tensor::arange(3 * c * h * w, (Kind::Float, Device::Cpu)).sin().reshape([3, c, h, w]);
+        let sigma = Tensor::from_slice(&[0.7_f32, 0.7, 0.7]);
+        let labels = Tensor::from_slice(&[0_i64, 1, 1]);
+        let evaluation = Evaluation { labels: Some(&labels), seeds: &[4, 5, 6], index: 2 };
+        let off = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        let of = |share: f64| {
+            let given = Given { labels: Some(&labels), dropout: evaluation.of(Role::Guide).dropout(share) };
+            nets.each_ref().map(|net| net.denoise_given(&x, &sigma, given))
+        };
+        let ([plain, torch], [whole, _]) = (of(0.2), of(0.0));
+        assert!(off(&plain, &torch) < 1e-5, "{}", off(&plain, &torch));
+        assert!(off(&plain, &whole) > 1e-2, "nothing was dropped");
+        assert_eq!(whole, nets[0].denoise(&x, &sigma, Some(&labels)));
+    }
 }

@@ -7,7 +7,17 @@ use super::block::{Block, BlockShape, Flavor};
 use super::learning::channels_last;
 use super::mp_conv::{MpConv, MpFourier};
 use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
+use crate::damage::Dropout;
 use crate::params::{ParamsError, Scope};
+
+/// What a net is given beside images and noise levels.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// `[N]` class indices; none is the zero vector for a conditional net.
+    pub labels: Option<&'a Tensor>,
+    /// Damage of a frozen net; one that learns has its own dropout.
+    pub dropout: Option<Dropout<'a>>,
+}
 
 #[derive(Clone, Debug)]
 pub struct UNet {
@@ -64,17 +74,18 @@ impl UNet {
         })
     }
 
-    /// `x` `[N, C, H, W]` in the net's type, `c_noise` `[N]` and `labels` `[N]` class indices to `[N, C, H, W]`.
-    /// No labels means the zero vector for a conditional net.
-    pub fn forward(&self, x: &Tensor, c_noise: &Tensor, labels: Option<&Tensor>) -> Tensor {
-        let emb = self.embed(c_noise, labels);
+    /// `x` `[N, C, H, W]` in the net's type and `c_noise` `[N]` to `[N, C, H, W]`.
+    pub fn forward(&self, x: &Tensor, c_noise: &Tensor, given: Given) -> Tensor {
+        let emb = self.embed(c_noise, given.labels);
         let ones = x.narrow(1, 0, 1).ones_like();
         let mut x = Tensor::cat(&[x, &ones], 1);
         if self.learns && x.device() == Device::Cpu {
             x = channels_last(&x);
         }
-        let pass = |block: &Block, x: Tensor| {
-            if self.learns { block.learn(x, &emb) } else { block.forward(x, &emb) }
+        let mut layers = 0..;
+        let mut pass = |block: &Block, x: Tensor| {
+            let dropout = given.dropout.zip(layers.next()).map(|(dropout, layer)| dropout.of_layer(layer));
+            if self.learns { block.learn(x, &emb) } else { block.forward(x, &emb, dropout) }
         };
         x = self.conv_in.forward(&x);
         let mut skips = vec![x.shallow_clone()];

@@ -15,6 +15,7 @@ use tch::Tensor;
 
 pub use classes::{Classes, ClassesError};
 pub use mt19937::with_seed;
+pub(crate) use philox::{block, box_muller};
 
 /// A draw that this stream does not define.
 #[derive(Debug, thiserror::Error)]

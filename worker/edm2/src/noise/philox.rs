@@ -32,8 +32,11 @@ pub fn class(seed: u64, draw: u32, label_dim: i64) -> i64 {
 }
 
 fn words(seed: u64, draw: u32, element: u32) -> [u32; 4] {
-    let mut key = [seed as u32, 0];
-    let mut counter = [draw, 0, element, 0];
+    block([seed as u32, 0], [draw, 0, element, 0])
+}
+
+/// The generator itself: four words for each counter. Streams here have a key whose second word is 0.
+pub fn block(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
     for round in 0..ROUNDS {
         if round > 0 {
             key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
@@ -52,7 +55,7 @@ fn words(seed: u64, draw: u32, element: u32) -> [u32; 4] {
 
 /// The sine branch of Box and Muller. The uniforms are float32 as on the card; the functions of them are taken in
 /// float64, whose rounding to float32 does not depend on the machine's mathematics library.
-fn box_muller([x, y, ..]: [u32; 4]) -> f32 {
+pub fn box_muller([x, y, ..]: [u32; 4]) -> f32 {
     let u = (x as f32).mul_add(UNIT, UNIT / 2.0);
     let v = (y as f32).mul_add(TURN, TURN / 2.0);
     ((-2.0 * f64::from(u).ln()).sqrt() * f64::from(v).sin()) as f32

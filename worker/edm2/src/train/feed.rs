@@ -1,13 +1,12 @@
 //! Files that are read and decoded ahead of the device, by a few threads and a bounded number of images at a time.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use fidelis_formats::images::ReadAt;
+use fidelis_formats::images::Place;
 use tch::Tensor;
 
 use super::batches::Batches;
@@ -75,25 +74,22 @@ impl Drop for Running {
 }
 
 impl Feed {
-    /// Opens a dataset, to be read by `readers` threads in the order of `seed`.
+    /// Opens a dataset of this machine, to be read by `readers` threads in the order of `seed`.
     ///
     /// # Errors
     /// A dataset that cannot be read, or whose first image cannot.
     pub fn open(path: &Path, seed: u64, readers: usize) -> Result<Self, DataError> {
-        Ok(Self::of(Files::open(path)?, seed, readers))
+        Self::of(&Place::here(path)?, seed, readers)
     }
 
-    /// As [`Self::open`], of a ZIP that lies anywhere and is called as the path says.
+    /// The same of a dataset that lies anywhere.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn of_zip(zip: (&Path, Arc<dyn ReadAt>), seed: u64, readers: usize) -> Result<Self, DataError> {
-        Ok(Self::of(Files::of_zip(zip)?, seed, readers))
-    }
-
-    fn of(files: Files, seed: u64, readers: usize) -> Self {
+    pub fn of(place: &Place, seed: u64, readers: usize) -> Result<Self, DataError> {
+        let files = Files::open(place)?;
         let classes = files.classes();
-        Self { files, seed, readers: readers.max(1), classes, share: None, running: None }
+        Ok(Self { files, seed, readers: readers.max(1), classes, share: None, running: None })
     }
 
     /// Only a rank's part of every batch.

@@ -1,9 +1,8 @@
 //! The files of a dataset: pictures, or an autoencoder's posteriors.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use fidelis_formats::images::{Dataset, DatasetError, Image, ImageError, Latent, Latents, ReadAt};
+use fidelis_formats::images::{Dataset, DatasetError, Image, ImageError, Latent, Latents, Place};
 use tch::Tensor;
 
 use crate::data::DataError;
@@ -37,19 +36,9 @@ pub type Decoded = Result<(Sample, Option<i64>), DataError>;
 
 impl Source {
     /// Pictures, or where there are none an autoencoder's posteriors.
-    fn open(path: &Path) -> Result<Self, DatasetError> {
-        match Dataset::open(path) {
-            Err(none @ DatasetError::Empty(_)) => Latents::open(path).map(Self::Posteriors).map_err(|_| none),
-            opened => opened.map(Self::Pictures),
-        }
-    }
-
-    /// The same of a ZIP that lies anywhere.
-    fn of_zip(path: &Path, file: &Arc<dyn ReadAt>) -> Result<Self, DatasetError> {
-        match Dataset::of_zip(path, file.clone()) {
-            Err(none @ DatasetError::Empty(_)) => {
-                Latents::of_zip(path, file.clone()).map(Self::Posteriors).map_err(|_| none)
-            }
+    fn open(place: &Place) -> Result<Self, DatasetError> {
+        match Dataset::of(place) {
+            Err(none @ DatasetError::Empty(_)) => Latents::of(place).map(Self::Posteriors).map_err(|_| none),
             opened => opened.map(Self::Pictures),
         }
     }
@@ -124,21 +113,11 @@ impl Files {
     ///
     /// # Errors
     /// It cannot be read, or its first image cannot.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
-        Self::of(path, Source::open(path)?, false)
-    }
-
-    /// As [`Self::open`], of a ZIP that lies anywhere and is called as the path says.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn of_zip((path, file): (&Path, Arc<dyn ReadAt>)) -> Result<Self, DataError> {
-        Self::of(path, Source::of_zip(path, &file)?, file.is_far())
-    }
-
-    fn of(path: &Path, mut source: Source, is_far: bool) -> Result<Self, DataError> {
+    pub fn open(place: &Place) -> Result<Self, DataError> {
+        let mut source = Source::open(place)?;
+        let path = place.path();
         let shape = source.read(path, 0)?.shape();
-        Ok(Self { path: path.to_owned(), source, is_far, shape })
+        Ok(Self { path: path.to_owned(), source, is_far: place.is_far(), shape })
     }
 
     /// As it was named.

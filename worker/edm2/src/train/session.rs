@@ -61,16 +61,32 @@ impl Session<'_> {
         Ok(trainer)
     }
 
+    /// After how many images there are snapshots, that of the end left out.
+    fn due(&self, recipe: &Recipe) -> impl Iterator<Item = u64> + use<> {
+        let (batch, every, end) = (recipe.batch, self.snapshot_images.max(1), recipe.steps * recipe.batch);
+        let next =
+            move |images: u64| Some((images / every + 1).saturating_mul(every).div_ceil(batch) * batch);
+        std::iter::successors(Some(0), move |&images| next(images).filter(|&next| next < end))
+    }
+
+    /// The first of the snapshots that were to be left, and are not there.
+    ///
+    /// # Errors
+    /// The files cannot be listed.
+    pub fn lacks(&self, recipe: &Recipe) -> Result<Option<String>, OutdirError> {
+        let there = self.outdir.list()?;
+        let due = self.due(recipe).chain([recipe.steps * recipe.batch]);
+        let mut names = due.flat_map(|images| recipe.ema.iter().map(move |&std| file_name(images, std)));
+        Ok(names.find(|name| !there.contains(name)))
+    }
+
     /// Whether every snapshot has a name of its own. Names tell thousands of images; the end may replace the last of them.
     ///
     /// # Errors
     /// Two that do not.
     pub fn check_names(&self, recipe: &Recipe) -> Result<(), TrainError> {
-        let (batch, every, end) = (recipe.batch, self.snapshot_images.max(1), recipe.steps * recipe.batch);
-        let next = |images: u64| Some((images / every + 1).saturating_mul(every).div_ceil(batch) * batch);
-        let due = std::iter::successors(Some(0), |&images| next(images).filter(|&next| next < end));
         let mut last = None;
-        for images in due {
+        for images in self.due(recipe) {
             match last.replace(images) {
                 Some(before) if kimg(before) == kimg(images) => {
                     let name = file_name(images, recipe.ema[0]);
@@ -93,7 +109,10 @@ impl Session<'_> {
         goes_on: &mut dyn FnMut(Option<Progress>) -> bool,
     ) -> Result<(), TrainError> {
         let mut stats = Stats::open(self.outdir, trainer.step())?;
-        if trainer.step() == 0 {
+        // Of the state that it goes on from, also where a snapshot of it was lost.
+        let (seen, recipe) = (trainer.seen(), trainer.recipe());
+        let is_due = trainer.is_done() || self.due(recipe).any(|images| images == seen);
+        if is_due && !self.has(seen, recipe)? {
             self.snapshot(trainer)?;
         }
         let mut saved = None;
@@ -124,6 +143,12 @@ impl Session<'_> {
             self.save(trainer, &mut stats)?;
         }
         Ok(())
+    }
+
+    /// Whether the snapshots of so many images are there.
+    fn has(&self, images: u64, recipe: &Recipe) -> Result<bool, OutdirError> {
+        let there = self.outdir.list()?;
+        Ok(recipe.ema.iter().all(|&std| there.contains(&file_name(images, std))))
     }
 
     fn snapshot(&self, trainer: &Trainer) -> Result<(), TrainError> {

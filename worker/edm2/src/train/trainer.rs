@@ -13,6 +13,7 @@ use super::ranks::{Ranks, Share, average};
 use super::recipe::Recipe;
 use crate::checkpoint::{Checkpoint, CheckpointError, TensorFileError};
 use crate::data::DataError;
+use crate::device::keep_freed;
 use crate::encoder::EncoderError;
 use crate::net::NetError;
 use crate::noise::with_seed;
@@ -55,6 +56,10 @@ pub enum TrainError {
     Ranks { batch: u64, num_ranks: u64 },
     #[error("the state was saved by another recipe: go on with that one, or start anew in another folder")]
     OtherRecipe,
+    #[error(
+        "`{0}` is gone, and the states that are left are of later images: bring it back, or train anew under another name"
+    )]
+    Lost(String),
 }
 
 /// A step that was taken.
@@ -89,6 +94,7 @@ impl Trainer {
     /// # Errors
     /// A net, an encoder or images that do not fit each other.
     pub fn new(recipe: Recipe, mut images: Box<dyn Images>, device: Device) -> Result<Self, TrainError> {
+        keep_freed();
         let example = images.example()?;
         let clean = Clean::new(&recipe, &example, device)?;
         check_images(&recipe, &with_seed(0, || clean.of(&example))?, images.classes())?;
@@ -238,6 +244,7 @@ impl Outcome for TrainError {
             Self::Data(error) => error.class(),
             Self::File(error) => error.class(),
             Self::Checkpoint(error) => error.class(),
+            Self::Lost(_) => Class::Integrity,
             _ => Class::Usage,
         }
     }

@@ -42,7 +42,7 @@ pub struct RunArgs {
     #[arg(long)]
     precision: Option<Precision>,
     /// Images to train on: a .zip or folder of pictures with its dataset.json, …-images-idx3-ubyte[.gz] with its labels beside it,
-    /// .npz or .safetensors; a .zip in S3 (s3://bucket/key) is read by ranges, other addresses are fetched
+    /// .npz or .safetensors; what is in S3 (s3://bucket/key) is read a piece at a time, other addresses are fetched
     #[arg(long, value_name = "PATH", required_unless_present = "dry_run")]
     data: Option<String>,
     /// Folder or s3://bucket/prefix for snapshots, states, stats.jsonl and training.html; a run that stopped there goes on

@@ -2,6 +2,7 @@
 
 use super::attention::PlainAttention;
 use super::fold::{SILU_MAGNITUDE, acting, identity, sum_factors};
+use crate::damage::{Dropout, LANES};
 use crate::dense::{Dense, Input};
 use crate::kernels::{
     Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, double, halve, normalize, packs_of,
@@ -36,6 +37,8 @@ pub struct Context<'a> {
     pub of: &'a [usize],
     /// Where this block's begins.
     pub at: usize,
+    /// Of this block.
+    pub dropout: Option<Dropout<'a>>,
 }
 
 impl PlainBlock {
@@ -97,7 +100,7 @@ impl PlainBlock {
             Some(skip) => skip.run(&memory.crew, &source, (&mut x, &Finish::Store)),
             None => x.copy_from_slice(first),
         }
-        let Context { table, stride, at, of, .. } = context;
+        let Context { table, stride, at, of, dropout, .. } = context;
         let scale = Finish::ScaleSilu { table, stride, at, of };
         if self.flavor == Flavor::Enc {
             normalize(&memory.crew, &mut x, (shape, self.channels));
@@ -106,6 +109,9 @@ impl PlainBlock {
             self.res0.run(&memory.crew, &source, (&mut y, &scale));
         } else {
             self.res0.run(&memory.crew, &source, (&mut y, &scale));
+        }
+        if let Some(dropout) = dropout {
+            self.drop(memory, &mut y, (shape, dropout));
         }
         let of_y = [Part { data: &y, packs: self.packs(), factor: 1.0 }];
         let source = Source { shape, parts: &of_y, silu: false };
@@ -119,6 +125,21 @@ impl PlainBlock {
             attention.run(memory, &mut x, (shape, self.clip));
         }
         (x, shape)
+    }
+
+    fn drop(&self, memory: &Memory, y: &mut [Pack], (shape, dropout): (Shape, Dropout)) {
+        let Shape { images, height, width } = shape;
+        let (packs, groups) = (self.packs(), self.channels.div_ceil(LANES));
+        memory.crew.run(y, (images * height, |_| width * packs), |line, row, _| {
+            for (x, pixel) in row.chunks_mut(packs).enumerate() {
+                let (image, pixel_of_image) = (line / height, line % height * width + x);
+                let values = pixel.as_flattened_mut().chunks_mut(LANES).take(groups);
+                for (group, values) in values.enumerate() {
+                    let factors = dropout.factors(image, (pixel_of_image, group, groups));
+                    values.iter_mut().zip(factors).for_each(|(value, factor)| *value *= factor);
+                }
+            }
+        });
     }
 
     fn resampled(&self, memory: &Memory, x: &[Pack], shape: Shape) -> Option<(Vec<Pack>, Shape)> {

@@ -5,11 +5,12 @@ use tch::{Kind, Tensor};
 use super::block::{Context, PlainBlock};
 use super::embedding::{Condition, Embedding};
 use super::fold::acting;
+use crate::damage::Dropout;
 use crate::dense::Input;
 use crate::kernels::{Conv, Finish, Memory, Pack, Part, Shape, Source, Stencil, WIDTH};
 use crate::net::block::{Block, Flavor};
 use crate::net::ops::Resample;
-use crate::net::unet::UNet;
+use crate::net::unet::{Given, UNet};
 
 /// The weights of a frozen [`UNet`], laid out for the CPU.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ struct Batch<'a> {
     shape: Shape,
     pixels: &'a [f32],
     conditions: &'a [Condition],
+    dropout: Option<Dropout<'a>>,
 }
 
 impl PlainUNet {
@@ -79,18 +81,19 @@ impl PlainUNet {
         Tensor::stack(&rows, 0)
     }
 
-    /// `x` `[N, C, H, W]`, `sigma` `[N]` and `labels` `[N]` class indices to `[N, C, H, W]`.
-    /// No labels means the zero vector for a conditional net.
-    pub fn forward(&self, x: &Tensor, sigma: &Tensor, labels: Option<&Tensor>) -> Tensor {
+    /// `x` `[N, C, H, W]` and `sigma` `[N]` to `[N, C, H, W]`.
+    pub fn forward(&self, x: &Tensor, sigma: &Tensor, given: Given) -> Tensor {
         let (images, _, height, width) = x.size4().expect("images are NCHW");
         let shape = Shape { images: images as usize, height: height as usize, width: width as usize };
-        let labels = labels.map(|labels| Vec::<i64>::try_from(labels).expect("labels are int64 on the CPU"));
+        let labels =
+            given.labels.map(|labels| Vec::<i64>::try_from(labels).expect("labels are int64 on the CPU"));
         let label = |i: usize| labels.as_ref().map(|labels| labels[i]);
         let conditions: Vec<Condition> = (floats(sigma).into_iter().enumerate())
             .map(|(i, sigma)| Condition { c_noise: c_noise(sigma), label: label(i) })
             .collect();
         let mut out = vec![0.0; x.numel()];
-        self.run(Batch { shape, pixels: &floats(x), conditions: &conditions }, &mut out);
+        let (pixels, dropout) = (floats(x), given.dropout);
+        self.run(Batch { shape, pixels: &pixels, conditions: &conditions, dropout }, &mut out);
         Tensor::from_slice(&out).reshape(x.size())
     }
 
@@ -99,7 +102,11 @@ impl PlainUNet {
         let memory = &self.memory;
         let (distinct, of) = distinct(batch.conditions);
         let table = self.embedding.of(&distinct);
-        let context = Context { memory, table: &table, stride: self.embedding.stride(), of: &of, at: 0 };
+        let stride = self.embedding.stride();
+        let context = |at, layer| {
+            let dropout = batch.dropout.map(|dropout| dropout.of_layer(layer));
+            Context { memory, table: &table, stride, of: &of, at, dropout }
+        };
 
         let mut input = memory.take(batch.shape.pixels() * (self.channels + 1).div_ceil(WIDTH));
         self.pack(batch, &mut input);
@@ -108,8 +115,8 @@ impl PlainUNet {
         memory.give_back(input);
         let mut shape = batch.shape;
         let mut skips = vec![x];
-        for (block, at) in &self.enc {
-            let (y, after) = block.run(Context { at: *at, ..context }, &[&skips[skips.len() - 1]], shape);
+        for (i, (block, at)) in self.enc.iter().enumerate() {
+            let (y, after) = block.run(context(*at, i), &[&skips[skips.len() - 1]], shape);
             skips.push(y);
             shape = after;
         }
@@ -119,7 +126,7 @@ impl PlainUNet {
             let skip = if *takes_skip { skips.pop() } else { None };
             let first = if i == 0 { &skips[skips.len() - 1] } else { &x };
             let parts: Vec<&[Pack]> = std::iter::once(&first[..]).chain(skip.as_deref()).collect();
-            let (y, after) = block.run(Context { at: *at, ..context }, &parts, shape);
+            let (y, after) = block.run(context(*at, self.enc.len() + i), &parts, shape);
             [skip, Some(std::mem::replace(&mut x, y))]
                 .into_iter()
                 .flatten()

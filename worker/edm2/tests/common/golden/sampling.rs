@@ -1,6 +1,7 @@
 //! Whole sampling runs: guided, with churn, in an interval, in float64.
 
 use fidelis_contract::spec::{NoiseMode, SamplerSpec, StateDtype};
+use fidelis_edm2::damage::Evaluation;
 use fidelis_edm2::encoder::Codec;
 use fidelis_edm2::guidance::GuidedNet;
 use fidelis_edm2::net::Precision;
@@ -100,6 +101,7 @@ fn draws(nets: &GuidedNet, sampler: &Sampler, classes: Classes) -> Draws {
 
 fn sample(nets: &GuidedNet, sampler: &Sampler, draws: &Noise, place: Place) -> Tensor {
     let labels = draws.labels.as_ref().map(|labels| place.take(labels));
-    let denoise = |x: &Tensor, sigma: f64| Ok(nets.denoise(x, sigma, labels.as_ref()));
+    let evaluation = Evaluation { labels: labels.as_ref(), ..Evaluation::default() };
+    let denoise = |x: &Tensor, sigma: f64| Ok(nets.denoise(x, sigma, evaluation));
     sampler.run(&place.take(&draws.noise), &draws.churn, denoise).unwrap()
 }
