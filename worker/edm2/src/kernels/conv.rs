@@ -5,6 +5,7 @@ use fearless_simd::{dispatch, prelude::*};
 use super::crew::Crew;
 use super::direct::Direct;
 use super::map::{Shape, Source, Stencil};
+use super::packed::Storage;
 use super::simd::{Pack, Vector, WIDTH, level, load, packs_of, silu, splat};
 use super::winograd::{TILE, Winograd};
 
@@ -90,24 +91,24 @@ pub enum Conv {
 
 impl Conv {
     /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights.
-    pub fn new(kernel: &Kernel, map: Shape) -> Self {
+    pub fn new(kernel: &Kernel, (map, storage): (Shape, Storage)) -> Self {
         const CACHE: usize = 1 << 20;
         let large = Winograd::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
         let Stencil { taps, stride, .. } = kernel.stencil;
         let out = kernel.stencil.out(map);
         let tiles = out.height.div_ceil(TILE) * out.width.div_ceil(TILE);
         if (taps, stride) != ([3, 3], 1) || large && tiles < 16 {
-            Self::Direct(Direct::new(kernel))
+            Self::Direct(Direct::new(kernel, storage))
         } else {
-            Self::Winograd(Winograd::new(kernel))
+            Self::Winograd(Winograd::new(kernel, storage))
         }
     }
 
     /// Packs of outputs.
     pub const fn panels(&self) -> usize {
         match self {
-            Self::Winograd(conv) => conv.panels,
-            Self::Direct(conv) => conv.panels,
+            Self::Winograd(conv) => conv.weight.panels,
+            Self::Direct(conv) => conv.weight.panels,
         }
     }
 
@@ -226,7 +227,11 @@ mod tests {
     fn both_ways_are_convolutions() {
         for padding in [[1, 1], [0, 0]] {
             let kernel = kernel(Stencil { padding, ..Stencil::SAME3 });
-            for conv in [Conv::Winograd(Winograd::new(&kernel)), Conv::Direct(Direct::new(&kernel))] {
+            let ways = [
+                Conv::Winograd(Winograd::new(&kernel, Storage::Float)),
+                Conv::Direct(Direct::new(&kernel, Storage::Float)),
+            ];
+            for conv in ways {
                 check(&conv, &kernel, (true, &Finish::Store));
                 check(&conv, &kernel, (true, &Finish::Add { keep: 0.5, clip: 12.0 }));
             }
@@ -245,7 +250,8 @@ mod tests {
             ([3, 1], 2, [1, 0]),
         ] {
             let kernel = kernel(Stencil { taps, stride, padding });
-            let conv = Conv::new(&kernel, Shape { images: 1, height: 7, width: 10 });
+            let map = Shape { images: 1, height: 7, width: 10 };
+            let conv = Conv::new(&kernel, (map, Storage::Float));
             assert!(matches!(conv, Conv::Direct(_)));
             check(&conv, &kernel, (false, &Finish::Rectify { bias: &bias }));
         }
@@ -253,7 +259,7 @@ mod tests {
 
     #[test]
     fn large_weights_on_few_pixels_stay_as_they_are() {
-        let map = |side| Shape { images: 1, height: side, width: side };
+        let map = |side| (Shape { images: 1, height: side, width: side }, Storage::Float);
         let of = |packs: usize| {
             let weight = vec![0.0; packs * packs * 256 * 9];
             Kernel { stencil: Stencil::SAME3, inputs: packs, outputs: packs * WIDTH, weight }

@@ -7,11 +7,12 @@ use std::ops::Range;
 
 use fearless_simd::prelude::*;
 
-use super::conv::{BLOCK, Finish, Kernel};
+use super::conv::{Finish, Kernel};
 use super::crew::Scratch;
 use super::map::{Shape, Source, Stencil};
-use super::product::{Lhs, Out, Rhs, product};
-use super::simd::{Pack, Vector, WIDTH, load, packs_of, splat};
+use super::packed::{Planes, Storage};
+use super::product::{Lhs, Out, product};
+use super::simd::{Pack, Vector, WIDTH, load, splat};
 
 /// Pixels of a tile's side.
 pub const TILE: usize = 4;
@@ -28,42 +29,22 @@ const B2: f32 = B * B;
 /// The transformed weights.
 #[derive(Clone, Debug)]
 pub struct Winograd {
-    /// By block of inputs, plane, panel, input.
-    packs: Vec<Pack>,
-    inputs: usize,
-    pub panels: usize,
+    pub weight: Planes,
     pub stencil: Stencil,
 }
 
 impl Winograd {
     /// Transforms the weights in float64.
-    pub fn new(kernel: &Kernel) -> Self {
-        let (inputs, panels) = (kernel.inputs, packs_of(kernel.outputs));
-        let mut packs = vec![[0.0; WIDTH]; inputs * WIDTH * panels * PLANES];
-        for output in 0..kernel.outputs {
-            for input in 0..inputs * WIDTH {
-                let planes = transformed(kernel.taps(output, input));
-                let block = input / WIDTH / BLOCK * BLOCK;
-                let depth = BLOCK.min(inputs - block) * WIDTH;
-                for (plane, value) in planes.into_iter().enumerate() {
-                    let panel = plane * panels + output / WIDTH;
-                    let at = block * WIDTH * panels * PLANES + panel * depth + input - block * WIDTH;
-                    packs[at][output % WIDTH] = value as f32;
-                }
-            }
-        }
-        Self { packs, inputs, panels, stencil: kernel.stencil }
+    pub fn new(kernel: &Kernel, storage: Storage) -> Self {
+        let weight = Planes::new(kernel, (PLANES, storage), |taps, values| {
+            values.iter_mut().zip(transformed(taps)).for_each(|(to, value)| *to = value as f32);
+        });
+        Self { weight, stencil: kernel.stencil }
     }
 
-    /// Bytes of the weights.
+    /// Bytes of the weights in float32.
     pub const fn num_bytes(inputs: usize, panels: usize) -> usize {
         inputs * WIDTH * panels * PLANES * size_of::<Pack>()
-    }
-
-    fn plane(&self, packs: &Range<usize>, plane: usize) -> Rhs<'_> {
-        let depth = packs.len() * WIDTH;
-        let at = packs.start * WIDTH * self.panels * PLANES + plane * self.panels * depth;
-        Rhs { depth, packs: &self.packs[at..at + self.panels * depth] }
     }
 
     /// Computes the rows of tiles `rows`, counted through all images, into `out`.
@@ -78,9 +59,9 @@ impl Winograd {
         let (down, across) = (shape.height.div_ceil(TILE), shape.width.div_ceil(TILE));
         let tiles = rows.len() * across;
         let Scratch { window, input, output, starts, .. } = scratch;
-        output.resize(PLANES * (tiles * self.panels + 1), [0.0; WIDTH]);
-        for first in (0..self.inputs).step_by(BLOCK) {
-            let packs = first..self.inputs.min(first + BLOCK);
+        let panels = self.weight.panels;
+        output.resize(PLANES * (tiles * panels + 1), [0.0; WIDTH]);
+        for packs in self.weight.blocks() {
             // Planes a power of two apart would share one set of the cache.
             let plane_packs = tiles * packs.len() + 1;
             input.resize(PLANES * plane_packs, [0.0; WIDTH]);
@@ -99,9 +80,9 @@ impl Winograd {
             for plane in 0..PLANES {
                 let data = input[plane * plane_packs..][..plane_packs].as_flattened();
                 let lhs = Lhs { data, starts, shift: 0 };
-                let at = plane * (tiles * self.panels + 1);
-                let mut to = Out { packs: &mut output[at..], stride: self.panels, add: first > 0 };
-                product(simd, lhs, self.plane(&packs, plane), &mut to);
+                let at = plane * (tiles * panels + 1);
+                let mut to = Out { packs: &mut output[at..], stride: panels, add: packs.start > 0 };
+                product(simd, lhs, self.weight.plane(&packs, plane), &mut to);
             }
         }
         self.backward(simd, (output, shape, rows), (out, finish));
@@ -117,19 +98,19 @@ impl Winograd {
     ) {
         let Shape { height, width, .. } = shape;
         let (down, across) = (height.div_ceil(TILE), width.div_ceil(TILE));
-        let plane_packs = rows.len() * across * self.panels + 1;
+        let plane_packs = rows.len() * across * self.weight.panels + 1;
         let first_pixel = |row: usize| (row / down * height + row % down * TILE) * width;
         for row in rows.clone() {
             let lines = TILE.min(height - row % down * TILE);
             for tile in 0..across {
                 let columns = TILE.min(width - tile * TILE);
                 let corner = first_pixel(row) - first_pixel(rows.start) + tile * TILE;
-                for panel in 0..self.panels {
-                    let at = ((row - rows.start) * across + tile) * self.panels + panel;
+                for panel in 0..self.weight.panels {
+                    let at = ((row - rows.start) * across + tile) * self.weight.panels + panel;
                     let pixels = untransformed(simd, planes, at, plane_packs);
                     for (line, pixels) in pixels.iter().enumerate().take(lines) {
                         for (column, pixel) in pixels.iter().enumerate().take(columns) {
-                            let to = (corner + line * width + column) * self.panels + panel;
+                            let to = (corner + line * width + column) * self.weight.panels + panel;
                             finish.apply(simd, (*pixel, &mut out[to]), (row / down, panel));
                         }
                     }
