@@ -21,7 +21,9 @@ fn main() {
     let f32_flops = rate(2 * 16 * CHAINS * ROUNDS, || dispatch!(level, simd => chains_of_f32(simd)));
     let f64_flops = rate(2 * 8 * CHAINS * ROUNDS, || dispatch!(level, simd => chains_of_f64(simd)));
     let memory = vec![1_u64; BYTES / size_of::<u64>()];
-    let bytes = rate(BYTES, || drop(black_box(memory.iter().fold(0, |sum, x| sum ^ x))));
+    let bytes = rate(BYTES, || {
+        black_box(memory.iter().fold(0, |sum, x| sum ^ x));
+    });
     println!("{{\"f32_flops\": {f32_flops:e}, \"f64_flops\": {f64_flops:e}, \"bytes\": {bytes:e}}}");
 }
 
@@ -47,7 +49,7 @@ fn chains_of_f32<S: Simd>(simd: S) {
                     *chain = chain.mul_add(x, y);
                 }
             }
-            chains.iter().for_each(|chain| drop(black_box(chain.to_array())));
+            black_box(chains.map(|chain| chain.to_array()));
         },
     );
 }
@@ -64,7 +66,7 @@ fn chains_of_f64<S: Simd>(simd: S) {
                     *chain = chain.mul_add(x, y);
                 }
             }
-            chains.iter().for_each(|chain| drop(black_box(chain.to_array())));
+            black_box(chains.map(|chain| chain.to_array()));
         },
     );
 }

@@ -61,11 +61,14 @@ impl Direct {
                 let [down, right] = [tap / self.stencil.taps[1], tap % self.stencil.taps[1]];
                 let shift = (down * columns + right) * packs.len() * WIDTH;
                 let lhs = Lhs { data: input.as_flattened(), starts, shift };
-                let mut to = Out { packs: output, stride: self.weight.panels, add: packs.start > 0 || tap > 0 };
+                let mut to =
+                    Out { packs: output, stride: self.weight.panels, add: packs.start > 0 || tap > 0 };
                 product(simd, lhs, self.weight.plane(&packs, tap), &mut to);
             }
         }
-        for (i, (y, to)) in output.chunks(self.weight.panels).zip(out.chunks_mut(self.weight.panels)).enumerate() {
+        for (i, (y, to)) in
+            output.chunks(self.weight.panels).zip(out.chunks_mut(self.weight.panels)).enumerate()
+        {
             finish.pixel(simd, (y, to), (rows.start * width + i, height * width));
         }
     }

@@ -66,20 +66,34 @@ pub fn product<S: Simd>(simd: S, lhs: Lhs, rhs: Rhs, out: &mut Out) {
 #[inline(always)]
 fn panels_of<S: Simd, C: Columns<P>, const P: usize>(simd: S, lhs: Lhs, rhs: C, to: (&mut Out, usize)) {
     let (out, column) = to;
-    let mut row = 0;
-    while row < lhs.starts.len() {
-        let left = lhs.starts.len() - row;
+    let rows = lhs.starts.len();
+    // As many rows as leave the registers room, and no tile much smaller than another.
+    let most = match S::f32s::LEN {
+        16 => 14,
+        8 => 6,
+        _ => 2,
+    };
+    let tiles = rows.div_ceil(most);
+    for i in 0..tiles {
+        let (row, end) = (rows * i / tiles, rows * (i + 1) / tiles);
         let to = (&mut out.packs[row * out.stride + column..], out.stride, out.add);
         let from = (lhs, row);
-        // As many rows as leave the registers room.
-        row += match S::f32s::LEN {
-            16 if left >= 12 => tile::<S, C, 12, P>(simd, from, rhs, to),
-            16 if left >= 8 => tile::<S, C, 8, P>(simd, from, rhs, to),
-            8 if left >= 6 => tile::<S, C, 6, P>(simd, from, rhs, to),
-            8 | 16 if left >= 4 => tile::<S, C, 4, P>(simd, from, rhs, to),
-            _ if left >= 2 => tile::<S, C, 2, P>(simd, from, rhs, to),
+        match end - row {
+            14 => tile::<S, C, 14, P>(simd, from, rhs, to),
+            13 => tile::<S, C, 13, P>(simd, from, rhs, to),
+            12 => tile::<S, C, 12, P>(simd, from, rhs, to),
+            11 => tile::<S, C, 11, P>(simd, from, rhs, to),
+            10 => tile::<S, C, 10, P>(simd, from, rhs, to),
+            9 => tile::<S, C, 9, P>(simd, from, rhs, to),
+            8 => tile::<S, C, 8, P>(simd, from, rhs, to),
+            7 => tile::<S, C, 7, P>(simd, from, rhs, to),
+            6 => tile::<S, C, 6, P>(simd, from, rhs, to),
+            5 => tile::<S, C, 5, P>(simd, from, rhs, to),
+            4 => tile::<S, C, 4, P>(simd, from, rhs, to),
+            3 => tile::<S, C, 3, P>(simd, from, rhs, to),
+            2 => tile::<S, C, 2, P>(simd, from, rhs, to),
             _ => tile::<S, C, 1, P>(simd, from, rhs, to),
-        };
+        }
     }
 }
 
@@ -91,7 +105,7 @@ fn tile<S: Simd, C: Columns<P>, const R: usize, const P: usize>(
     (lhs, row): (Lhs, usize),
     rhs: C,
     (out, stride, add): (&mut [Pack], usize, bool),
-) -> usize {
+) {
     simd.vectorize(
         #[inline(always)]
         || {
@@ -124,9 +138,8 @@ fn tile<S: Simd, C: Columns<P>, const R: usize, const P: usize>(
                     out[r * stride + p] = sum.to_array();
                 }
             }
-            R
         },
-    )
+    );
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::blocks::{BasicConv, Block, Branch, Pool};
 use super::resize::SIDE;
 use crate::dense::{Dense, Input};
 use crate::kernels::{
-    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, Storage, Summary, WIDTH, packs_of, pool,
-    spatial_means,
+    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, Storage, Summary, WIDTH, packs_of,
+    pool, spatial_means,
 };
 
 /// The image in squares of 2×2 pixels, whose 12 values are the channels: its first convolution, 3×3 of 3 channels with
