@@ -4,10 +4,11 @@ use fearless_simd::{dispatch, prelude::*};
 
 use super::crew::Crew;
 use super::direct::Direct;
+use super::forms::{Four, Two};
 use super::map::{Shape, Source, Stencil};
 use super::packed::Storage;
 use super::simd::{Pack, Vector, WIDTH, level, load, packs_of, silu, splat};
-use super::winograd::{TILE, Winograd};
+use super::winograd::Winograd;
 
 /// Packs of inputs that are transformed and multiplied together: 128 channels.
 pub const BLOCK: usize = 8;
@@ -82,10 +83,14 @@ impl Finish<'_> {
     }
 }
 
+type ByFour = Winograd<Four, 4, 6>;
+type ByTwo = Winograd<Two, 2, 4>;
+
 /// A convolution.
 #[derive(Clone, Debug)]
 pub enum Conv {
-    Winograd(Winograd),
+    ByFour(ByFour),
+    ByTwo(ByTwo),
     Direct(Direct),
 }
 
@@ -93,28 +98,34 @@ impl Conv {
     /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights.
     pub fn new(kernel: &Kernel, (map, storage): (Shape, Storage)) -> Self {
         const CACHE: usize = 1 << 20;
-        let large = Winograd::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
+        let large = ByFour::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
         let Stencil { taps, stride, .. } = kernel.stencil;
         let out = kernel.stencil.out(map);
-        let tiles = out.height.div_ceil(TILE) * out.width.div_ceil(TILE);
-        if (taps, stride) != ([3, 3], 1) || large && tiles < 16 {
+        let tiles = |side: usize| out.height.div_ceil(side) * out.width.div_ceil(side);
+        if (taps, stride) != ([3, 3], 1) {
             Self::Direct(Direct::new(kernel, storage))
+        } else if !large || tiles(ByFour::TILE) >= 16 {
+            Self::ByFour(Winograd::new(kernel, storage))
+        } else if tiles(ByTwo::TILE) >= 16 {
+            Self::ByTwo(Winograd::new(kernel, storage))
         } else {
-            Self::Winograd(Winograd::new(kernel, storage))
+            Self::Direct(Direct::new(kernel, storage))
         }
     }
 
     /// Packs of outputs.
     pub const fn panels(&self) -> usize {
         match self {
-            Self::Winograd(conv) => conv.weight.panels,
+            Self::ByFour(conv) => conv.weight.panels,
+            Self::ByTwo(conv) => conv.weight.panels,
             Self::Direct(conv) => conv.weight.panels,
         }
     }
 
     pub const fn stencil(&self) -> Stencil {
         match self {
-            Self::Winograd(conv) => conv.stencil,
+            Self::ByFour(conv) => conv.stencil,
+            Self::ByTwo(conv) => conv.stencil,
             Self::Direct(conv) => conv.stencil,
         }
     }
@@ -125,7 +136,8 @@ impl Conv {
         let packs = self.panels();
         // Rows of outputs that are computed together: in tiles, or in pixels.
         let (side, across, at_once) = match self {
-            Self::Winograd(_) => (TILE, shape.width.div_ceil(TILE), 48),
+            Self::ByFour(_) => (ByFour::TILE, shape.width.div_ceil(ByFour::TILE), 48),
+            Self::ByTwo(_) => (ByTwo::TILE, shape.width.div_ceil(ByTwo::TILE), 64),
             Self::Direct(_) => (1, shape.width, 192),
         };
         let down = shape.height.div_ceil(side);
@@ -137,7 +149,8 @@ impl Conv {
         let size = |i: usize| (first_row(of(i).end) - first_row(of(i).start)) * shape.width * packs;
         crew.run(out, (total.div_ceil(together), size), |i, out, scratch| {
             dispatch!(level(), simd => match self {
-                Self::Winograd(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
+                Self::ByFour(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
+                Self::ByTwo(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
                 Self::Direct(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
             });
         });
@@ -224,11 +237,12 @@ mod tests {
 
     /// Sizes that tiles do not divide, blocks that end within an image, inputs of more than one block.
     #[test]
-    fn both_ways_are_convolutions() {
+    fn all_ways_are_convolutions() {
         for padding in [[1, 1], [0, 0]] {
             let kernel = kernel(Stencil { padding, ..Stencil::SAME3 });
             let ways = [
-                Conv::Winograd(Winograd::new(&kernel, Storage::Float)),
+                Conv::ByFour(Winograd::new(&kernel, Storage::Float)),
+                Conv::ByTwo(Winograd::new(&kernel, Storage::Float)),
                 Conv::Direct(Direct::new(&kernel, Storage::Float)),
             ];
             for conv in ways {
@@ -258,14 +272,15 @@ mod tests {
     }
 
     #[test]
-    fn large_weights_on_few_pixels_stay_as_they_are() {
+    fn large_weights_on_few_pixels_grow_less_or_stay_as_they_are() {
         let map = |side| (Shape { images: 1, height: side, width: side }, Storage::Float);
         let of = |packs: usize| {
             let weight = vec![0.0; packs * packs * 256 * 9];
             Kernel { stencil: Stencil::SAME3, inputs: packs, outputs: packs * WIDTH, weight }
         };
-        assert!(matches!(Conv::new(&of(16), map(8)), Conv::Direct(_)));
-        assert!(matches!(Conv::new(&of(16), map(32)), Conv::Winograd(_)));
-        assert!(matches!(Conv::new(&of(1), map(7)), Conv::Winograd(_)));
+        assert!(matches!(Conv::new(&of(16), map(6)), Conv::Direct(_)));
+        assert!(matches!(Conv::new(&of(16), map(8)), Conv::ByTwo(_)));
+        assert!(matches!(Conv::new(&of(16), map(32)), Conv::ByFour(_)));
+        assert!(matches!(Conv::new(&of(1), map(7)), Conv::ByFour(_)));
     }
 }

@@ -8,6 +8,7 @@ mod attention;
 mod conv;
 mod crew;
 mod direct;
+mod forms;
 mod map;
 mod memory;
 mod packed;
