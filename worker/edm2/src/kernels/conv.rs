@@ -95,7 +95,8 @@ pub enum Conv {
 }
 
 impl Conv {
-    /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights.
+    /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights, for half as long where
+    /// they are half as large.
     pub fn new(kernel: &Kernel, (map, storage): (Shape, Storage)) -> Self {
         const CACHE: usize = 1 << 20;
         let large = ByFour::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
@@ -106,7 +107,7 @@ impl Conv {
             Self::Direct(Direct::new(kernel, storage))
         } else if !large || tiles(ByFour::TILE) >= 16 {
             Self::ByFour(Winograd::new(kernel, storage))
-        } else if tiles(ByTwo::TILE) >= 16 {
+        } else if storage == Storage::Bfloat && tiles(ByTwo::TILE) >= 16 {
             Self::ByTwo(Winograd::new(kernel, storage))
         } else {
             Self::Direct(Direct::new(kernel, storage))
@@ -274,12 +275,14 @@ mod tests {
     #[test]
     fn large_weights_on_few_pixels_grow_less_or_stay_as_they_are() {
         let map = |side| (Shape { images: 1, height: side, width: side }, Storage::Float);
+        let half = |side| (map(side).0, Storage::Bfloat);
         let of = |packs: usize| {
             let weight = vec![0.0; packs * packs * 256 * 9];
             Kernel { stencil: Stencil::SAME3, inputs: packs, outputs: packs * WIDTH, weight }
         };
-        assert!(matches!(Conv::new(&of(16), map(6)), Conv::Direct(_)));
-        assert!(matches!(Conv::new(&of(16), map(8)), Conv::ByTwo(_)));
+        assert!(matches!(Conv::new(&of(16), map(8)), Conv::Direct(_)));
+        assert!(matches!(Conv::new(&of(16), half(6)), Conv::Direct(_)));
+        assert!(matches!(Conv::new(&of(16), half(8)), Conv::ByTwo(_)));
         assert!(matches!(Conv::new(&of(16), map(32)), Conv::ByFour(_)));
         assert!(matches!(Conv::new(&of(1), map(7)), Conv::ByFour(_)));
     }
