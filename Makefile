@@ -98,7 +98,7 @@ bench: build ## measure this machine: the demo's pair, a distance with its error
 	@python3 infra/bench.py $${CARGO_TARGET_DIR:-target}/release
 
 bench-peers: build ## measure beside PyTorch, pytorch-fid, numpy and scipy on the same work (TURNS=5; ONLY="nets sampling")
-	@cargo build --release --workspace --example device-check
+	@cargo build --release --workspace --example device-check --example limits
 	@TURNS=$(TURNS) ONLY="$(ONLY)" infra/parity/bench.sh
 
 fuzz: ## look for files that a reader trips over (SECONDS=600; needs cargo-fuzz)

@@ -3,7 +3,8 @@
 Each row is a kind of work. Both sides do it once to warm up, then `--turns` times in alternation; a turn's ratio is the
 peer's seconds over ours, once of CPU time (user and system, all threads) and once of the clock on the wall. The row's
 ratio is the median of the CPU ratios where both sides had one thread to use, which other work on the machine blurs
-least, and of the wall ratios where both had all cores and the machine was idle.
+least, and of the wall ratios where both had all cores and the machine was idle. `share` is how much of a row's CPU time
+the operations that it cannot do without would take at the rate that one core's registers allow (`examples/limits`).
 
 The last line on stdout is JSON: {"rows": [{"work", "ratio", "target", "spread", …}, …]}. The run is filed under
 tests/bench/runs/ unless the machine had other work to do.
@@ -94,7 +95,8 @@ def in_turns(ours, theirs, turns):
     return [(ours(), theirs()) for _ in range(turns)]
 
 
-def row(work, target, ours, theirs, turns):
+def row(work, target, ours, theirs, turns, limit_s):
+    """`limit_s`: the CPU seconds of ours at the machine's limit."""
     seconds = in_turns(ours, theirs, turns)
     cpu = [peer[0] / own[0] for own, peer in seconds]
     wall = [peer[1] / own[1] for own, peer in seconds]
@@ -102,7 +104,9 @@ def row(work, target, ours, theirs, turns):
              "wall_ratio": statistics.median(wall), "wall_spread": [min(wall), max(wall)],
              "ours_s": statistics.median(own[0] for own, _ in seconds),
              "peer_s": statistics.median(peer[0] for _, peer in seconds), "seconds": seconds}
-    say("{work}: {ratio:.2f} × (target {target}; {spread[0]:.2f}–{spread[1]:.2f}); wall {wall_ratio:.2f} ×".format(**found))
+    found["share"] = limit_s / found["ours_s"]
+    say("{work}: {ratio:.2f} × (target {target}; {spread[0]:.2f}–{spread[1]:.2f}); wall {wall_ratio:.2f} ×; "
+        "{share:.2f} of the limit".format(**found))
     return found
 
 
@@ -122,32 +126,43 @@ def nets(options):
         for batch in (1, 8):
             ours = Served(options.bin / "examples/device-check", path, precision, batch, options.work)
             theirs = Here(bench_peers.forward(path, batch), 1)
-            yield row(f"EDM2-XS forward, {precision}, batch {batch}", target, ours, theirs, options.turns)
+            limit = bench_peers.operations(path) * batch / options.limits["f32_flops"]
+            yield row(f"EDM2-XS forward, {precision}, batch {batch}", target, ours, theirs, options.turns, limit)
             ours.close()
 
 
 def sampling(options):
     models = ROOT / "infra/demo/models"
     pair = [models / "fashion-net.safetensors", models / "fashion-gnet.safetensors"]
+    images, steps = 256, 16
     ours = Command(options.bin / "fidelis-worker", "sample", "--net", pair[0], "--gnet", pair[1], "--guidance", 1.2,
-                   "--seeds", "0-255", "--steps", 16, "--out", options.work / "sampled.safetensors")
-    theirs = Here(bench_peers.guided_sampling(*pair, guidance=1.2, images=256, steps=16, micro_batch=32), os.cpu_count())
-    yield row("guided sampling, demo pair, 256 images", 1.8, ours, theirs, options.turns)
+                   "--seeds", f"0-{images - 1}", "--steps", steps, "--out", options.work / "sampled.safetensors")
+    theirs = Here(bench_peers.guided_sampling(*pair, guidance=1.2, images=images, steps=steps, micro_batch=32), os.cpu_count())
+    operations = sum(map(bench_peers.operations, pair)) * (2 * steps - 1) * images
+    yield row(f"guided sampling, demo pair, {images} images", 1.8, ours, theirs, options.turns,
+              operations / options.limits["f32_flops"])
 
 
 def inception(options):
     # Enough that the start of the process and the loading of the weights, which the peer has behind it, are a small share.
-    weights, images = bench_peers.inception_files(options.work, count=128)
+    count = 128
+    weights, images = bench_peers.inception_files(options.work, count)
     ours = Command(options.bin / "fidelis-worker", "features", "--images", images, "--detector", "pytorch-fid",
                    "--weights", weights, "--out", options.work / "features.safetensors")
-    theirs = Here(bench_peers.inception(weights, images), os.cpu_count())
-    yield row("Inception features from uint8 images", 2, ours, theirs, options.turns)
+    theirs, operations = bench_peers.inception(weights, images)
+    yield row("Inception features from uint8 images", 2, ours, Here(theirs, os.cpu_count()), options.turns,
+              operations * count / options.limits["f32_flops"])
+
+
+# Cholesky, its factor's product with the other covariance from both sides, eigenvalues: a third, 5 thirds and 4 thirds.
+FRECHET = 10 / 3 * 2048 ** 3
 
 
 def distances(options):
     files = bench_peers.statistics_files(options.work, dim=2048)
     ours = Command(options.bin / "fidelis", "metrics", "--features", files[0], "--ref", files[1], "--metrics", "fid", "--json")
-    yield row("Fréchet distance, D = 2048", 9, ours, Here(bench_peers.frechet(*files), os.cpu_count()), options.turns)
+    yield row("Fréchet distance, D = 2048", 9, ours, Here(bench_peers.frechet(*files), os.cpu_count()), options.turns,
+              FRECHET / options.limits["f64_flops"])
 
 
 def whole(options):
@@ -155,7 +170,8 @@ def whole(options):
     features, flat, reference = bench_peers.features_files(options.work, count=50_000, dim=2048)
     ours = Command(options.bin / "fidelis", "metrics", "--features", features, "--ref", reference, "--metrics", "fid", "--json")
     found = row("features of 50,000 × 2048 from a file to FID", 5, ours,
-                Here(bench_peers.features_to_fid(flat, reference), os.cpu_count()), options.turns)
+                Here(bench_peers.features_to_fid(flat, reference), os.cpu_count()), options.turns,
+                (50_000 * 2048 ** 2 + FRECHET) / options.limits["f64_flops"])
     ratios = [10 / own[1] for own, _ in found["seconds"]]
     yield found
     yield {"work": "jackknife, D = 2048, n = 50,000, ten blocks (the whole command)", "target": 1,
@@ -173,11 +189,13 @@ def main():
     parser.add_argument("--only", nargs="*", choices=list(WORK), default=list(WORK))
     options = parser.parse_args()
     load = os.getloadavg()[0]
+    limits = subprocess.run([options.bin / "examples/limits"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    options.limits = json.loads(limits)
     rows = [found for name in options.only for found in WORK[name](options)]
     cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     run = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "cpu": cpu,
            "cores": os.cpu_count(), "load_before": load, "torch": torch.__version__, "python": platform.python_version(),
-           "rows": rows}
+           "limits_of_one_core": options.limits, "rows": rows}
     if load > IDLE * os.cpu_count():
         say(f"not filed: the load was {load:.1f} on {os.cpu_count()} cores before anything was measured")
     else:

@@ -3,6 +3,7 @@
 import json
 import math
 import pathlib
+import re
 import struct
 
 import numpy as np
@@ -67,6 +68,32 @@ def write_xs(path):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
+def operations(path):
+    """Floating-point operations of one evaluation for one image, as few as are known to do: 3×3 convolutions by Winograd's
+    F(4×4), except where few pixels would wait for large weights."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    config = json.loads(header.pop("__metadata__")["config"])
+    products = 0
+    for name, tensor in header.items():
+        shape = tensor["shape"]
+        if not name.startswith("unet.") or len(shape) < 2:
+            continue
+        side = re.search(r"\.(\d+)x\d+_", name)
+        side = int(side[1]) if side else config["img_resolution"]
+        pixels = side * side if len(shape) == 4 else 1
+        products += math.prod(shape) * pixels * winograd(shape, pixels)
+        if name.endswith("attn_qkv.weight"):
+            products += 2 * shape[1] * pixels * pixels
+    return 2 * products
+
+
+def winograd(shape, pixels):
+    """The share of a 3×3 convolution's multiplications that is left."""
+    few = pixels < 256 and 36 * 4 * math.prod(shape[:2]) > 1 << 20
+    return 1 if shape[2:] != [3, 3] or few else 2.25 / 9
+
+
 def forward(path, batch):
     net = plain_edm2.load(path, "cpu", torch.float32)
     x, sigma = torch.ones(batch, 4, 64, 64), torch.full((batch,), 2.0)
@@ -129,7 +156,23 @@ def inception(weights, images):
     peer.load_state_dict_from_url = lambda *_, **__: torch.load(weights, weights_only=True)
     model = peer.InceptionV3([peer.InceptionV3.BLOCK_INDEX_BY_DIM[2048]])
     files = sorted(pathlib.Path(images).glob("*.png"))
-    return lambda: fid_score.get_activations(files, model, batch_size=16, dims=2048, num_workers=0)
+    return lambda: fid_score.get_activations(files, model, batch_size=16, dims=2048, num_workers=0), _convolutions(model)
+
+
+def _convolutions(model):
+    """Floating-point operations for one image, as few as are known to do."""
+    products = []
+
+    def count(layer, _, output):
+        shape, pixels = list(layer.weight.shape), output.shape[2] * output.shape[3]
+        products.append(math.prod(shape) * pixels * (winograd(shape, pixels) if layer.stride == (1, 1) else 1))
+
+    hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 299, 299))
+    for hook in hooks:
+        hook.remove()
+    return 2 * sum(products)
 
 
 def _features(count, dim, seed):

@@ -7,6 +7,7 @@
 //! | `edm2` | 2 | the quotient of a gain is rounded to the type in which the gain is stored, time steps and the edges of churn to the state's; `cuda` noise takes the seed modulo 2³² |
 //! | `edm2` | 3 | nets in float32 on a CPU are computed without libtorch: convolutions by Winograd's F(4×4, 3×3), constants folded into the weights |
 //! | `edm2` | 4 | Inception on a CPU is computed without libtorch too |
+//! | `edm2` | 5 | with bf16 on a CPU the weights alone are rounded, and computed without libtorch |
 //! | `dataset` | 2 | JPEGs are decoded as libjpeg-turbo does |
 //! | `dataset` | 3 | Inception on a CPU is computed without libtorch |
 
@@ -22,7 +23,7 @@ use crate::{
 /// The arithmetic that this build makes chunks of an engine in.
 pub fn of(engine: EngineKind) -> u32 {
     match engine {
-        EngineKind::Edm2 => 4,
+        EngineKind::Edm2 => 5,
         EngineKind::Dataset => 3,
         EngineKind::Synthetic | EngineKind::Train => FIRST_ARITHMETIC,
     }
@@ -86,12 +87,12 @@ mod tests {
 
     #[test]
     fn only_engines_whose_arithmetic_moved_on_refuse_old_chunks() {
-        assert_eq!(among(EngineKind::Edm2, &[4, 4]), None);
+        assert_eq!(among(EngineKind::Edm2, &[5, 5]), None);
         assert_eq!(among(EngineKind::Edm2, &[]), None);
         assert!(among(EngineKind::Dataset, &[1, 1]).is_some());
         assert_eq!(among(EngineKind::Synthetic, &[1]), None);
-        let old = among(EngineKind::Edm2, &[1, 4, 1]).unwrap();
-        assert_eq!((old.count, old.found, old.made, old.exit_code()), (2, 1, 4, exit::INTEGRITY));
+        let old = among(EngineKind::Edm2, &[1, 5, 1]).unwrap();
+        assert_eq!((old.count, old.found, old.made, old.exit_code()), (2, 1, 5, exit::INTEGRITY));
     }
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
         assert!(text.contains("`fidelis verify demo-0123456789abcdef --repair`"), "{text}");
         let local = OtherArithmetic { local: Some("out/x".into()), ..old }.to_string();
         assert!(local.contains("`fidelis verify demo-0123456789abcdef --local out/x --repair`"), "{local}");
-        let newer = among(EngineKind::Edm2, &[5]).unwrap().to_string();
+        let newer = among(EngineKind::Edm2, &[6]).unwrap().to_string();
         assert!(newer.contains("use the build that began it") && !newer.contains("--repair"), "{newer}");
     }
 }

@@ -8,7 +8,7 @@ pub mod smi;
 pub use tch::Device;
 use tch::{Cuda, Kind, TchError, Tensor};
 
-pub use facts::{Facts, facts};
+pub use facts::{Facts, facts, multiplies_bf16};
 pub use heap::keep_freed;
 
 /// A device that is not here.

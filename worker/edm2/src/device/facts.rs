@@ -40,6 +40,12 @@ pub fn facts(device: Device) -> Facts {
     Facts { gpu, driver, cuda: cuda(utils::version_cudart()), ..facts }
 }
 
+/// Whether the processor multiplies matrices of bfloat16 (AMX), as far as Linux says.
+pub fn multiplies_bf16() -> bool {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    value_of(&cpuinfo, "flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "amx_bf16"))
+}
+
 /// As libtorch chooses: the most that the processor has, or less where the environment says so.
 fn instructions() -> Option<&'static str> {
     let capped = env::var("ATEN_CPU_CAPABILITY").unwrap_or_default();

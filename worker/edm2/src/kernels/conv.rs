@@ -4,9 +4,11 @@ use fearless_simd::{dispatch, prelude::*};
 
 use super::crew::Crew;
 use super::direct::Direct;
+use super::forms::{Four, Two};
 use super::map::{Shape, Source, Stencil};
+use super::packed::Storage;
 use super::simd::{Pack, Vector, WIDTH, level, load, packs_of, silu, splat};
-use super::winograd::{TILE, Winograd};
+use super::winograd::Winograd;
 
 /// Packs of inputs that are transformed and multiplied together: 128 channels.
 pub const BLOCK: usize = 8;
@@ -81,39 +83,50 @@ impl Finish<'_> {
     }
 }
 
+type ByFour = Winograd<Four, 4, 6>;
+type ByTwo = Winograd<Two, 2, 4>;
+
 /// A convolution.
 #[derive(Clone, Debug)]
 pub enum Conv {
-    Winograd(Winograd),
+    ByFour(ByFour),
+    ByTwo(ByTwo),
     Direct(Direct),
 }
 
 impl Conv {
-    /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights.
-    pub fn new(kernel: &Kernel, map: Shape) -> Self {
+    /// Chooses by the map that it will act on: a convolution over few pixels waits for its weights, for half as long where
+    /// they are half as large.
+    pub fn new(kernel: &Kernel, (map, storage): (Shape, Storage)) -> Self {
         const CACHE: usize = 1 << 20;
-        let large = Winograd::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
+        let large = ByFour::num_bytes(kernel.inputs, packs_of(kernel.outputs)) > CACHE;
         let Stencil { taps, stride, .. } = kernel.stencil;
         let out = kernel.stencil.out(map);
-        let tiles = out.height.div_ceil(TILE) * out.width.div_ceil(TILE);
-        if (taps, stride) != ([3, 3], 1) || large && tiles < 16 {
-            Self::Direct(Direct::new(kernel))
+        let tiles = |side: usize| out.height.div_ceil(side) * out.width.div_ceil(side);
+        if (taps, stride) != ([3, 3], 1) {
+            Self::Direct(Direct::new(kernel, storage))
+        } else if !large || tiles(ByFour::TILE) >= 16 {
+            Self::ByFour(Winograd::new(kernel, storage))
+        } else if storage == Storage::Bfloat && tiles(ByTwo::TILE) >= 16 {
+            Self::ByTwo(Winograd::new(kernel, storage))
         } else {
-            Self::Winograd(Winograd::new(kernel))
+            Self::Direct(Direct::new(kernel, storage))
         }
     }
 
     /// Packs of outputs.
     pub const fn panels(&self) -> usize {
         match self {
-            Self::Winograd(conv) => conv.panels,
-            Self::Direct(conv) => conv.panels,
+            Self::ByFour(conv) => conv.weight.panels,
+            Self::ByTwo(conv) => conv.weight.panels,
+            Self::Direct(conv) => conv.weight.panels,
         }
     }
 
     pub const fn stencil(&self) -> Stencil {
         match self {
-            Self::Winograd(conv) => conv.stencil,
+            Self::ByFour(conv) => conv.stencil,
+            Self::ByTwo(conv) => conv.stencil,
             Self::Direct(conv) => conv.stencil,
         }
     }
@@ -124,7 +137,8 @@ impl Conv {
         let packs = self.panels();
         // Rows of outputs that are computed together: in tiles, or in pixels.
         let (side, across, at_once) = match self {
-            Self::Winograd(_) => (TILE, shape.width.div_ceil(TILE), 48),
+            Self::ByFour(_) => (ByFour::TILE, shape.width.div_ceil(ByFour::TILE), 48),
+            Self::ByTwo(_) => (ByTwo::TILE, shape.width.div_ceil(ByTwo::TILE), 64),
             Self::Direct(_) => (1, shape.width, 192),
         };
         let down = shape.height.div_ceil(side);
@@ -136,7 +150,8 @@ impl Conv {
         let size = |i: usize| (first_row(of(i).end) - first_row(of(i).start)) * shape.width * packs;
         crew.run(out, (total.div_ceil(together), size), |i, out, scratch| {
             dispatch!(level(), simd => match self {
-                Self::Winograd(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
+                Self::ByFour(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
+                Self::ByTwo(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
                 Self::Direct(conv) => conv.block(simd, (source, of(i)), (out, finish, scratch)),
             });
         });
@@ -223,10 +238,15 @@ mod tests {
 
     /// Sizes that tiles do not divide, blocks that end within an image, inputs of more than one block.
     #[test]
-    fn both_ways_are_convolutions() {
+    fn all_ways_are_convolutions() {
         for padding in [[1, 1], [0, 0]] {
             let kernel = kernel(Stencil { padding, ..Stencil::SAME3 });
-            for conv in [Conv::Winograd(Winograd::new(&kernel)), Conv::Direct(Direct::new(&kernel))] {
+            let ways = [
+                Conv::ByFour(Winograd::new(&kernel, Storage::Float)),
+                Conv::ByTwo(Winograd::new(&kernel, Storage::Float)),
+                Conv::Direct(Direct::new(&kernel, Storage::Float)),
+            ];
+            for conv in ways {
                 check(&conv, &kernel, (true, &Finish::Store));
                 check(&conv, &kernel, (true, &Finish::Add { keep: 0.5, clip: 12.0 }));
             }
@@ -245,21 +265,25 @@ mod tests {
             ([3, 1], 2, [1, 0]),
         ] {
             let kernel = kernel(Stencil { taps, stride, padding });
-            let conv = Conv::new(&kernel, Shape { images: 1, height: 7, width: 10 });
+            let map = Shape { images: 1, height: 7, width: 10 };
+            let conv = Conv::new(&kernel, (map, Storage::Float));
             assert!(matches!(conv, Conv::Direct(_)));
             check(&conv, &kernel, (false, &Finish::Rectify { bias: &bias }));
         }
     }
 
     #[test]
-    fn large_weights_on_few_pixels_stay_as_they_are() {
-        let map = |side| Shape { images: 1, height: side, width: side };
+    fn large_weights_on_few_pixels_grow_less_or_stay_as_they_are() {
+        let map = |side| (Shape { images: 1, height: side, width: side }, Storage::Float);
+        let half = |side| (map(side).0, Storage::Bfloat);
         let of = |packs: usize| {
             let weight = vec![0.0; packs * packs * 256 * 9];
             Kernel { stencil: Stencil::SAME3, inputs: packs, outputs: packs * WIDTH, weight }
         };
         assert!(matches!(Conv::new(&of(16), map(8)), Conv::Direct(_)));
-        assert!(matches!(Conv::new(&of(16), map(32)), Conv::Winograd(_)));
-        assert!(matches!(Conv::new(&of(1), map(7)), Conv::Winograd(_)));
+        assert!(matches!(Conv::new(&of(16), half(6)), Conv::Direct(_)));
+        assert!(matches!(Conv::new(&of(16), half(8)), Conv::ByTwo(_)));
+        assert!(matches!(Conv::new(&of(16), map(32)), Conv::ByFour(_)));
+        assert!(matches!(Conv::new(&of(1), map(7)), Conv::ByFour(_)));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::product::Panels;
+use super::packed::Panels;
 use super::simd::Pack;
 
 /// What a block needs beside its input and its output.

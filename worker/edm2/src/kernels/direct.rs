@@ -5,45 +5,26 @@ use std::ops::Range;
 
 use fearless_simd::prelude::*;
 
-use super::conv::{BLOCK, Finish, Kernel};
+use super::conv::{Finish, Kernel};
 use super::crew::Scratch;
 use super::map::{Shape, Source, Stencil};
-use super::product::{Lhs, Out, Rhs, product};
-use super::simd::{Pack, WIDTH, packs_of};
+use super::packed::{Planes, Storage};
+use super::product::{Lhs, Out, product};
+use super::simd::{Pack, WIDTH};
 
 /// The weights as they are.
 #[derive(Clone, Debug)]
 pub struct Direct {
-    /// By block of inputs, tap, panel, input.
-    packs: Vec<Pack>,
-    inputs: usize,
-    pub panels: usize,
+    pub weight: Planes,
     pub stencil: Stencil,
 }
 
 impl Direct {
-    pub fn new(kernel: &Kernel) -> Self {
-        let (inputs, panels, stencil) = (kernel.inputs, packs_of(kernel.outputs), kernel.stencil);
-        let taps = stencil.num_taps();
-        let mut packs = vec![[0.0; WIDTH]; inputs * WIDTH * panels * taps];
-        for output in 0..kernel.outputs {
-            for input in 0..inputs * WIDTH {
-                let block = input / WIDTH / BLOCK * BLOCK;
-                let depth = BLOCK.min(inputs - block) * WIDTH;
-                for (tap, value) in kernel.taps(output, input).iter().enumerate() {
-                    let panel = tap * panels + output / WIDTH;
-                    let at = block * WIDTH * panels * taps + panel * depth + input - block * WIDTH;
-                    packs[at][output % WIDTH] = *value;
-                }
-            }
-        }
-        Self { packs, inputs, panels, stencil }
-    }
-
-    fn tap(&self, packs: &Range<usize>, tap: usize) -> Rhs<'_> {
-        let depth = packs.len() * WIDTH;
-        let at = packs.start * WIDTH * self.panels * self.stencil.num_taps() + tap * self.panels * depth;
-        Rhs { depth, packs: &self.packs[at..at + self.panels * depth] }
+    pub fn new(kernel: &Kernel, storage: Storage) -> Self {
+        let stencil = kernel.stencil;
+        let weight =
+            Planes::new(kernel, (stencil.num_taps(), storage), |taps, values| values.copy_from_slice(taps));
+        Self { weight, stencil }
     }
 
     /// Computes the rows `rows` of outputs, counted through all images, into `out`.
@@ -57,9 +38,8 @@ impl Direct {
         let Shape { height, width, .. } = self.stencil.out(source.shape);
         let stride = self.stencil.stride;
         let Scratch { window, input, output, starts, .. } = scratch;
-        output.resize(rows.len() * width * self.panels, [0.0; WIDTH]);
-        for first in (0..self.inputs).step_by(BLOCK) {
-            let packs = first..self.inputs.min(first + BLOCK);
+        output.resize(rows.len() * width * self.weight.panels, [0.0; WIDTH]);
+        for packs in self.weight.blocks() {
             input.clear();
             starts.clear();
             // Columns of every window.
@@ -81,11 +61,14 @@ impl Direct {
                 let [down, right] = [tap / self.stencil.taps[1], tap % self.stencil.taps[1]];
                 let shift = (down * columns + right) * packs.len() * WIDTH;
                 let lhs = Lhs { data: input.as_flattened(), starts, shift };
-                let mut to = Out { packs: output, stride: self.panels, add: first > 0 || tap > 0 };
-                product(simd, lhs, self.tap(&packs, tap), &mut to);
+                let mut to =
+                    Out { packs: output, stride: self.weight.panels, add: packs.start > 0 || tap > 0 };
+                product(simd, lhs, self.weight.plane(&packs, tap), &mut to);
             }
         }
-        for (i, (y, to)) in output.chunks(self.panels).zip(out.chunks_mut(self.panels)).enumerate() {
+        for (i, (y, to)) in
+            output.chunks(self.weight.panels).zip(out.chunks_mut(self.weight.panels)).enumerate()
+        {
             finish.pixel(simd, (y, to), (rows.start * width + i, height * width));
         }
     }

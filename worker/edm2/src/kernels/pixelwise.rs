@@ -5,7 +5,8 @@ use fearless_simd::dispatch;
 use super::conv::Finish;
 use super::crew::{Crew, Scratch};
 use super::map::Source;
-use super::product::{Lhs, Out, Panels, product};
+use super::packed::{Panels, Storage};
+use super::product::{Lhs, Out, product};
 use super::simd::{Pack, WIDTH, level};
 
 /// Pixels that are multiplied together.
@@ -13,9 +14,13 @@ const TOGETHER: usize = 48;
 
 /// A weight for each part of the source; their factors are in it.
 #[derive(Clone, Debug)]
-pub struct Pixelwise(pub Vec<Panels>);
+pub struct Pixelwise(Vec<Panels>);
 
 impl Pixelwise {
+    pub fn new(weights: Vec<Panels>, storage: Storage) -> Self {
+        Self(weights.into_iter().map(|panels| panels.kept(storage)).collect())
+    }
+
     /// Applies it to every pixel of `source`, whose factors are not looked at, into `out`.
     pub fn run(&self, crew: &Crew, source: &Source, (out, finish): (&mut [Pack], &Finish)) {
         let shape = source.shape;

@@ -2,61 +2,15 @@
 
 use fearless_simd::prelude::*;
 
-use super::simd::{Pack, Vector, WIDTH, load, packs_of, splat};
-
-/// A right-hand side `[depth, columns]`, cut into panels of sixteen columns: panel after panel, row after row.
-#[derive(Clone, Debug, Default)]
-pub struct Panels {
-    depth: usize,
-    packs: Vec<Pack>,
-}
-
-impl Panels {
-    /// Takes the values from `at(row, column)`; the last panel is filled up with zeros.
-    pub fn new(depth: usize, columns: usize, at: impl Fn(usize, usize) -> f32) -> Self {
-        let mut panels = Self::default();
-        panels.fill(depth, columns, at);
-        panels
-    }
-
-    /// The same into memory that is there already.
-    pub fn fill(&mut self, depth: usize, columns: usize, at: impl Fn(usize, usize) -> f32) {
-        self.depth = depth;
-        self.packs.clear();
-        for panel in 0..packs_of(columns) {
-            self.packs.extend((0..depth).map(|row| {
-                std::array::from_fn(|i| {
-                    let column = panel * WIDTH + i;
-                    if column < columns { at(row, column) } else { 0.0 }
-                })
-            }));
-        }
-    }
-
-    /// Panels of `[depth, 16·n]` whose rows are packs already: `at(row, panel)`.
-    pub fn fill_packs(&mut self, depth: usize, panels: usize, at: impl Fn(usize, usize) -> Pack) {
-        self.depth = depth;
-        self.packs.clear();
-        for panel in 0..panels {
-            self.packs.extend((0..depth).map(|row| at(row, panel)));
-        }
-    }
-
-    /// How many panels there are.
-    pub fn count(&self) -> usize {
-        self.packs.len() / self.depth.max(1)
-    }
-
-    pub fn view(&self) -> Rhs<'_> {
-        Rhs { depth: self.depth, packs: &self.packs }
-    }
-}
+use super::packed::{Both, Columns, One, Packs};
+use super::simd::{Pack, Vector, WIDTH, load, splat};
 
 /// Panels that lie in a larger buffer.
 #[derive(Clone, Copy)]
 pub struct Rhs<'a> {
     pub depth: usize,
-    pub packs: &'a [Pack],
+    pub panels: usize,
+    pub packs: Packs<'a>,
 }
 
 /// Rows of `depth` values that begin at `starts` of `data`.
@@ -80,54 +34,84 @@ pub struct Out<'a> {
 #[inline(always)]
 pub fn product<S: Simd>(simd: S, lhs: Lhs, rhs: Rhs, out: &mut Out) {
     // Two panels fill the registers of AVX-512, one those of AVX2.
-    let together = if S::f32s::LEN == WIDTH { 2 } else { 1 };
-    for (i, pair) in rhs.packs.chunks(rhs.depth * together).enumerate() {
-        let column = i * together;
-        match pair.split_at_checked(rhs.depth) {
-            Some((one, two)) if !two.is_empty() => panels_of(simd, lhs, [one, two], (out, column)),
-            _ => panels_of(simd, lhs, [pair], (out, column)),
+    let wide = S::f32s::LEN == WIDTH;
+    let depth = rhs.depth;
+    match rhs.packs {
+        Packs::Float(packs) => {
+            let together = if wide { 2 } else { 1 };
+            for (i, pair) in packs.chunks(depth * together).enumerate() {
+                let to = (&mut *out, i * together);
+                match pair.split_at_checked(depth) {
+                    Some((one, two)) if !two.is_empty() => panels_of(simd, lhs, [one, two], to),
+                    _ => panels_of(simd, lhs, [pair], to),
+                }
+            }
+        }
+        Packs::Bfloat(pairs) => {
+            for (i, pair) in pairs.chunks(depth).enumerate() {
+                let two = 2 * i + 1 < rhs.panels;
+                if wide && two {
+                    panels_of(simd, lhs, Both(pair), (&mut *out, 2 * i));
+                } else {
+                    panels_of(simd, lhs, One::<false>(pair), (&mut *out, 2 * i));
+                    if two {
+                        panels_of(simd, lhs, One::<true>(pair), (&mut *out, 2 * i + 1));
+                    }
+                }
+            }
         }
     }
 }
 
 #[inline(always)]
-fn panels_of<S: Simd, const P: usize>(simd: S, lhs: Lhs, rhs: [&[Pack]; P], to: (&mut Out, usize)) {
+fn panels_of<S: Simd, C: Columns<P>, const P: usize>(simd: S, lhs: Lhs, rhs: C, to: (&mut Out, usize)) {
     let (out, column) = to;
-    let mut row = 0;
-    while row < lhs.starts.len() {
-        let left = lhs.starts.len() - row;
+    let rows = lhs.starts.len();
+    // As many rows as leave the registers room, and no tile much smaller than another.
+    let most = match S::f32s::LEN {
+        16 => 14,
+        8 => 6,
+        _ => 2,
+    };
+    let tiles = rows.div_ceil(most);
+    for i in 0..tiles {
+        let (row, end) = (rows * i / tiles, rows * (i + 1) / tiles);
         let to = (&mut out.packs[row * out.stride + column..], out.stride, out.add);
         let from = (lhs, row);
-        // As many rows as leave the registers room.
-        row += match S::f32s::LEN {
-            16 if left >= 12 => tile::<S, 12, P>(simd, from, rhs, to),
-            16 if left >= 8 => tile::<S, 8, P>(simd, from, rhs, to),
-            8 if left >= 6 => tile::<S, 6, P>(simd, from, rhs, to),
-            8 | 16 if left >= 4 => tile::<S, 4, P>(simd, from, rhs, to),
-            _ if left >= 2 => tile::<S, 2, P>(simd, from, rhs, to),
-            _ => tile::<S, 1, P>(simd, from, rhs, to),
-        };
+        match end - row {
+            14 => tile::<S, C, 14, P>(simd, from, rhs, to),
+            13 => tile::<S, C, 13, P>(simd, from, rhs, to),
+            12 => tile::<S, C, 12, P>(simd, from, rhs, to),
+            11 => tile::<S, C, 11, P>(simd, from, rhs, to),
+            10 => tile::<S, C, 10, P>(simd, from, rhs, to),
+            9 => tile::<S, C, 9, P>(simd, from, rhs, to),
+            8 => tile::<S, C, 8, P>(simd, from, rhs, to),
+            7 => tile::<S, C, 7, P>(simd, from, rhs, to),
+            6 => tile::<S, C, 6, P>(simd, from, rhs, to),
+            5 => tile::<S, C, 5, P>(simd, from, rhs, to),
+            4 => tile::<S, C, 4, P>(simd, from, rhs, to),
+            3 => tile::<S, C, 3, P>(simd, from, rhs, to),
+            2 => tile::<S, C, 2, P>(simd, from, rhs, to),
+            _ => tile::<S, C, 1, P>(simd, from, rhs, to),
+        }
     }
 }
 
 /// `R` rows by `P` panels, in registers from beginning to end.
 #[allow(clippy::needless_range_loop, reason = "the compiler keeps in registers what constants index")]
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const P: usize>(
+fn tile<S: Simd, C: Columns<P>, const R: usize, const P: usize>(
     simd: S,
     (lhs, row): (Lhs, usize),
-    rhs: [&[Pack]; P],
+    rhs: C,
     (out, stride, add): (&mut [Pack], usize, bool),
-) -> usize {
+) {
     simd.vectorize(
         #[inline(always)]
         || {
             // All as long as the depth, which loops show the compiler and closures hide from it.
-            let depth = rhs[0].len();
-            let mut panels: [&[Pack]; P] = [&[]; P];
-            for p in 0..P {
-                panels[p] = &rhs[p][..depth];
-            }
+            let depth = rhs.depth();
+            let panels = rhs.cut(depth);
             let mut rows: [&[f32]; R] = [&[]; R];
             for r in 0..R {
                 rows[r] = &lhs.data[lhs.starts[row + r] + lhs.shift..][..depth];
@@ -141,10 +125,7 @@ fn tile<S: Simd, const R: usize, const P: usize>(
                 }
             }
             for k in 0..depth {
-                let mut right: [Vector<S>; P] = [splat(simd, 0.0); P];
-                for p in 0..P {
-                    right[p] = load(simd, &panels[p][k]);
-                }
+                let right = panels.row(simd, k);
                 for r in 0..R {
                     let left = splat(simd, rows[r][k]);
                     for p in 0..P {
@@ -157,26 +138,48 @@ fn tile<S: Simd, const R: usize, const P: usize>(
                     out[r * stride + p] = sum.to_array();
                 }
             }
-            R
         },
-    )
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use fearless_simd::{Level, dispatch};
 
+    use super::super::packed::{Panels, Storage};
     use super::super::simd::level;
     use super::*;
+
+    fn value(k: usize, n: usize) -> f32 {
+        ((k * 31 + n * 17) % 23) as f32 / 11.0 - 1.0
+    }
 
     /// Every number of rows and of columns that is cut another way; the depth need not be whole packs.
     #[test]
     fn products_are_chains_in_order() {
+        check(Storage::Float, value);
+    }
+
+    /// To a part in 256, ties to even.
+    #[test]
+    fn weights_in_bfloat16_are_rounded_and_nothing_else() {
+        let rounded = |k, n| {
+            let bits = value(k, n).to_bits();
+            let [down, up] = [bits & 0xffff_0000, (bits & 0xffff_0000) + 0x1_0000];
+            let [below, above] = [bits - down, up - bits];
+            let even = down & 0x1_0000 == 0;
+            f32::from_bits(if below < above || below == above && even { down } else { up })
+        };
+        assert!((0..9).any(|k| rounded(k, 0) != value(k, 0)));
+        check(Storage::Bfloat, rounded);
+    }
+
+    /// The products of a weight kept so, where `acting` is what it is then.
+    fn check(storage: Storage, acting: impl Fn(usize, usize) -> f32) {
         let (depth, stride) = (37, 3);
         let data: Vec<f32> = (0..40 * depth).map(|i| ((i * 7919) % 101) as f32 / 50.0 - 1.0).collect();
-        let value = |k: usize, n: usize| ((k * 31 + n * 17) % 23) as f32 / 11.0 - 1.0;
         for (rows, columns) in [(1, 1), (3, 16), (13, 17), (31, 33), (40, 48)] {
-            let panels = Panels::new(depth, columns, value);
+            let panels = Panels::new(depth, columns, value).kept(storage);
             let starts: Vec<usize> = (0..rows).rev().map(|r| r * depth).collect();
             let mut found = vec![[1.0; WIDTH]; rows * stride];
             let lhs = Lhs { data: &data, starts: &starts, shift: 0 };
@@ -186,7 +189,7 @@ mod tests {
                 for n in 0..columns {
                     let mut expected = 1.0_f32;
                     for k in 0..depth {
-                        expected = data[starts[r] + k].mul_add(value(k, n), expected);
+                        expected = data[starts[r] + k].mul_add(acting(k, n), expected);
                     }
                     let found = found[r * stride + n / WIDTH][n % WIDTH];
                     assert!((found - expected).abs() < 1e-5, "{rows}x{columns} at {r},{n}");

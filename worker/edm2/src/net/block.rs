@@ -4,7 +4,7 @@ use fidelis_formats::net::NetConfig;
 use tch::{Kind, Tensor};
 
 use super::mp_conv::MpConv;
-use super::ops::{Resample, mp_silu, mp_sum, normalize};
+use super::ops::{Resample, channels_last, is_channels_last, mp_silu, mp_sum, normalize};
 use super::resample::Filter;
 use crate::damage::Dropout;
 use crate::params::{ParamsError, Scope};
@@ -146,12 +146,19 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor) -> Tensor {
-        let y = self.mixed(&self.qkv.forward(&x), &x);
-        mp_sum(&x, &self.proj.forward(&y), self.balance)
+        let y = self.proj.forward(&self.gathered(&self.qkv.forward(&x), &x));
+        mp_sum(&x, &y, self.balance)
     }
 
-    /// What each position gathers from all, of the shape of `x` `[N, C, H, W]`; `qkv` is `[N, 3·C, H, W]`.
-    pub(super) fn mixed(&self, qkv: &Tensor, x: &Tensor) -> Tensor {
+    /// What each position gathers from all, of the shape of `x` `[N, C, H, W]` and as it lies in memory; `qkv` is
+    /// `[N, 3·C, H, W]`.
+    pub(super) fn gathered(&self, qkv: &Tensor, x: &Tensor) -> Tensor {
+        // Matrix products want channels before positions.
+        let y = self.mixed(&qkv.contiguous(), x);
+        if is_channels_last(x) { channels_last(&y) } else { y }
+    }
+
+    fn mixed(&self, qkv: &Tensor, x: &Tensor) -> Tensor {
         let (n, c, h, w) = x.size4().expect("a block's activations are NCHW");
         let head_dim = c / self.heads;
         // q, k and v are interleaved in the second-to-last axis, not three contiguous thirds.

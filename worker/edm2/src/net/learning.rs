@@ -39,9 +39,7 @@ impl Block {
 impl Attention {
     fn learn(&self, x: &Tensor) -> Tensor {
         let (of_x, of_y) = mp_sum_factors(self.balance);
-        // Matrix products want channels before positions.
-        let y = self.mixed(&self.qkv.forward(x).contiguous(), x);
-        let y = if is_channels_last(x) { channels_last(&y) } else { y };
+        let y = self.gathered(&self.qkv.forward(x), x);
         sum_with(&self.proj.times(&y, of_y), x, of_x)
     }
 }
@@ -61,13 +59,4 @@ fn acts(clip: f64, x: &Tensor) -> bool {
     // True of values that are not numbers, too.
     !(low.to_kind(Kind::Double).double_value(&[]) >= -clip
         && high.to_kind(Kind::Double).double_value(&[]) <= clip)
-}
-
-/// The same values with the channels of a pixel side by side in memory, which a CPU convolves faster.
-pub(super) fn channels_last(x: &Tensor) -> Tensor {
-    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
-}
-
-fn is_channels_last(x: &Tensor) -> bool {
-    x.stride().get(1) == Some(&1)
 }

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::ops::normalize;
+use super::ops::{channels_last, normalize};
 use crate::layers::conv2d;
 use crate::params::{Init, ParamsError, Scope, Shared};
 
@@ -39,9 +39,12 @@ impl MpConv {
         Ok(Self(Weight::Stored { weight, gain }))
     }
 
-    /// Computes the acting weight in float32, keeps it as `kind` and lets go of the stored one.
+    /// Computes the acting weight in float32, keeps it as `kind`, a filter in half precision channels-last, and lets go of
+    /// the stored one.
     pub fn freeze(&mut self, kind: Kind) {
-        self.0 = Weight::Acting(self.acting_weight().to_kind(kind).into());
+        let weight: Tensor = self.acting_weight().to_kind(kind);
+        let is_filter = kind != Kind::Float && weight.dim() == 4;
+        self.0 = Weight::Acting(if is_filter { channels_last(&weight) } else { weight }.into());
     }
 
     /// As it acts: normalised, with its gain.

@@ -9,6 +9,8 @@ use tch::{Device, Kind, Tensor};
 use super::mp_conv::{MpConv, MpFourier};
 use super::plain::PlainUNet;
 use super::unet::{Given, UNet};
+use crate::device;
+use crate::kernels::Storage;
 use crate::params::{Params, ParamsError, StateDict};
 
 /// Why a net could not be built.
@@ -68,7 +70,7 @@ pub struct Precond {
 #[derive(Clone, Debug)]
 enum Trunk {
     Torch(UNet),
-    /// Inference in float32 on a CPU.
+    /// Inference on a CPU in float32, or with weights in bfloat16.
     Plain(Arc<PlainUNet>),
 }
 
@@ -99,18 +101,18 @@ impl Precond {
         let mut net = Self::new(&mut Params::taken(state, device), config, device)?;
         net.kind = kind_of(precision);
         net.logvar_linear.freeze(Kind::Float);
-        net.trunk = match net.trunk {
-            Trunk::Torch(unet)
-                if device == Device::Cpu && net.kind == Kind::Float && PlainUNet::knows(&unet) =>
-            {
-                Trunk::Plain(PlainUNet::new(unet, config.img_resolution as usize).into())
-            }
-            Trunk::Torch(mut unet) => {
-                unet.freeze(net.kind);
-                Trunk::Torch(unet)
-            }
-            plain => plain,
-        };
+        if let Trunk::Torch(mut unet) = net.trunk {
+            net.trunk = match storage(device, precision).filter(|_| PlainUNet::knows(&unet)) {
+                Some(storage) => {
+                    net.kind = Kind::Float;
+                    Trunk::Plain(PlainUNet::new(unet, (config.img_resolution as usize, storage)).into())
+                }
+                None => {
+                    unet.freeze(net.kind);
+                    Trunk::Torch(unet)
+                }
+            };
+        }
         Ok(net)
     }
 
@@ -163,6 +165,17 @@ impl Precond {
             Trunk::Torch(unet) => unet.embed_noise(&c_noise(sigma)),
             Trunk::Plain(unet) => unet.embed_noise(sigma),
         }
+    }
+}
+
+/// How our own kernels keep a net's weights where they compute it: on a CPU, in bfloat16 those alone, unless the processor
+/// multiplies matrices of bfloat16, which libtorch makes more of.
+fn storage(device: Device, precision: Precision) -> Option<Storage> {
+    match precision {
+        _ if device != Device::Cpu => None,
+        Precision::Fp32 => Some(Storage::Float),
+        Precision::Bf16 => (!device::multiplies_bf16()).then_some(Storage::Bfloat),
+        Precision::Fp16 => None,
     }
 }
 

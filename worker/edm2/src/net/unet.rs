@@ -4,9 +4,8 @@ use fidelis_formats::net::NetConfig;
 use tch::{Device, Kind, Tensor};
 
 use super::block::{Block, BlockShape, Flavor};
-use super::learning::channels_last;
 use super::mp_conv::{MpConv, MpFourier};
-use super::ops::{Resample, mp_cat, mp_silu, mp_sum};
+use super::ops::{Resample, channels_last, mp_cat, mp_silu, mp_sum};
 use crate::damage::Dropout;
 use crate::params::{ParamsError, Scope};
 
@@ -30,6 +29,8 @@ pub struct UNet {
     pub(super) conv_in: MpConv,
     /// Until it is frozen.
     learns: bool,
+    /// How activations lie in memory: as training on a CPU and tensor cores want them, without a copy in between.
+    channels_last: bool,
     pub(super) enc: Vec<Block>,
     pub(super) dec: Vec<DecStep>,
     pub(super) out_conv: MpConv,
@@ -68,6 +69,7 @@ impl UNet {
             emb_label,
             conv_in,
             learns: true,
+            channels_last: at.device() == Device::Cpu,
             enc,
             dec,
             out_conv,
@@ -79,7 +81,7 @@ impl UNet {
         let emb = self.embed(c_noise, given.labels);
         let ones = x.narrow(1, 0, 1).ones_like();
         let mut x = Tensor::cat(&[x, &ones], 1);
-        if self.learns && x.device() == Device::Cpu {
+        if self.channels_last {
             x = channels_last(&x);
         }
         let mut layers = 0..;
@@ -135,9 +137,11 @@ impl UNet {
         sum
     }
 
-    /// Fixes the weights for inference in `kind`; the embedding path stays in float32.
+    /// Fixes the weights for inference in `kind`; the embedding path stays in float32. Half precision is kept and computed
+    /// channels-last.
     pub fn freeze(&mut self, kind: Kind) {
         self.learns = false;
+        self.channels_last = kind != Kind::Float;
         self.emb_noise.freeze(Kind::Float);
         if let Some(emb_label) = &mut self.emb_label {
             emb_label.freeze(Kind::Float);

@@ -7,8 +7,8 @@ use super::blocks::{BasicConv, Block, Branch, Pool};
 use super::resize::SIDE;
 use crate::dense::{Dense, Input};
 use crate::kernels::{
-    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, Summary, WIDTH, packs_of, pool,
-    spatial_means,
+    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, Storage, Summary, WIDTH, packs_of,
+    pool, spatial_means,
 };
 
 /// The image in squares of 2×2 pixels, whose 12 values are the channels: its first convolution, 3×3 of 3 channels with
@@ -193,9 +193,9 @@ impl PlainConv {
         };
         let inputs: Vec<Input> = channels.iter().map(|&channels| Input { channels, factor: 1.0 }).collect();
         let layer = if stencil.num_taps() == 1 {
-            Layer::Pixelwise(Pixelwise(weight.panels(&inputs, 1.0)))
+            Layer::Pixelwise(Pixelwise::new(weight.panels(&inputs, 1.0), Storage::Float))
         } else {
-            Layer::Conv(Conv::new(&weight.kernel(&inputs, (stencil, 1.0)), shape))
+            Layer::Conv(Conv::new(&weight.kernel(&inputs, (stencil, 1.0)), (shape, Storage::Float)))
         };
         let mut bias = vec![[0.0; WIDTH]; packs_of(weight.shape[0])];
         conv.bias.to_kind(Kind::Float).copy_data(bias.as_flattened_mut(), weight.shape[0]);

@@ -3,7 +3,7 @@
 use super::fold::{acting, sum_factors};
 use crate::dense::Input;
 use crate::kernels::{
-    Finish, Heads, Memory, Pack, Panels, Part, Pixelwise, Shape, Source, WIDTH, attend, packs_of,
+    Finish, Heads, Memory, Pack, Panels, Part, Pixelwise, Shape, Source, Storage, WIDTH, attend, packs_of,
 };
 use crate::net::block::Attention;
 
@@ -18,7 +18,7 @@ pub struct PlainAttention {
 }
 
 impl PlainAttention {
-    pub fn new(attention: &Attention) -> Self {
+    pub fn new(attention: &Attention, storage: Storage) -> Self {
         let proj = acting(&attention.proj);
         let channels = proj.shape[0];
         let heads = Heads { count: attention.heads as usize, dim: channels / attention.heads as usize };
@@ -43,7 +43,8 @@ impl PlainAttention {
                 0.0
             }
         });
-        Self { heads, keep: keep as f32, qkv: Pixelwise(vec![weight]), proj: Pixelwise(vec![back]) }
+        let [qkv, proj] = [weight, back].map(|weight| Pixelwise::new(vec![weight], storage));
+        Self { heads, keep: keep as f32, qkv, proj }
     }
 
     /// `x` with its attention mixed in, clipped, in place.

@@ -5,7 +5,8 @@ use super::fold::{SILU_MAGNITUDE, acting, identity, sum_factors};
 use crate::damage::{Dropout, LANES};
 use crate::dense::{Dense, Input};
 use crate::kernels::{
-    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, double, halve, normalize, packs_of,
+    Conv, Finish, Memory, Pack, Part, Pixelwise, Shape, Source, Stencil, Storage, double, halve, normalize,
+    packs_of,
 };
 use crate::net::block::{Block, Flavor};
 use crate::net::ops::Resample;
@@ -43,7 +44,7 @@ pub struct Context<'a> {
 
 impl PlainBlock {
     /// `inputs` are the channels that it reads, `side` its resolution.
-    pub fn new(block: &Block, inputs: &[Input], side: usize) -> Self {
+    pub fn new(block: &Block, inputs: &[Input], (side, storage): (usize, Storage)) -> Self {
         let decodes = block.shape.flavor == Flavor::Dec;
         let (keep, share) = sum_factors(block.res_balance);
         let (res0, res1) = (acting(&block.conv_res0), acting(&block.conv_res1));
@@ -61,19 +62,19 @@ impl PlainBlock {
         let read: &[Input] = if decodes { &bare } else { &hidden };
         let map = Shape { images: 1, height: side, width: side };
         let conv = |weight: &Dense, inputs: &[Input], factor| {
-            Conv::new(&weight.kernel(inputs, (Stencil::SAME3, factor)), map)
+            Conv::new(&weight.kernel(inputs, (Stencil::SAME3, factor)), (map, storage))
         };
         Self {
             flavor: block.shape.flavor,
             resample: block.shape.resample,
             factors: inputs.iter().map(|part| part.factor as f32).collect(),
-            skip: skip.map(Pixelwise),
+            skip: skip.map(|weights| Pixelwise::new(weights, storage)),
             res0: conv(&res0, read, 1.0 / SILU_MAGNITUDE),
             res1: conv(&res1, &hidden, share / SILU_MAGNITUDE),
             channels,
             keep: if joined { 1.0 } else { keep as f32 },
             clip: block.clip_act.map_or(f32::INFINITY, |clip| clip as f32),
-            attention: block.attention.as_ref().map(PlainAttention::new),
+            attention: block.attention.as_ref().map(|attention| PlainAttention::new(attention, storage)),
         }
     }
 

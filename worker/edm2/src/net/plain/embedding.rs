@@ -4,7 +4,7 @@ use fearless_simd::dispatch;
 
 use super::fold::{SILU_MAGNITUDE, acting, sum_factors};
 use crate::dense::{Dense, Input};
-use crate::kernels::{Lhs, Out, Pack, Panels, WIDTH, level, packs_of, product, silu_packs};
+use crate::kernels::{Lhs, Out, Pack, Panels, Storage, WIDTH, level, packs_of, product, silu_packs};
 use crate::net::block::Block;
 use crate::net::unet::UNet;
 
@@ -30,7 +30,7 @@ pub struct Condition {
 }
 
 impl Embedding {
-    pub fn new(unet: &UNet, blocks: &[&Block]) -> Self {
+    pub fn new(unet: &UNet, blocks: &[&Block], storage: Storage) -> Self {
         let noise = acting(&unet.emb_noise);
         let [channels, inputs, _] = noise.shape;
         let (noise_factor, label_factor) = match &unet.emb_label {
@@ -63,7 +63,7 @@ impl Embedding {
             channels,
             noise_factor: noise_factor as f32,
             classes,
-            blocks: Panels::new(channels, columns.len(), at),
+            blocks: Panels::new(channels, columns.len(), at).kept(storage),
         }
     }
 

@@ -7,7 +7,7 @@ use super::embedding::{Condition, Embedding};
 use super::fold::acting;
 use crate::damage::Dropout;
 use crate::dense::Input;
-use crate::kernels::{Conv, Finish, Memory, Pack, Part, Shape, Source, Stencil, WIDTH};
+use crate::kernels::{Conv, Finish, Memory, Pack, Part, Shape, Source, Stencil, Storage, WIDTH};
 use crate::net::block::{Block, Flavor};
 use crate::net::ops::Resample;
 use crate::net::unet::{Given, UNet};
@@ -42,12 +42,12 @@ impl PlainUNet {
     }
 
     /// Takes the weights of `unet` as they act, and lets go of it block by block; `side` is the resolution of its images.
-    pub fn new(unet: UNet, side: usize) -> Self {
+    pub fn new(unet: UNet, (side, storage): (usize, Storage)) -> Self {
         let blocks: Vec<&Block> = unet.enc.iter().chain(unet.dec.iter().map(|step| &step.block)).collect();
-        let embedding = Embedding::new(&unet, &blocks);
+        let embedding = Embedding::new(&unet, &blocks, storage);
         let conv_in = acting(&unet.conv_in);
         let [width, inputs, _] = conv_in.shape;
-        let mut builder = Builder { side, at: 0, channels: width };
+        let mut builder = Builder { side, storage, at: 0, channels: width };
         let mut skips = vec![width];
         let enc = unet.enc.into_iter().map(|block| {
             let (plain, at) = builder.add(&block, None);
@@ -62,7 +62,7 @@ impl PlainUNet {
         });
         let dec: Vec<_> = dec.collect();
         let out_conv = acting(&unet.out_conv);
-        let (map, whole) = (Shape { images: 1, height: side, width: side }, (Stencil::SAME3, 1.0));
+        let (map, whole) = ((Shape { images: 1, height: side, width: side }, storage), (Stencil::SAME3, 1.0));
         Self {
             embedding,
             channels: inputs - 1,
@@ -196,6 +196,7 @@ fn distinct(conditions: &[Condition]) -> (Vec<Condition>, Vec<usize>) {
 /// Follows resolution, channels and the blocks' places in the table of `c`.
 struct Builder {
     side: usize,
+    storage: Storage,
     at: usize,
     channels: usize,
 }
@@ -213,7 +214,7 @@ impl Builder {
             None => Input::plain(self.channels).to_vec(),
             Some((channels, t)) => concatenated([self.channels, channels], t).to_vec(),
         };
-        let plain = PlainBlock::new(block, &inputs, self.side);
+        let plain = PlainBlock::new(block, &inputs, (self.side, self.storage));
         let at = self.at;
         self.at += plain.packs();
         self.channels = block.shape.out_channels as usize;
