@@ -18,9 +18,13 @@ use super::StoredError;
 /// Requests under way at once.
 const WIDTH: usize = 16;
 
-/// Gets every key; each must be there.
-pub(super) async fn all(store: &Store, keys: &[String]) -> Result<Vec<Bytes>, StoredError> {
-    let mut objects: Vec<Bytes> = vec![Bytes::new(); keys.len()];
+/// Gets every key, and what `read` makes of its bytes, which are not kept; each must be there.
+pub(super) async fn all<T: Send + 'static>(
+    store: &Store,
+    keys: &[String],
+    read: fn(&str, &Bytes) -> Result<T, StoredError>,
+) -> Result<Vec<T>, StoredError> {
+    let mut objects: Vec<Option<T>> = keys.iter().map(|_| None).collect();
     let mut waiting = keys.iter().cloned().enumerate();
     let mut under_way = JoinSet::new();
     loop {
@@ -29,13 +33,18 @@ pub(super) async fn all(store: &Store, keys: &[String]) -> Result<Vec<Bytes>, St
         {
             let store = store.clone();
             under_way.spawn(async move {
-                let object = store.get(&key).await?;
-                object.map(|bytes| (i, bytes)).ok_or(StoredError::Gone { key })
+                match store.get(&key).await? {
+                    Some(bytes) => Ok((i, read(&key, &bytes)?)),
+                    None => Err(StoredError::Gone { key }),
+                }
             });
         }
-        let Some(done) = under_way.join_next().await else { return Ok(objects) };
-        let (i, bytes) = done.map_err(|error| StoredError::Internal(error.to_string()))??;
-        objects[i] = bytes;
+        // All have come.
+        let Some(done) = under_way.join_next().await else {
+            return Ok(objects.into_iter().flatten().collect());
+        };
+        let (i, object) = done.map_err(|error| StoredError::Internal(error.to_string()))??;
+        objects[i] = Some(object);
     }
 }
 
