@@ -94,7 +94,7 @@ speed: build ## train the nets of the demo and of the 2D example here and in PyT
 
 bench: build ## measure this machine: the demo's pair, a distance with its error bar, a synthetic fleet (minutes)
 	@infra/setup/system.sh redis
-	@cargo build --release --workspace --example scale
+	@cargo build --release --workspace --example scale --example bare
 	@python3 infra/bench.py $${CARGO_TARGET_DIR:-target}/release
 
 bench-peers: build ## measure beside PyTorch, pytorch-fid, numpy and scipy on the same work (TURNS=5; ONLY="nets sampling")

@@ -27,7 +27,7 @@ async fn a_cancelled_run_stays_cancelled_when_redis_forgets() -> Result<()> {
     let _fleet = lab.workers(2)?;
     lab.submit(&spec).await?;
     lab.finish(&run).await?;
-    let allowed = Allowed { redis_lost: true, ..Allowed::waste(2) };
+    let allowed = Allowed { redis_lost: true, ..Allowed::workers(2) };
     check_invariants(&lab, &spec, &allowed).await?;
     let outcome = lab.fidelis(&["status", run.as_str(), "--json"]).await?;
     assert!(outcome.stdout.contains("\"cancelled\":false"), "{outcome:#?}");

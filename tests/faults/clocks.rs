@@ -10,17 +10,19 @@ async fn wrong_by(offset: &str) -> Result<()> {
     let run = lab.submit(&spec).await?;
     let mut victim = lab.worker("victim").failpoints("worker:after_claim = kill if nth 2").start()?;
     lab.ended("the victim", &mut victim).await?;
+    let held = lab.held_by("victim").await? as u64;
     let _sound = lab.worker("sound").start()?;
     lab.moment("device:before_make", 2).await?;
     let _wrong = lab.worker("wrong").clock(offset)?.start()?;
     lab.finish(&run).await?;
-    check_invariants(&lab, &spec, &Allowed::waste(0)).await?;
+    check_invariants(&lab, &spec, &Allowed::workers(1)).await?;
     let facts = Facts::read(&lab.store().await?, &run).await?;
     let attempts: Vec<u64> = facts.receipts.values().map(|(receipt, _)| receipt.attempt).collect();
-    assert_eq!(
-        attempts.iter().sum::<u64>(),
-        spec.num_chunks() + 1,
-        "the dead worker's chunk alone was taken over: {attempts:?}"
+    let more = attempts.iter().sum::<u64>() - spec.num_chunks();
+    // One that it had stored keeps the receipt of the first attempt.
+    assert!(
+        1 <= more && more <= held,
+        "the dead worker's `{held}` chunks alone were taken over: {attempts:?}"
     );
     Ok(())
 }

@@ -8,6 +8,7 @@ mod disks;
 mod known;
 mod local;
 mod messages;
+mod overlap;
 mod poison;
 mod processes;
 mod redis;

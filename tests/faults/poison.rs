@@ -3,7 +3,9 @@
 use anyhow::Result;
 use fidelis_contract::{dead::DeadChunk, exit};
 use fidelis_tests::Process;
-use fidelis_tests::lab::{Allowed, Lab, LabSpec, WorkerPlan, check_incomplete, check_invariants};
+use fidelis_tests::lab::{
+    Allowed, Lab, LabSpec, S3Fault, S3Rule, WorkerPlan, check_incomplete, check_invariants,
+};
 
 const POISON: u32 = 3;
 
@@ -26,11 +28,12 @@ async fn supervised(lab: &Lab, watch: &mut Process, plans: &[WorkerPlan<'_>]) ->
     Ok(watch.try_wait()?.and_then(|status| status.code()))
 }
 
-/// Two workers with `rules`; the one dead chunk that they leave. A sound fleet then finishes the run.
+/// Two workers with `rules`, whose store is slow, so that there is a chunk being stored when the poison is made; the one dead chunk that they leave. A sound fleet then finishes the run.
 async fn poisoned(rules: &str, arg: Option<(&str, u64)>) -> Result<DeadChunk> {
     let (lab, spec) = (Lab::start().await?, spec());
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
+    lab.s3_proxy.set(vec![S3Rule::always("PUT", S3Fault::Slow(100)).on("/chunks/")]);
     let plan = |name: &str| {
         let plan = lab.worker(name).failpoints(rules);
         if let Some((name, value)) = arg { plan.arg(name, value) } else { plan }
@@ -43,7 +46,8 @@ async fn poisoned(rules: &str, arg: Option<(&str, u64)>) -> Result<DeadChunk> {
     let _sound = lab.workers(1)?;
     lab.submit(&spec).await?;
     lab.finish(&run).await?;
-    check_invariants(&lab, &spec, &Allowed::waste(0)).await?;
+    // Where it kills: the chunk that its first worker was storing.
+    check_invariants(&lab, &spec, &Allowed::waste(1)).await?;
     Ok(dead)
 }
 

@@ -9,11 +9,11 @@ use fidelis_tests::lab::{
     check_waste,
 };
 
-/// Workers of these tests, and so the chunks that a fault of Redis hits.
-const WORKERS: usize = 3;
+/// Workers of these tests; what they have in hand a fault of Redis hits.
+const WORKERS: u64 = 3;
 
 fn lost() -> Allowed {
-    Allowed { redis_lost: true, ..Allowed::waste(WORKERS as u64) }
+    Allowed { redis_lost: true, ..Allowed::workers(WORKERS) }
 }
 
 /// A worker without Redis for longer than a lease, with its chunk made; the store is there.
@@ -84,7 +84,7 @@ async fn a_slow_redis() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn flushed_in_mid_run() -> Result<()> {
     let (lab, spec) = (Lab::start().await?, LabSpec::default());
-    let _fleet = lab.workers(WORKERS)?;
+    let _fleet = lab.workers(WORKERS as usize)?;
     let run = lab.submit(&spec).await?;
     lab.receipts(&run, 4).await?;
     let before = Facts::read(&lab.store().await?, &run).await?;
@@ -98,7 +98,7 @@ async fn flushed_in_mid_run() -> Result<()> {
 
 async fn killed(persistence: Persistence, allowed: &Allowed) -> Result<()> {
     let (lab, spec) = (Lab::start_with(persistence).await?, LabSpec::default());
-    let _fleet = lab.workers(WORKERS)?;
+    let _fleet = lab.workers(WORKERS as usize)?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
     lab.receipts(&run, 4).await?;
@@ -117,14 +117,14 @@ async fn killed_without_persistence() -> Result<()> {
 /// Every write that was answered is there again, so the counters agree as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_with_persistence() -> Result<()> {
-    killed(Persistence::Always, &Allowed::waste(WORKERS as u64)).await
+    killed(Persistence::Always, &Allowed::workers(WORKERS)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_misses_the_last_writes_takes_over() -> Result<()> {
     let (mut lab, spec) = (Lab::start().await?, LabSpec { millis_per_image: 20, ..LabSpec::default() });
     let mut replica = RedisNode::start(Persistence::None).await?;
-    let _fleet = lab.workers(WORKERS)?;
+    let _fleet = lab.workers(WORKERS as usize)?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
     lab.receipts(&run, 3).await?;
@@ -144,8 +144,8 @@ async fn a_replica_that_misses_the_last_writes_takes_over() -> Result<()> {
 async fn a_primary_that_becomes_a_replica_is_left() -> Result<()> {
     let (mut lab, spec) = (Lab::start().await?, LabSpec::default());
     let mut replica = RedisNode::start(Persistence::None).await?;
-    let mut fleet = lab.workers(WORKERS)?;
-    lab.connected(WORKERS).await?;
+    let mut fleet = lab.workers(WORKERS as usize)?;
+    lab.connected(WORKERS as usize).await?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
     lab.receipts(&run, 3).await?;
@@ -174,10 +174,10 @@ async fn out_of_memory_in_mid_run() -> Result<()> {
     let _fleet = fleet.collect::<Result<Vec<_>>>()?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
-    lab.moment("device:before_make", 3 * WORKERS).await?;
+    lab.moment("device:before_make", 3 * WORKERS as usize).await?;
     lab.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).await?;
     std::fs::write(full, "")?;
-    lab.moment("worker:after_ack", 3 * WORKERS).await?;
+    lab.moment("worker:after_ack", 3 * WORKERS as usize).await?;
     let path = spec.write(lab.folder())?.display().to_string();
     let outcome = lab.fidelis(&["submit", &path, "--new", "--seeds", "1000-1099"]).await?;
     assert_eq!(outcome.code, Some(i32::from(exit::INFRASTRUCTURE)), "{outcome:#?}");
@@ -197,9 +197,9 @@ async fn out_of_memory_in_mid_run() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn loading_and_busy_are_waited_out() -> Result<()> {
     let (lab, spec) = (Lab::start().await?, LabSpec::default());
-    let mut fleet = lab.workers(WORKERS)?;
+    let mut fleet = lab.workers(WORKERS as usize)?;
     // One that is only starting may end for a refusal: 75, safe to run again.
-    lab.connected(WORKERS).await?;
+    lab.connected(WORKERS as usize).await?;
     let run = lab.submit(&spec).await?;
     let mut watch = lab.watch(&run)?;
     lab.receipts(&run, 2).await?;
@@ -217,7 +217,7 @@ async fn loading_and_busy_are_waited_out() -> Result<()> {
     lab.redis_proxy.set(Link::Open);
     assert_eq!(lab.ended("watch", &mut watch).await?, Some(0));
     lab.finish(&run).await?;
-    check_invariants(&lab, &spec, &Allowed::waste(WORKERS as u64)).await?;
+    check_invariants(&lab, &spec, &Allowed::workers(WORKERS)).await?;
     for worker in &mut fleet {
         assert!(worker.try_wait()?.is_none(), "a refusal that passes is no reason to end");
     }

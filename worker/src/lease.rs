@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use fidelis_fleet::queue::{Claim, Leases};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
 
 use crate::engine::{CancelFlag, Reason};
 
@@ -20,12 +23,21 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Renews now and then every `every`. When the chunk is in other hands, or Redis has forgotten it, the flag is
+    /// Renews every `every` since the claim came. When the chunk is in other hands, or Redis has forgotten it, the flag is
     /// raised and renewing ends.
-    pub fn keep(leases: Leases, claim: Claim, every: Duration, cancel: CancelFlag) -> Self {
+    pub fn keep(
+        leases: Leases,
+        (claim, came): (Claim, Instant),
+        every: Duration,
+        cancel: CancelFlag,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         tasks.spawn(tell(leases.clone(), claim.clone(), cancel.clone()));
-        tasks.spawn(renew(leases, claim, every, cancel));
+        tasks.spawn(async move {
+            // At once, where we were held up that long.
+            sleep_until(came + every).await;
+            renew(leases, claim, every, cancel).await;
+        });
         Self { _tasks: tasks }
     }
 }

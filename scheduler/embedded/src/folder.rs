@@ -93,8 +93,8 @@ impl Folder {
     }
 
     /// Writes an object and its note. Whoever reads meanwhile gets the old one or the new; whoever reads after a crash
-    /// may get the new one without a note, never with another's.
-    pub(crate) fn write(&self, place: &Place, pieces: &[Bytes], note: &Note) -> io::Result<()> {
+    /// may get the new one without a note, never with another's. Gives the object's mark.
+    pub(crate) fn write(&self, place: &Place, pieces: &[Bytes], note: &Note) -> io::Result<String> {
         let mut file = self.begin()?;
         pieces.iter().try_for_each(|piece| file.write_all(piece))?;
         self.keep(place, file, note)
@@ -106,13 +106,24 @@ impl Folder {
         tempfile::Builder::new().permissions(plain).tempfile_in(self.unfinished())
     }
 
-    /// Makes a file an object.
-    pub(crate) fn keep(&self, place: &Place, file: NamedTempFile, note: &Note) -> io::Result<()> {
-        missing_is_fine(fs::remove_file(&place.note))?;
+    /// Makes a file an object; gives its mark.
+    pub(crate) fn keep(&self, place: &Place, file: NamedTempFile, note: &Note) -> io::Result<String> {
+        let mark = mark_of(&file.as_file().metadata()?);
+        // To look costs less than to remove what is not there.
+        if fs::symlink_metadata(&place.note).is_ok() {
+            missing_is_fine(fs::remove_file(&place.note))?;
+        }
         put(file, &place.object)?;
-        let mut file = self.begin()?;
-        file.write_all(&serde_json::to_vec(note)?)?;
-        put(file, &place.note)
+        // Cut off, it says nothing.
+        let note = serde_json::to_vec(note)?;
+        match fs::write(&place.note, &note) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make_folder_of(&place.note)?;
+                fs::write(&place.note, &note)?;
+            }
+            written => written?,
+        }
+        Ok(mark)
     }
 }
 
@@ -148,7 +159,7 @@ impl Place {
 
     /// Takes a note that was written elsewhere.
     pub(crate) fn adopt_note(&self, from: &Path) -> io::Result<()> {
-        self.note.parent().map_or(Ok(()), fs::create_dir_all)?;
+        make_folder_of(&self.note)?;
         fs::rename(from, &self.note)
     }
 }
@@ -158,11 +169,20 @@ pub(crate) fn mark_of(meta: &Metadata) -> String {
     format!("{:x}-{:x}-{:x}-{:x}", meta.mtime(), meta.mtime_nsec(), meta.len(), meta.ino())
 }
 
-/// Renames a file into its place, whose folder is made.
+/// Renames a file into its place, whose folder is made where it is missing.
 fn put(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    file.persist(path)?;
+    match file.persist(path) {
+        Err(refused) if refused.error.kind() == ErrorKind::NotFound => {
+            make_folder_of(path)?;
+            refused.file.persist(path)?;
+        }
+        kept => drop(kept?),
+    }
     Ok(())
+}
+
+fn make_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
 fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {

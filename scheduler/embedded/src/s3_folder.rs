@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,14 +99,22 @@ impl FolderS3 {
         })
     }
 
-    async fn opened(&self, bucket: &str, key: &str) -> S3Result<(File, Found)> {
+    /// What `look` makes of an object.
+    async fn opened<T: Send + 'static>(
+        &self,
+        (bucket, key): (&str, &str),
+        look: impl FnOnce(File, Found) -> S3Result<T> + Send + 'static,
+    ) -> S3Result<T> {
         let place = self.place(bucket, key)?;
         let guard = self.reading(key).await;
         let opened = self.blocking(move || {
             let _guard = guard;
-            place.open().map_err(failed)
+            match place.open().map_err(failed)? {
+                Some((file, found)) => look(file, found),
+                None => Err(s3_error!(NoSuchKey, "there is no such object")),
+            }
         });
-        opened.await?.ok_or_else(|| s3_error!(NoSuchKey, "there is no such object"))
+        opened.await
     }
 }
 
@@ -118,6 +127,21 @@ pub(crate) fn failed(error: io::Error) -> S3Error {
 fn refused_by_disk(error: &S3Error) -> Option<String> {
     let cause = error.source()?.downcast_ref::<io::Error>()?;
     (is_full(cause) || cause.kind() == ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
+}
+
+/// A part of an object on its way out: what is small is read here and now, the rest piece by piece as it is sent.
+fn body(mut file: File, part: Range<u64>) -> io::Result<StreamingBlob> {
+    let len = part.end - part.start;
+    if part.start > 0 {
+        file.seek(SeekFrom::Start(part.start))?;
+    }
+    if len <= PIECE_LEN as u64 {
+        let mut bytes = Vec::with_capacity(len as usize);
+        file.take(len).read_to_end(&mut bytes)?;
+        return Ok(Body::from(bytes).into());
+    }
+    let part = tokio::io::AsyncReadExt::take(tokio::fs::File::from_std(file), len);
+    Ok(StreamingBlob::wrap(ReaderStream::with_capacity(part, PIECE_LEN)))
 }
 
 /// The whole body.
@@ -193,31 +217,30 @@ impl S3 for FolderS3 {
             check_sums(&input, trailers, &bytes)?;
             check_condition(&place, input.if_match.as_ref(), input.if_none_match.as_ref())?;
             let note = Note { user_metadata: input.metadata, content_type: input.content_type };
-            folder.write(&place, &[bytes], &note).map_err(failed)?;
-            Ok(place.open().map_err(failed)?.map(|(_, found)| found.mark))
+            folder.write(&place, &[bytes], &note).map_err(failed)
         });
-        let e_tag = mark.await?.map(ETag::Strong);
+        let e_tag = Some(ETag::Strong(mark.await?));
         Ok(S3Response::new(PutObjectOutput { e_tag, ..PutObjectOutput::default() }))
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let (mut file, found) = self.opened(&req.input.bucket, &req.input.key).await?;
-        if req.input.if_match.is_some_and(|condition| !is_met(&condition, &found.mark)) {
-            return Err(s3_error!(PreconditionFailed, "it is another version"));
-        }
-        if req.input.if_none_match.is_some_and(|condition| is_met(&condition, &found.mark)) {
-            return Err(s3_error!(NotModified));
-        }
-        let range = req.input.range.map(|range| range.check(found.num_bytes)).transpose()?;
-        let part = range.clone().unwrap_or(0..found.num_bytes);
-        let len = part.end - part.start;
-        file.seek(SeekFrom::Start(part.start)).map_err(failed)?;
-        let pieces = ReaderStream::with_capacity(
-            tokio::io::AsyncReadExt::take(tokio::fs::File::from_std(file), len),
-            PIECE_LEN,
-        );
+        let GetObjectInput { bucket, key, if_match, if_none_match, range, .. } = req.input;
+        let opened = self.opened((&bucket, &key), move |file, found| {
+            if if_match.is_some_and(|condition| !is_met(&condition, &found.mark)) {
+                return Err(s3_error!(PreconditionFailed, "it is another version"));
+            }
+            if if_none_match.is_some_and(|condition| is_met(&condition, &found.mark)) {
+                return Err(s3_error!(NotModified));
+            }
+            let range = range.map(|range| range.check(found.num_bytes)).transpose()?;
+            let part = range.clone().unwrap_or(0..found.num_bytes);
+            let len = part.end - part.start;
+            let body = body(file, part).map_err(failed)?;
+            Ok((body, found, range, len))
+        });
+        let (body, found, range, len) = opened.await?;
         Ok(S3Response::new(GetObjectOutput {
-            body: Some(StreamingBlob::wrap(pieces)),
+            body: Some(body),
             content_length: i64::try_from(len).ok(),
             content_range: range
                 .map(|part| format!("bytes {}-{}/{}", part.start, part.end - 1, found.num_bytes)),
@@ -230,7 +253,8 @@ impl S3 for FolderS3 {
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let (_, found) = self.opened(&req.input.bucket, &req.input.key).await?;
+        let (bucket, key) = (&req.input.bucket, &req.input.key);
+        let found = self.opened((bucket, key), |_, found| Ok(found)).await?;
         Ok(S3Response::new(HeadObjectOutput {
             content_length: i64::try_from(found.num_bytes).ok(),
             content_type: found.note.content_type,

@@ -78,11 +78,12 @@ impl FolderS3 {
                 io::copy(&mut part, &mut file).map_err(failed)?;
             }
             let note = fs::read(upload.join(NOTE)).map_err(failed)?;
-            folder.keep(&place, file, &serde_json::from_slice(&note).unwrap_or_default()).map_err(failed)?;
+            let note = serde_json::from_slice(&note).unwrap_or_default();
+            let mark = folder.keep(&place, file, &note).map_err(failed)?;
             fs::remove_dir_all(&upload).map_err(failed)?;
-            Ok(place.open().map_err(failed)?.map(|(_, found)| found.mark))
+            Ok(mark)
         });
-        let e_tag = mark.await?.map(ETag::Strong);
+        let e_tag = Some(ETag::Strong(mark.await?));
         let (bucket, key) = (Some(bucket), Some(key));
         Ok(CompleteMultipartUploadOutput { bucket, key, e_tag, ..CompleteMultipartUploadOutput::default() })
     }

@@ -312,7 +312,11 @@ fn sentence(event: &Event) -> String {
         Event::Cancelled { run, num_stored, num_chunks } => {
             format!("{run}: cancelled, with {num_stored} of {num_chunks} chunks stored")
         }
-        Event::Stored { run, num_images } => format!("{run}: all {num_images} images are stored"),
+        Event::Stored { run, num_images, device_idle } => {
+            let idle =
+                device_idle.map(|share| format!("; devices waited for {:.1} % of the time", 100.0 * share));
+            format!("{run}: all {num_images} images are stored{}", idle.unwrap_or_default())
+        }
         Event::Reduced { run, num_images, num_chunks } => {
             format!("{run}: {num_images} images in {num_chunks} chunks verified and folded")
         }

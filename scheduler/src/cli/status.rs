@@ -1,6 +1,6 @@
 //! `fidelis status`: how far a run is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
 use fidelis_contract::{dead::DeadChunk, exit, ids::RunId, keys, outcome::Outcome};
@@ -141,6 +141,12 @@ impl Seen {
             Some(progress) => format!("queued   {} chunks, waiting or being made", progress.queued),
             None => "queued   nothing: redis does not know the run".to_owned(),
         }];
+        if let Some((device, share)) =
+            self.progress.and_then(|progress| Some((progress.device, progress.device.idle_share()?)))
+        {
+            let (busy, idle) = (device.busy.as_secs_f64(), device.idle.as_secs_f64());
+            lines.push(format!("devices  busy {busy:.1} s, waiting {idle:.1} s ({:.1} %)", 100.0 * share));
+        }
         if let Some(progress) = self.progress.filter(|progress| progress.is_cancelled) {
             lines.push(format!("called off {} chunks", progress.cancelled_chunks));
         }
@@ -171,6 +177,10 @@ impl Seen {
         found["dead_chunks"] = count(|progress| progress.dead_chunks);
         found["cancelled_chunks"] = count(|progress| progress.cancelled_chunks);
         found["copies"] = count(|progress| progress.copies);
+        let seconds =
+            |pick: fn(Progress) -> Duration| json!(self.progress.map(|seen| pick(seen).as_secs_f64()));
+        found["device_busy_seconds"] = seconds(|progress| progress.device.busy);
+        found["device_idle_seconds"] = seconds(|progress| progress.device.idle);
         found["dead"] = json!(self.dead);
         let unfit = |(worker, unfit): &(String, UnfitWorker)| json!({ "worker": worker, "reports": unfit.reports, "cause": unfit.cause });
         found["setbacks"] = json!(self.setbacks);

@@ -20,9 +20,6 @@ use fidelis_metrics::{FeatureChunk, FeatureSet, Metric, MetricError, RowNames};
 use super::StoredFeatures;
 use crate::arithmetic::{self, ArithmeticError, Stored};
 
-/// Chunks that are read at once.
-const WAVE: usize = 16;
-
 /// Why a run's features were not read.
 #[derive(Debug, thiserror::Error)]
 pub enum FeaturesError {
@@ -89,10 +86,9 @@ impl StoredFeatures {
         arithmetic::check(store, &run.id, run.spec.engine.kind(), &Stored { found, complete: true }).await?;
         let kind = Kind::Features(detector.clone());
         let mut features: Option<FeatureSet> = None;
-        for wave in manifest.chunks.chunks(WAVE) {
-            for object in stored::chunks(store, &run.id, &kind, wave).await? {
-                add(&mut features, object).map_err(|error| error.of(&run.id))?;
-            }
+        let mut chunks = stored::Chunks::of(store, &run.id, &kind, &manifest.chunks);
+        while let Some(object) = chunks.next().await? {
+            add(&mut features, object).map_err(|error| error.of(&run.id))?;
         }
         let features =
             features.ok_or_else(|| Failed::Metric(MetricError::TooFew { n: 0, needed: 2 }).of(&run.id))?;

@@ -25,8 +25,12 @@ use crate::evaluate::{self, EvaluateError};
 pub(super) async fn fold(store: &Store, manifest: &Manifest, detector: &str) -> Result<Folded, ReduceError> {
     let kind = Kind::Features(detector.to_owned());
     let mut fold = Fold::new(manifest.num_images, JACKKNIFE_BLOCKS);
-    for wave in manifest.chunks.chunks(Fold::wave()) {
-        let objects = stored::chunks(store, &manifest.run, &kind, wave).await?;
+    let mut chunks = stored::Chunks::of(store, &manifest.run, &kind, &manifest.chunks);
+    loop {
+        let objects = chunks.wave(Fold::wave()).await?;
+        if objects.is_empty() {
+            break;
+        }
         let features = objects.into_iter().map(|object| {
             let values = object.data.to_f32().map_err(|error| error.to_string())?;
             let dim = object.data.shape.get(1).copied().unwrap_or_default();

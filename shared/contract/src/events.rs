@@ -129,6 +129,10 @@ pub enum Event {
         run: RunId,
         /// Images of the whole run.
         num_images: u64,
+        /// Share of the devices' time in which there were chunks to be had and they did nothing; of what was made since Redis
+        /// knows the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device_idle: Option<f64>,
     },
     /// Manifest and statistics are written.
     Reduced {

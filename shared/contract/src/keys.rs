@@ -176,6 +176,8 @@ pub const REDIS_DEAD: &str = "fidelis:dead";
 pub const REDIS_WORKERS: &str = "fidelis:workers";
 /// Redis: what every run's hash begins with.
 pub const REDIS_RUN: &str = "fidelis:run:";
+/// Redis: what every run's bitmap of chunks that are done begins with.
+pub const REDIS_DONE: &str = "fidelis:done:";
 /// Redis: what every run's list of chunk times begins with.
 pub const REDIS_TIMES: &str = "fidelis:times:";
 
@@ -219,7 +221,8 @@ pub fn redis_setbacks(run: &RunId) -> String {
     format!("fidelis:setbacks:{run}")
 }
 
-/// Redis: hash of a run's chunks in hand, chunk → images of it that are made; told each second, for those who watch.
+/// Redis: hash of a run's chunks in hand, chunk → images of it that are made and by which consumer, as `128 w0-1f`; told each
+/// second, for those who watch.
 pub fn redis_making(run: &RunId) -> String {
     format!("fidelis:making:{run}")
 }
@@ -231,7 +234,7 @@ pub fn redis_times(run: &RunId) -> String {
 
 /// Redis: bitmap of a run's chunks that were acknowledged.
 pub fn redis_done(run: &RunId) -> String {
-    format!("fidelis:done:{run}")
+    format!("{REDIS_DONE}{run}")
 }
 
 /// Redis: hash of a run's dead chunks, chunk → JSON.

@@ -57,7 +57,7 @@ pub struct Receipt {
     pub maker: Option<Maker>,
     pub worker: String,
     pub micro_batch: u32,
-    /// Wall time from claim to the last stored object.
+    /// Wall time from the claim until all was made. It is stored while the next one is made.
     pub seconds: f64,
     /// Which delivery of the chunk this was, from 1.
     pub attempt: u64,

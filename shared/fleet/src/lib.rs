@@ -14,3 +14,4 @@ pub mod retry;
 pub mod signals;
 pub mod store;
 pub mod stored;
+pub mod telemetry;

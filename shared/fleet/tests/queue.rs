@@ -84,7 +84,7 @@ async fn how_far_a_chunk_is_can_be_seen() {
     assert!(!leases.tell_made(&back, 9).await.unwrap(), "in other hands");
     let making = async || {
         let seen = progress(&queue, &run).await;
-        (seen.done_images, seen.making_chunks, seen.making_images)
+        (seen.done_images, seen.making_workers, seen.making_images)
     };
     assert_eq!(making().await, (0, 2, 4));
     assert!(leases.complete(&done, 4).await.unwrap());

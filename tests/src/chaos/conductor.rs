@@ -8,7 +8,7 @@ use fidelis_contract::{exit, ids::RunId};
 
 use super::monitor::Monitor;
 use super::schedule::Schedule;
-use crate::lab::{Lab, S3Fault};
+use crate::lab::{IN_HAND, Lab, S3Fault};
 use crate::process::Process;
 
 /// Longer than in the tests: a soak runs beside other work.
@@ -141,7 +141,7 @@ impl<'a> Conductor<'a> {
         if let Some(flaw) = self.schedule.flaws.get(number as usize) {
             plan = plan.failpoints(&flaw.rule);
             if flaw.rule.contains("doze") {
-                self.note("worker told to doze", 1);
+                self.note("worker told to doze", IN_HAND);
             }
             if !flaw.clock.is_empty() {
                 plan = plan.clock(flaw.clock)?;
@@ -163,7 +163,7 @@ impl<'a> Conductor<'a> {
         for number in ended {
             self.workers.remove(&number);
             self.undo.retain(|(_, undo)| *undo != Undo::Continue(number));
-            self.note("worker died", 1);
+            self.note("worker died", IN_HAND);
         }
         while (self.workers.len() as u64) < self.size {
             self.start_worker()?;

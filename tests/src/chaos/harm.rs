@@ -7,7 +7,7 @@ use fidelis_contract::keys;
 
 use super::conductor::{Conductor, Undo};
 use super::fault::Fault;
-use crate::lab::{Link, S3Fault, S3Rule};
+use crate::lab::{IN_HAND, Link, S3Fault, S3Rule};
 
 impl Conductor<'_> {
     fn signal(&self, place: u64, signal: &str) -> Option<u64> {
@@ -19,12 +19,12 @@ impl Conductor<'_> {
     }
 
     pub(super) async fn inject(&mut self, fault: Fault) -> Result<()> {
-        let all = self.workers.len() as u64;
+        let all = IN_HAND * self.workers.len() as u64;
         // A worker's death is counted when it is seen.
         let hit = match fault {
             Fault::KillWorker(_) | Fault::TermWorker(_) | Fault::ResizeFleet { .. } => 0,
             Fault::KillWatch(_) | Fault::Store { .. } => 0,
-            Fault::StopWorker { .. } => 1,
+            Fault::StopWorker { .. } => IN_HAND,
             Fault::DuplicateMessage => self.runs.len() as u64,
             _ => all,
         };

@@ -10,10 +10,13 @@ use fidelis_contract::{
 
 use super::{Baseline, Facts, Lab, LabSpec, record};
 
+/// Chunks that a worker has in hand at most: one is being made, one is being stored.
+pub const IN_HAND: u64 = 2;
+
 /// What the faults of a test excuse.
 #[derive(Debug, Clone, Default)]
 pub struct Allowed {
-    /// Chunks that may have been computed once more: one for each chunk in somebody's hands that a fault hit.
+    /// Chunks that may have been computed once more: one for each chunk in somebody's hands that a fault hit (I7).
     pub wasted_chunks: u64,
     /// Redis lost writes, so its counters may lack some.
     pub redis_lost: bool,
@@ -25,6 +28,11 @@ impl Allowed {
     /// Faults that hit so many chunks.
     pub fn waste(wasted_chunks: u64) -> Self {
         Self { wasted_chunks, ..Self::default() }
+    }
+
+    /// Faults that hit so many workers, with all that each had in hand.
+    pub fn workers(num_workers: u64) -> Self {
+        Self::waste(IN_HAND * num_workers)
     }
 }
 

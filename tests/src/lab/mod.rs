@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fidelis_contract::{
-    ids::{ChunkIndex, PoolId, RunId},
+    ids::{PoolId, RunId},
     keys,
 };
 use fidelis_embedded::S3Server;
@@ -33,7 +33,8 @@ use tempfile::TempDir;
 pub use baseline::Baseline;
 pub use facts::Facts;
 pub use invariants::{
-    Allowed, check_acknowledged, check_incomplete, check_invariants, check_run, check_stored, check_waste,
+    Allowed, IN_HAND, check_acknowledged, check_incomplete, check_invariants, check_run, check_stored,
+    check_waste,
 };
 pub use random::Random;
 pub use record::{record, seed};
@@ -150,18 +151,18 @@ impl Lab {
         self.moments().iter().filter(|line| line.split(' ').next() == Some(moment)).count()
     }
 
-    /// The chunk of the last moment of a process.
-    pub fn last_chunk(&self, pid: u32) -> Option<ChunkIndex> {
-        let moments = self.moments();
-        let last = moments.iter().rfind(|line| line.ends_with(&format!(" {pid}")))?;
-        last.split(' ').nth(1)?.parse().ok()
-    }
-
-    /// Waits until somebody else than `pid` has taken a chunk.
-    pub async fn taken_over(&self, chunk: ChunkIndex, pid: u32) -> Result<()> {
-        let (taken, own) = (format!("worker:after_claim {chunk} "), format!(" {pid}"));
-        let by_another = |line: &String| line.starts_with(&taken) && !line.ends_with(&own);
-        self.until("a takeover", async || Ok(self.moments().iter().any(by_another))).await
+    /// How many messages are in the hands of a worker of this name.
+    pub async fn held_by(&self, name: &str) -> Result<usize> {
+        let pools: Vec<String> = self.redis.ask(&["ZRANGE", keys::REDIS_POOLS, "0", "-1"]).await?;
+        let mut num_held = 0;
+        for pool in pools {
+            let stream = keys::redis_stream(&pool.parse::<PoolId>().context("a pool without a name")?);
+            let found: redis::RedisResult<redis::streams::StreamPendingCountReply> =
+                self.redis.try_ask(&["XPENDING", &stream, keys::REDIS_GROUP, "-", "+", "99"]).await?;
+            let ids = found.map(|found| found.ids).unwrap_or_default();
+            num_held += ids.iter().filter(|id| id.consumer.starts_with(&format!("{name}-"))).count();
+        }
+        Ok(num_held)
     }
 
     /// Waits until a moment came `times` times.

@@ -2,6 +2,7 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    path::PathBuf,
     process,
     time::Duration,
 };
@@ -55,6 +56,10 @@ pub struct RunArgs {
     /// This worker's name in receipts and logs; by default the host's name and the process id
     #[arg(long)]
     name: Option<String>,
+    /// Keep counters for Prometheus in this file, for the node exporter's folder of text files: chunks, images, and the
+    /// seconds in which the device worked or waited although there were chunks
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
     /// Take the end of stdin for a SIGTERM
     #[arg(long, hide = true)]
     stop_on_eof: bool,
@@ -99,6 +104,7 @@ pub async fn run(args: RunArgs) -> Result<u8, Failure> {
         grace: Duration::from_secs(args.grace_s),
         stall: Duration::from_secs(args.stall_s),
         s3_endpoint: args.s3_endpoint,
+        metrics: args.metrics,
     };
     let consumer = queue.consumer(&format!("{name}-{:08x}", RandomState::new().hash_one(0) as u32));
     Ok(Worker::new(settings, Parts { store, files, consumer, device, stop }).run().await?)

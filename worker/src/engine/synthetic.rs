@@ -37,9 +37,8 @@ pub fn generate(spec: &SyntheticSpec, kinds: Vec<Kind>, work: &Work<'_>) -> Resu
     let settings = spec.settings();
     take_time(settings, seeds.len(), cancel)?;
     let seeds = &drawn_from(seeds)[..];
-    let noise: Vec<f32> =
-        seeds.iter().flat_map(|&seed| (0..LATENT_LEN).map(move |i| normal(seed, NOISE_STREAM, i))).collect();
-    let noise_bytes: Vec<u8> = noise.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let noise = normals(seeds, NOISE_STREAM, LATENT_LEN);
+    let noise_bytes = Tensor::from_f32("noise", &[noise.len()], &noise).data;
     let tensor = |kind: Kind| {
         let tensor = match &kind {
             Kind::Latents => Tensor::from_f32("latents", &image_shape(seeds), &noise),
@@ -92,9 +91,10 @@ fn pixels(noise: &[f32]) -> Vec<u8> {
 
 fn features(seeds: &[u64], settings: SyntheticSettings) -> Tensor {
     let SyntheticSettings { feature_dim: dim, feature_shift: shift, feature_scale: scale, .. } = settings;
-    let feature = |seed, i| (shift + scale * f64::from(normal(seed, FEATURE_STREAM, i))) as f32;
-    let mut values: Vec<f32> =
-        seeds.iter().flat_map(|&seed| (0..u64::from(dim)).map(move |i| feature(seed, i))).collect();
+    let mut values = normals(seeds, FEATURE_STREAM, u64::from(dim));
+    for value in &mut values {
+        *value = (shift + scale * f64::from(*value)) as f32;
+    }
     if failpoint::fails(Point::SyntheticFeatures, None)
         && let Some(last) = values.last_mut()
     {
@@ -107,22 +107,45 @@ fn label(seed: u64, labels: &Labels, label_dim: u32) -> i64 {
     match labels {
         _ if label_dim == 0 => NO_LABEL,
         Labels::Class(class) => i64::from(*class),
-        _ => (hash(seed, LABEL_STREAM, 0) % u64::from(label_dim)) as i64,
+        _ => (Stream::of(seed, LABEL_STREAM).word(0) % u64::from(label_dim)) as i64,
     }
 }
 
-/// Nearly normal, of mean 0 and variance 1: twelve uniform numbers less six. Exact sums, so the same on any machine.
-fn normal(seed: u64, stream: u64, index: u64) -> f32 {
-    let sum: u64 = (0..3)
-        .map(|part| hash(seed, stream, 3 * index + part))
-        .map(|word| (0..4).map(|i| word >> (16 * i) & 0xffff).sum::<u64>())
-        .sum();
-    (sum as f64 / 65536.0 - 6.0) as f32
+/// The first `len` numbers of each seed's stream. Plain loops: this crate is compiled for size, and a fleet is tried with it.
+fn normals(seeds: &[u64], stream: u64, len: u64) -> Vec<f32> {
+    let mut values = Vec::with_capacity(seeds.len() * len as usize);
+    for seed in seeds {
+        let stream = Stream::of(*seed, stream);
+        let mut index = 0;
+        while index < len {
+            values.push(stream.normal(index));
+            index += 1;
+        }
+    }
+    values
 }
 
-/// SplitMix64's finaliser over the three words.
-fn hash(seed: u64, stream: u64, index: u64) -> u64 {
-    [stream, index].into_iter().fold(mix(seed), |state, word| mix(state ^ word))
+/// A seed's stream of numbers: SplitMix64's finaliser over seed, stream and place.
+#[derive(Clone, Copy)]
+struct Stream(u64);
+
+impl Stream {
+    fn of(seed: u64, stream: u64) -> Self {
+        Self(mix(mix(seed) ^ stream))
+    }
+
+    fn word(self, index: u64) -> u64 {
+        mix(self.0 ^ index)
+    }
+
+    /// Nearly normal, of mean 0 and variance 1: twelve uniform numbers less six. Exact sums, so the same on any machine.
+    fn normal(self, index: u64) -> f32 {
+        let mut sum = 0;
+        for word in [self.word(3 * index), self.word(3 * index + 1), self.word(3 * index + 2)] {
+            sum += (word & 0xffff) + (word >> 16 & 0xffff) + (word >> 32 & 0xffff) + (word >> 48);
+        }
+        (sum as f64 / 65536.0 - 6.0) as f32
+    }
 }
 
 fn mix(state: u64) -> u64 {

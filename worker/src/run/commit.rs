@@ -12,54 +12,61 @@ use fidelis_contract::{
     payload::{ChunkObject, Dtype},
     plan::Chunk,
     receipt::{self, Receipt, StoredFile, StoredObject},
-    spec::RunSpec,
+    run::Run,
 };
 use fidelis_fleet::{
     failpoint::{Point, reach},
-    queue::Claim,
     retry::Backoff,
-    store::{Store, StoreError},
+    store::StoreError,
 };
 use tokio::{select, time::Instant, time::sleep};
 
-use super::{device::Made, setback::Setback};
-use crate::engine::CancelFlag;
+use super::{common::Common, device::Made, hand::Hand, setback::Setback};
 
 /// What a training leaves for good begins so.
 const SNAPSHOTS: &str = "network-snapshot-";
 /// How long credentials that the store no longer takes are waited for with a chunk in hand.
 const RENEWAL: Duration = Duration::from_secs(60);
 
+/// Evaluates a future's expression until the store answers: what was computed is not thrown away for an outage. Ends when
+/// the chunk is in other hands, or we have to stop; and for credentials, which somebody has to renew, after a minute.
+/// A macro, because futures made by a closure would not be `Send`.
+macro_rules! persevering {
+    ($commit:expr, $operation:expr) => {{
+        let mut patience = Patience::of($commit.hand);
+        loop {
+            if let Some(result) = patience.judge($operation.await).await {
+                break result;
+            }
+        }
+    }};
+}
+
 /// A chunk as it is brought into the store.
 #[derive(Debug)]
 pub struct Commit<'a> {
-    /// Where to.
-    pub store: &'a Store,
-    /// The run's spec.
-    pub spec: &'a RunSpec,
+    /// Where to, and whose work it is.
+    pub common: &'a Common,
     /// The delivery it was made for.
-    pub claim: &'a Claim,
+    pub hand: &'a Hand,
+    /// What it is a part of.
+    pub run: &'a Run,
     /// What was to be made.
     pub chunk: &'a Chunk,
-    /// Whose work it is, as receipts name it.
-    pub worker: &'a str,
-    /// When the claim came.
-    pub start: Instant,
-    /// Ends waiting for a store that does not answer.
-    pub cancel: &'a CancelFlag,
 }
 
 impl Commit<'_> {
-    /// True when the store has the receipt of this very chunk: somebody finished it and could not say so.
+    /// True when the store has the receipt of this very chunk: somebody finished it and could not say so. A store that does
+    /// not answer is waited for if `is_patient`.
     ///
     /// # Errors
     /// [`Setback::Hopeless`] for a receipt of something else; what kept the store from answering.
-    pub async fn is_stored(&self) -> Result<bool, Setback> {
-        let found = self.persevere(async || self.store.get(&self.receipt_key()).await).await?;
+    pub async fn is_stored(&self, is_patient: bool) -> Result<bool, Setback> {
+        let (store, key) = (&self.common.store, self.receipt_key());
+        let found = if is_patient { persevering!(self, store.get(&key))? } else { store.get(&key).await? };
         let Some(bytes) = found else { return Ok(false) };
         let receipt = Receipt::from_json(&bytes)?;
-        if receipt.spec_digest != self.claim.task.spec_digest || receipt.seeds != self.chunk.seeds {
-            let key = self.receipt_key();
+        if receipt.spec_digest != self.hand.claim.task.spec_digest || receipt.seeds != self.chunk.seeds {
             return Err(Setback::Hopeless(format!(
                 "`{key}` is not of this run's plan: something else writes here"
             )));
@@ -67,17 +74,18 @@ impl Commit<'_> {
         Ok(true)
     }
 
-    /// Stores every object and then the receipt. Bytes that are there already are as good as ours (I4).
+    /// Stores every object and then the receipt, which says how long the making `took`. Bytes that are there already are as
+    /// good as ours (I4).
     ///
     /// # Errors
     /// [`Setback::Hopeless`] when the store has other bytes: nondeterminism, with both digests.
-    pub async fn store(&self, made: Made) -> Result<(), Setback> {
+    pub async fn store(&self, made: Made, took: Duration) -> Result<(), Setback> {
         let (unreadable, labels, mut tensors) =
             (made.output.unreadable, made.output.labels, made.output.tensors);
         let lacks = |seed: &u64| unreadable.iter().any(|image| image.seed == *seed);
         let seeds: Vec<u64> = self.chunk.seeds.iter().filter(|seed| !lacks(seed)).collect();
         let mut objects = BTreeMap::new();
-        for kind in self.spec.kinds() {
+        for kind in self.run.spec.kinds() {
             let data = tensors.remove(&kind);
             let data = data.ok_or_else(|| Setback::Fault(format!("the engine made no `{kind}`")))?;
             let object = ChunkObject { seeds: seeds.clone(), labels: labels.clone(), data };
@@ -89,10 +97,10 @@ impl Commit<'_> {
         reach(Point::WorkerAfterPutBeforeReceipt, Some(self.chunk.index));
         self.put_receipt(&Receipt {
             version: receipt::VERSION,
-            arithmetic: arithmetic::of(self.spec.engine.kind()),
-            run: self.claim.task.run.clone(),
+            arithmetic: arithmetic::of(self.run.spec.engine.kind()),
+            run: self.run.id.clone(),
             chunk: self.chunk.index,
-            spec_digest: self.claim.task.spec_digest,
+            spec_digest: self.hand.claim.task.spec_digest,
             seeds: self.chunk.seeds.clone(),
             unreadable,
             objects,
@@ -100,10 +108,10 @@ impl Commit<'_> {
             noise_sha256: made.output.noise_sha256,
             device: made.device,
             maker: Some(made.maker),
-            worker: self.worker.to_owned(),
+            worker: self.common.settings.name.clone(),
             micro_batch: made.micro_batch,
-            seconds: self.start.elapsed().as_secs_f64(),
-            attempt: self.claim.deliveries,
+            seconds: took.as_secs_f64(),
+            attempt: self.hand.claim.deliveries,
         })
         .await
     }
@@ -111,18 +119,18 @@ impl Commit<'_> {
     /// What a training left that is to stay.
     async fn training_files(&self) -> Result<BTreeMap<String, StoredFile>, Setback> {
         let mut files = BTreeMap::new();
-        if self.spec.engine.train().is_none() {
+        if self.run.spec.engine.train().is_none() {
             return Ok(files);
         }
-        let prefix = keys::training_prefix(&self.claim.task.run);
-        let folder = self.persevere(async || self.store.folder(&prefix).await).await?;
+        let prefix = keys::training_prefix(&self.run.id);
+        let store = &self.common.store;
+        let folder = persevering!(self, store.folder(&prefix))?;
         for object in folder.objects {
             let name = object.key.strip_prefix(&prefix).unwrap_or_default();
             if !name.starts_with(SNAPSHOTS) {
                 continue;
             }
-            let found =
-                self.persevere(async || self.store.digest(&object.key, object.num_bytes).await).await?;
+            let found = persevering!(self, store.digest(&object.key, object.num_bytes))?;
             let sha256 = found.ok_or_else(|| Setback::Environment(format!("`{}` went away", object.key)))?;
             files.insert(name.to_owned(), StoredFile { sha256, num_bytes: object.num_bytes });
         }
@@ -131,7 +139,7 @@ impl Commit<'_> {
 
     async fn put(&self, kind: &Kind, object: &ChunkObject) -> Result<StoredObject, Setback> {
         let bytes = Bytes::from(object.encode(kind)?);
-        let key = keys::chunk(&self.claim.task.run, kind, self.chunk.index);
+        let key = keys::chunk(&self.run.id, kind, self.chunk.index);
         Ok(StoredObject {
             sha256: self.create(&key, &bytes).await?,
             num_bytes: bytes.len() as u64,
@@ -147,7 +155,7 @@ impl Commit<'_> {
             Err(conflict @ Setback::Hopeless(_)) => conflict,
             other => return other.map(drop),
         };
-        let theirs = self.persevere(async || self.store.get(&key).await).await?;
+        let theirs = persevering!(self, self.common.store.get(&key))?;
         match theirs.as_deref().map(Receipt::from_json).transpose()? {
             Some(theirs)
                 if theirs.objects == ours.objects
@@ -163,37 +171,47 @@ impl Commit<'_> {
     /// Gives the digest of what the store then has.
     async fn create(&self, key: &str, bytes: &Bytes) -> Result<Digest, Setback> {
         let sha256 = Digest::of(bytes);
-        self.persevere(async || self.store.create_hashed(key, bytes, sha256).await).await?;
+        persevering!(self, self.common.store.create_hashed(key, bytes, sha256))?;
         Ok(sha256)
     }
 
-    /// Tries until the store answers: what was computed is not thrown away for an outage. Ends when the chunk is
-    /// in other hands, or we have to stop; and for credentials, which somebody has to renew, after a minute.
-    async fn persevere<T>(
-        &self,
-        mut operation: impl AsyncFnMut() -> Result<T, StoreError>,
-    ) -> Result<T, Setback> {
-        let (backoff, mut failures, start) = (Backoff::default(), 0, Instant::now());
-        loop {
-            match operation().await {
-                Err(error @ StoreError::Expired { .. }) if start.elapsed() > RENEWAL => {
-                    return Err(error.into());
-                }
-                Err(error) if error.is_retryable() => {
-                    failures += 1;
-                    tracing::warn!("{error}; trying again");
-                    select! {
-                        reason = self.cancel.raised() => return Err(Setback::cancelled(Some(reason))),
-                        () = sleep(backoff.bound(failures + 3)) => {}
-                    }
-                }
-                result => return Ok(result?),
-            }
-        }
+    fn receipt_key(&self) -> String {
+        keys::receipt(&self.run.id, self.chunk.index)
+    }
+}
+
+/// How long a store that does not answer has been waited for.
+#[derive(Debug)]
+struct Patience<'a> {
+    hand: &'a Hand,
+    start: Instant,
+    failures: u32,
+}
+
+impl<'a> Patience<'a> {
+    fn of(hand: &'a Hand) -> Self {
+        Self { hand, start: Instant::now(), failures: 0 }
     }
 
-    fn receipt_key(&self) -> String {
-        keys::receipt(&self.claim.task.run, self.chunk.index)
+    /// What an operation came to; `None`: it is to be tried again, now.
+    async fn judge<T>(&mut self, result: Result<T, StoreError>) -> Option<Result<T, Setback>> {
+        let error = match result {
+            Err(error) if error.is_retryable() => error,
+            result => {
+                self.hand.note_store(true);
+                return Some(result.map_err(Setback::from));
+            }
+        };
+        if matches!(error, StoreError::Expired { .. }) && self.start.elapsed() > RENEWAL {
+            return Some(Err(error.into()));
+        }
+        self.hand.note_store(false);
+        self.failures += 1;
+        tracing::warn!("{error}; trying again");
+        select! {
+            reason = self.hand.cancel.raised() => Some(Err(Setback::cancelled(Some(reason)))),
+            () = sleep(Backoff::default().bound(self.failures + 3)) => None,
+        }
     }
 }
 

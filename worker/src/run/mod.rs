@@ -1,51 +1,60 @@
-//! The worker's loop: claim, make, store, acknowledge, one chunk at a time.
+//! The worker's loop: claim, make, store, acknowledge, in two stages. While a chunk is stored and acknowledged
+//! (`storing`), the device makes the next one.
 //!
-//! A chunk is not claimed before the one in hand is stored, so a worker that dies wastes at most one (I7).
+//! I7, and how it is counted: each stage has one chunk, and a chunk is not claimed before the device is free for it and
+//! there is room behind it. A worker that dies therefore loses two chunks at most, the one that it makes and the one that it
+//! stores; what a fault costs is one chunk for each in the hands that it hits.
+//!
+//! I8: two chunks in hand may both be blamed for the death of their worker. It happens to a chunk once at most: one that was
+//! handed out before (`Hand::is_suspect`) has its worker to itself until it is settled.
 
+mod clock;
 mod commit;
+mod common;
 mod device;
+mod hand;
 mod local;
+mod making;
 mod pace;
 mod setback;
 mod specs;
+mod storing;
+mod tally;
 mod training;
 mod unfit;
 
-use std::{pin::pin, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use fidelis_contract::{exit, outcome::Outcome, plan::Chunk, run::Run};
+use fidelis_contract::{exit, outcome::Outcome};
 use fidelis_fleet::{
-    failpoint::{Bug, Point, planted, reach},
+    failpoint::{Point, reach},
     files::Files,
-    queue::{Claim, Consumer, Declined, Failure, Leases, QueueError, Verdict},
+    queue::{Claim, Consumer, Declined, QueueError},
     retry::Backoff,
     store::Store,
 };
 use tokio::{
     select,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tracing::Instrument;
 
 pub use device::Device;
 pub use setback::Setback;
 
-use crate::{
-    engine::{CancelFlag, Reason},
-    interrupt::Interrupt,
-    lease::Lease,
-    logs,
-};
-use commit::Commit;
-use device::{Job, Made};
+use crate::interrupt::Interrupt;
+use clock::DeviceClock;
+use common::{Common, Done};
+use hand::Hand;
+use making::Step;
 use pace::Pace;
 use specs::Specs;
+use storing::Storing;
+use tally::Tally;
 use unfit::Unfit;
 
 /// How long one look at the queue waits for a chunk: a worker without work notices a signal within this time.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a last word to Redis may take after the second signal.
-const LAST_WORD: Duration = Duration::from_secs(1);
 /// Waits after setbacks that are nobody's fault.
 const SETBACK: Backoff =
     Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(30), max_attempts: u32::MAX };
@@ -65,6 +74,8 @@ pub struct WorkerSettings {
     pub stall: Duration,
     /// The server of `s3://` addresses, where it is not AWS.
     pub s3_endpoint: Option<String>,
+    /// Where its counters are kept for Prometheus, if anywhere.
+    pub metrics: Option<PathBuf>,
 }
 
 /// What a worker works with.
@@ -85,12 +96,14 @@ pub struct Parts {
 /// One worker.
 #[derive(Debug)]
 pub struct Worker {
-    settings: WorkerSettings,
-    parts: Parts,
-    leases: Leases,
+    common: Arc<Common>,
+    files: Files,
+    consumer: Consumer,
+    device: Device,
     specs: Specs,
-    pace: Pace,
     unfit: Unfit,
+    clock: DeviceClock,
+    storing: Storing,
 }
 
 /// What to do after a chunk.
@@ -103,25 +116,27 @@ enum Next {
     End,
 }
 
-/// A chunk that the store has.
-#[derive(Debug, Clone, Copy)]
-struct Done {
-    num_images: u64,
-    /// False when an earlier attempt's receipt was found.
-    computed: bool,
-}
-
 impl Worker {
     /// A worker that has not begun.
     pub fn new(settings: WorkerSettings, parts: Parts) -> Self {
-        let leases = parts.consumer.leases();
-        Self {
+        let Parts { store, files, consumer, device, stop } = parts;
+        let common = Common {
+            leases: consumer.leases(),
+            tally: Tally::new(&settings.name, settings.metrics.clone()),
             settings,
-            parts,
-            leases,
-            specs: Specs::default(),
+            store,
+            stop,
             pace: Pace::default(),
+        };
+        Self {
+            common: Arc::new(common),
+            files,
+            consumer,
+            device,
+            specs: Specs::default(),
             unfit: Unfit::default(),
+            clock: DeviceClock::new(Instant::now()),
+            storing: Storing::default(),
         }
     }
 
@@ -131,23 +146,18 @@ impl Worker {
     /// # Errors
     /// What Redis refuses and will go on refusing.
     pub async fn run(mut self) -> Result<u8, QueueError> {
-        let stop = self.parts.stop.clone();
+        let ended = self.serve().await;
+        // What is made is stored, whatever ends us.
+        self.storing.settled().await;
+        self.common.tally.conclude();
+        ended
+    }
+
+    async fn serve(&mut self) -> Result<u8, QueueError> {
+        let stop = self.common.stop.clone();
         let mut setbacks = 0;
         while !stop.is_requested() {
-            let next = match self.parts.consumer.claim(LOOK).await {
-                Ok(None) => Next::Claim,
-                Ok(Some(claim)) => {
-                    let (chunk, attempt) = (claim.task.chunk, claim.deliveries);
-                    let span = tracing::info_span!("chunk", run = %claim.task.run, chunk, attempt);
-                    self.handle(&claim).instrument(span).await
-                }
-                Err(error) if error.is_retryable() => {
-                    tracing::warn!("{error}; trying again");
-                    Next::Wait
-                }
-                Err(error) => return Err(error),
-            };
-            match next {
+            match self.turn().await? {
                 Next::Claim => setbacks = 0,
                 Next::Wait => {
                     setbacks += 1;
@@ -163,176 +173,80 @@ impl Worker {
         Ok(stop.signal().unwrap_or(exit::DONE))
     }
 
+    /// Takes a chunk as far as the second stage, if there is one.
+    async fn turn(&mut self) -> Result<Next, QueueError> {
+        if self.storing.is_to_settle() {
+            let next = self.storing.settled().await;
+            if next != Next::Claim {
+                return Ok(next);
+            }
+        }
+        match self.consumer.claim(LOOK).await {
+            Ok(None) => {
+                self.clock.found_nothing(Instant::now());
+                Ok(Next::Claim)
+            }
+            Ok(Some(claim)) => {
+                let came = Instant::now();
+                self.clock.waited(self.consumer.waited(), came);
+                if claim.is_copy {
+                    reach(Point::WorkerTookCopy, Some(claim.task.chunk));
+                }
+                reach(Point::WorkerAfterClaim, Some(claim.task.chunk));
+                let hand = Hand::take(claim, came, &self.common);
+                let span = hand.span.clone();
+                Ok(self.handle(hand).instrument(span).await)
+            }
+            Err(error) if error.is_retryable() => {
+                tracing::warn!("{error}; trying again");
+                Ok(Next::Wait)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Does what can be done about a chunk.
-    async fn handle(&mut self, claim: &Claim) -> Next {
-        if claim.is_copy {
-            reach(Point::WorkerTookCopy, Some(claim.task.chunk));
+    async fn handle(&mut self, hand: Hand) -> Next {
+        if hand.is_suspect() || self.storing.holds(&hand.claim) {
+            self.storing.settled().await;
         }
-        reach(Point::WorkerAfterClaim, Some(claim.task.chunk));
-        let cancel = CancelFlag::new();
-        let result = if self.parts.stop.is_requested() {
-            Err(Setback::Stopped)
-        } else {
-            let every = self.settings.lease / 3;
-            let _lease = Lease::keep(self.leases.clone(), claim.clone(), every, cancel.clone());
-            self.make_unless_stopped(claim, &cancel).await
-        };
-        let next = match &result {
-            Err(Setback::Environment(_)) => Next::Wait,
-            Err(Setback::Stalled(_) | Setback::Device(_)) => Next::End,
-            _ => Next::Claim,
-        };
-        let demanded = self.parts.stop.is_demanded();
-        let settled = self.settle(claim, result);
-        let told = if demanded { timeout(LAST_WORD, settled).await.unwrap_or(Ok(())) } else { settled.await };
-        if let Err(error) = told {
-            tracing::warn!("{error}; the lease will run out");
-        }
-        reach(Point::WorkerAfterAck, Some(claim.task.chunk));
-        next
-    }
-
-    /// Makes a chunk. After the first signal it goes on only if it can end within the grace time.
-    async fn make_unless_stopped(&mut self, claim: &Claim, cancel: &CancelFlag) -> Result<Done, Setback> {
-        let (stop, start) = (self.parts.stop.clone(), Instant::now());
-        let (expected, grace) = (self.pace.expected(&claim.task), self.settings.grace);
-        let mut work = pin!(self.make(claim, cancel, start));
-        select! {
-            result = &mut work => return result,
-            () = stop.requested() => {}
-        }
-        let grace = if cancel.is_resumable() { Duration::ZERO } else { grace };
-        let left = expected.map(|expected| expected.saturating_sub(start.elapsed()));
-        let patience = if left.is_none_or(|left| left <= grace) { grace } else { Duration::ZERO };
-        tracing::info!(patience_s = patience.as_secs_f64(), "told to stop");
-        select! {
-            result = &mut work => return result,
-            () = sleep(patience) => {}
-            () = stop.demanded() => {}
-        }
-        cancel.cancel(Reason::Stopped);
-        select! {
-            result = work => result,
+        let (common, stop) = (self.common.clone(), self.common.stop.clone());
+        let made = select! {
+            made = self.make(&hand) => made,
             () = stop.demanded() => Err(Setback::Stopped),
-        }
-    }
-
-    async fn make(&mut self, claim: &Claim, cancel: &CancelFlag, start: Instant) -> Result<Done, Setback> {
-        let run = self.specs.get(&self.parts.store, &claim.task).await?;
-        let chunk = run.plan.chunk(claim.task.chunk).ok_or_else(|| {
-            Setback::Hopeless(format!("the plan has `{}` chunks only", run.plan.num_chunks()))
-        })?;
-        let commit = Commit {
-            store: &self.parts.store,
-            spec: &run.spec,
-            claim,
-            chunk: &chunk,
-            worker: &self.settings.name,
-            start,
-            cancel,
         };
-        let num_images = chunk.seeds.len();
-        if commit.is_stored().await? {
-            return Ok(Done { num_images, computed: false });
-        }
-        if claim.is_spent {
-            return Err(Setback::Spent);
-        }
-        if let Some(cause) = self.unfit.cause(&claim.task.spec_digest, Instant::now()) {
-            return Err(Setback::Unfit(cause.to_owned()));
-        }
-        let made = self.compute(&run, &chunk, cancel).await?;
-        self.unfit.forget(&claim.task.spec_digest);
-        reach(Point::WorkerAfterMake, Some(chunk.index));
-        if planted(Bug::AckBeforePut) {
-            self.leases.complete(claim, num_images).await.ok();
-        }
-        commit.store(made).await?;
-        reach(Point::WorkerAfterReceiptBeforeAck, Some(chunk.index));
-        self.pace.note(&claim.task, start.elapsed());
-        tracing::info!(images = num_images, seconds = start.elapsed().as_secs_f64(), "stored");
-        Ok(Done { num_images, computed: true })
-    }
-
-    /// The device's part, for as long as it shows signs of life.
-    async fn compute(&self, run: &Run, chunk: &Chunk, cancel: &CancelFlag) -> Result<Made, Setback> {
-        let spec = local::local(&self.parts.files, &run.spec, cancel).await?;
-        let seeds = chunk.seeds.to_vec();
-        let materials =
-            training::materials(run, (&self.parts.store, self.settings.s3_endpoint.as_deref()), cancel)
-                .await?;
-        let job = Job { spec, seeds, chunk: chunk.index, cancel: cancel.clone(), materials };
-        let stall = self.settings.stall;
-        select! {
-            made = self.parts.device.make(job) => made.map_err(|error| Setback::of_engine(error, cancel.reason())),
-            () = cancel.silent_for(stall) => Err(Setback::Stalled(format!(
-                "the device did nothing that could be seen for `{}` s: this worker ends", stall.as_secs_f64()
-            ))),
-        }
-    }
-
-    /// Tells Redis how it went.
-    async fn settle(&mut self, claim: &Claim, result: Result<Done, Setback>) -> Result<(), QueueError> {
-        let (leases, backoff) = (&self.leases, Backoff::default());
-        match result {
-            Ok(done) => {
-                if !done.computed {
-                    tracing::info!("stored by an earlier attempt");
-                }
-                backoff.run(async || leases.complete(claim, done.num_images).await).await?;
+        let result = match made {
+            Ok(Step::Made(part)) => return self.storing.pass(&common, hand, *part).await,
+            Ok(Step::Found(num_images)) => Ok(Done { num_images, device: None }),
+            Err(Setback::Unfit(cause)) => {
+                self.decline(&hand.let_go(), &cause).await;
+                return Next::Claim;
             }
-            Err(Setback::Lost) => tracing::warn!("the lease was lost: leaving the chunk to others"),
-            Err(setback @ Setback::Stopped) => {
-                tracing::warn!("handed back: {setback}");
-                backoff.run(async || leases.hand_back(claim, "").await).await?;
-            }
-            Err(Setback::Environment(cause)) => {
-                tracing::warn!("handed back: {cause}");
-                backoff.run(async || leases.hand_back(claim, &cause).await).await?;
-            }
-            Err(Setback::Device(cause)) => {
-                tracing::error!("handed back, and ending so that a new process starts afresh: {cause}");
-                backoff.run(async || leases.hand_back(claim, &cause).await).await?;
-            }
-            Err(Setback::Unfit(cause)) => self.decline(claim, cause).await?,
-            Err(Setback::Fault(cause) | Setback::Stalled(cause)) => {
-                tracing::error!("failed: {cause}");
-                let failure = self.failure(cause);
-                if backoff.run(async || leases.fail(claim, &failure).await).await? == Verdict::Dead {
-                    tracing::error!("dead after `{}` attempts", claim.deliveries);
-                }
-            }
-            Err(Setback::Hopeless(cause)) => {
-                tracing::error!("dead at once: {cause}");
-                let failure = self.failure(cause);
-                backoff.run(async || leases.give_up(claim, &failure).await).await?;
-            }
-            Err(setback @ Setback::Spent) => {
-                tracing::error!("dead: {setback}");
-                backoff.run(async || leases.give_up_spent(claim).await).await?;
-            }
-        }
-        Ok(())
+            Err(setback) => Err(setback),
+        };
+        common.settle(&hand.let_go(), &result).await;
+        result.err().map_or(Next::Claim, |setback| setback.next())
     }
 
     /// Leaves a run that this worker cannot make to others. Where there are none, its chunks are dead.
-    async fn decline(&mut self, claim: &Claim, cause: String) -> Result<(), QueueError> {
-        let (times, away) = self.unfit.note(claim.task.spec_digest, &cause, Instant::now());
-        let (leases, failure) = (&self.leases, self.failure(cause));
-        let declined = Backoff::default().run(async || leases.decline(claim, &failure).await).await?;
-        match declined {
-            Declined::Dead => tracing::error!("dead, as no worker can make it: {}", failure.cause),
-            Declined::Returned if times == 1 => tracing::warn!("left to others: {}", failure.cause),
-            Declined::Returned | Declined::Lost => tracing::info!("left to others: {}", failure.cause),
-        }
-        // What nobody can make is got over with at once.
-        if declined != Declined::Dead {
-            self.parts.consumer.avoid(&claim.pool, away);
-        }
-        Ok(())
-    }
-
-    fn failure(&self, cause: String) -> Failure {
-        Failure { cause, device: self.settings.device.clone(), log: logs::tail() }
+    async fn decline(&mut self, claim: &Claim, cause: &str) {
+        let (times, away) = self.unfit.note(claim.task.spec_digest, cause, Instant::now());
+        let (common, consumer, failure) = (&self.common, &mut self.consumer, self.common.failure(cause));
+        common
+            .say(claim, async {
+                let leases = &common.leases;
+                let declined = Backoff::default().run(async || leases.decline(claim, &failure).await).await?;
+                match declined {
+                    Declined::Dead => tracing::error!("dead, as no worker can make it: {cause}"),
+                    Declined::Returned if times == 1 => tracing::warn!("left to others: {cause}"),
+                    Declined::Returned | Declined::Lost => tracing::info!("left to others: {cause}"),
+                }
+                // What nobody can make is got over with at once.
+                if declined != Declined::Dead {
+                    consumer.avoid(&claim.pool, away);
+                }
+                Ok(())
+            })
+            .await;
     }
 }

@@ -1,21 +1,25 @@
 //! How long a chunk takes: the last one of the same run tells.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use fidelis_contract::{ids::Digest, wire::ChunkTask};
 
-/// The last chunk's time.
+/// The last chunk's time, from its claim until it was stored.
 #[derive(Debug, Default)]
-pub struct Pace(Option<(Digest, Duration)>);
+pub struct Pace(Mutex<Option<(Digest, Duration)>>);
 
 impl Pace {
     /// Remembers how long a chunk took.
-    pub fn note(&mut self, task: &ChunkTask, took: Duration) {
-        self.0 = Some((task.spec_digest, took));
+    pub fn note(&self, task: &ChunkTask, took: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((task.spec_digest, took));
     }
 
     /// How long a chunk will take; `None` before the first of its run.
     pub fn expected(&self, task: &ChunkTask) -> Option<Duration> {
-        self.0.filter(|(digest, _)| *digest == task.spec_digest).map(|(_, took)| took)
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|(digest, _)| *digest == task.spec_digest).map(|(_, took)| took)
     }
 }

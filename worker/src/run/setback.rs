@@ -3,6 +3,7 @@
 use fidelis_contract::{payload::PayloadError, receipt::ReceiptError};
 use fidelis_fleet::store::StoreError;
 
+use super::Next;
 use crate::engine::{EngineError, Reason};
 
 /// Why a chunk was not finished.
@@ -42,6 +43,15 @@ impl Setback {
     /// True when the chunk will be tried again.
     pub fn is_retryable(&self) -> bool {
         !matches!(self, Self::Hopeless(_) | Self::Spent)
+    }
+
+    /// What to do after it.
+    pub(super) fn next(&self) -> Next {
+        match self {
+            Self::Environment(_) => Next::Wait,
+            Self::Stalled(_) | Self::Device(_) => Next::End,
+            _ => Next::Claim,
+        }
     }
 
     /// The setback of cancelled work.

@@ -118,7 +118,7 @@ impl<'a> Watch<'a> {
             Err(error) => {
                 // The end does not need Redis.
                 self.list((self.counted, self.counted_chunks)).await?;
-                return if self.is_stored() { Ok(self.end(tell)) } else { Err(error.into()) };
+                return if self.is_stored() { Ok(self.end(None, tell)) } else { Err(error.into()) };
             }
         };
         let counted = progress.map_or((0, 0), |progress| (progress.done_images, progress.done_chunks));
@@ -126,7 +126,7 @@ impl<'a> Watch<'a> {
             self.list(counted).await?;
         }
         if self.is_stored() {
-            return Ok(self.end(tell));
+            return Ok(self.end(progress.as_ref(), tell));
         }
         if progress.is_some_and(|progress| progress.is_cancelled) {
             return Ok(self.cancelled(tell));
@@ -249,7 +249,7 @@ impl<'a> Watch<'a> {
             making_images,
             done_chunks: counted_chunks.min(num_chunks),
             num_chunks,
-            workers: seen.making_chunks,
+            workers: seen.making_workers,
             elapsed_s: self.begun.elapsed().as_secs_f64(),
             images_per_s: pace.images_per_s,
             eta_s: pace.eta_s,
@@ -260,12 +260,13 @@ impl<'a> Watch<'a> {
         self.run.missing(&self.stored).is_empty()
     }
 
-    fn end(&mut self, tell: &mut (dyn FnMut(&Event) + Send)) -> Look {
+    fn end(&mut self, seen: Option<&Progress>, tell: &mut (dyn FnMut(&Event) + Send)) -> Look {
         // Whoever concludes a training tells of its end.
         if self.run.spec.engine.train().is_none() {
             let num_images = self.run.plan.num_images();
             tell(&self.progress(None));
-            tell(&Event::Stored { run: self.run.id.clone(), num_images });
+            let device_idle = seen.and_then(|seen| seen.device.idle_share());
+            tell(&Event::Stored { run: self.run.id.clone(), num_images, device_idle });
         }
         Look::Ended(Watched::Stored)
     }

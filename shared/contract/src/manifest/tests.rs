@@ -34,6 +34,17 @@ fn refusal(change: impl FnOnce(&mut Vec<StoredReceipt>)) -> ManifestError {
     Manifest::build(&run, &receipts).unwrap_err()
 }
 
+/// Written entry by entry, it is what it is as a whole.
+#[test]
+fn the_bytes_are_those_of_the_whole_in_the_order_of_names() {
+    let run = run("0-7", 3, "");
+    let whole = Manifest::build(&run, &receipts(&run)).unwrap();
+    for manifest in [Manifest { chunks: Vec::new(), ..whole.clone() }, whole] {
+        let text = serde_json::json!(manifest).to_string() + "\n";
+        assert_eq!(String::from_utf8(manifest.to_json()).unwrap(), text);
+    }
+}
+
 #[test]
 fn an_unfinished_run_is_incomplete_and_says_where() {
     let error = refusal(|receipts| drop(receipts.drain(1..)));

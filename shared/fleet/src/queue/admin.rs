@@ -1,11 +1,14 @@
 //! Looking at runs, calling them off, and forgetting them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use redis::cmd;
 use serde::de::DeserializeOwned;
 
-use super::{Queue, error::QueueError, record::UnfitWorker, scripts};
+use super::{DeviceTime, Queue, error::QueueError, record::UnfitWorker, scripts};
 use fidelis_contract::{
     dead::DeadChunk,
     ids::{ChunkIndex, PoolId, RunId},
@@ -39,14 +42,16 @@ pub struct Progress {
     pub submitted_chunks: u64,
     /// Chunks at a run's tail that an idle worker has made a second time.
     pub copies: u64,
-    /// Chunks in hand of which something was told.
-    pub making_chunks: u64,
-    /// Images of them that are made, and not stored yet.
+    /// Workers that told something of a chunk in hand.
+    pub making_workers: u64,
+    /// Images of such chunks that are made, and not stored yet.
     pub making_images: u64,
     /// Chunks of the whole run.
     pub num_chunks: u64,
     /// Images of the whole run.
     pub num_images: u64,
+    /// What the devices did for the chunks that are done, all of them together.
+    pub device: DeviceTime,
 }
 
 impl Queue {
@@ -69,10 +74,14 @@ impl Queue {
             is_cancelled: count("cancelled") == 1,
             submitted_chunks: count("submitted"),
             copies: count("copies"),
-            making_chunks: count("making_chunks"),
+            making_workers: count("making_workers"),
             making_images: count("making_images"),
             num_chunks: count("num_chunks"),
             num_images: count("num_images"),
+            device: DeviceTime {
+                busy: Duration::from_micros(count("device_busy_us")),
+                idle: Duration::from_micros(count("device_idle_us")),
+            },
         }))
     }
 

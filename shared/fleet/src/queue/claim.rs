@@ -1,5 +1,7 @@
 //! A chunk in a worker's hands.
 
+use std::time::Duration;
+
 use fidelis_contract::{
     dead::DeadChunk,
     ids::{ChunkIndex, PoolId, RunId},
@@ -23,6 +25,8 @@ pub struct Claim {
     pub is_spent: bool,
     /// A second try at a chunk that somebody else holds for long: whatever becomes of ours, the chunk stays theirs.
     pub is_copy: bool,
+    /// It was in somebody's hands before, or counted as done: the store may have it. Else it has not, unless Redis forgot.
+    pub may_be_stored: bool,
 }
 
 impl Claim {
@@ -40,6 +44,23 @@ impl Claim {
             deliveries: max_deliveries.into(),
             log: Vec::new(),
         }
+    }
+}
+
+/// What a device did, and what it could have done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// It made images.
+    pub busy: Duration,
+    /// There were chunks to be had, and it did nothing.
+    pub idle: Duration,
+}
+
+impl DeviceTime {
+    /// The idle share of both; `None` before anything was made.
+    pub fn idle_share(&self) -> Option<f64> {
+        let all = (self.busy + self.idle).as_secs_f64();
+        (all > 0.0).then(|| self.idle.as_secs_f64() / all)
     }
 }
 

@@ -31,8 +31,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How many workers may die while they only look whether a spent chunk is stored.
 const LAST_LOOKS: u64 = 3;
 
-/// Messages that a consumer remembers to have been given.
-const MAX_KNOWN: usize = 64;
+/// Messages that a consumer remembers to have been given: more than it ever has in hand.
+const MAX_KNOWN: usize = 8;
 
 /// One taker of chunks.
 #[derive(Debug)]
@@ -47,10 +47,13 @@ pub struct Consumer {
     known: VecDeque<String>,
     /// Pools left to others until then.
     avoided: HashMap<PoolId, Instant>,
+    /// Of the last claim.
+    waited: Duration,
 }
 
-/// What the `take` script returns of a message: place of its stream, id, fields, deliveries, last owner.
-type Taken = (usize, String, HashMap<String, Vec<u8>>, u64, String);
+/// What the `take` script returns of a message: place of its stream, id, fields, deliveries, last owner, whether it was
+/// counted as done.
+type Taken = (usize, String, HashMap<String, Vec<u8>>, u64, String, u64);
 
 impl Consumer {
     pub(super) fn new(queue: &Queue, name: &str) -> Self {
@@ -62,6 +65,7 @@ impl Consumer {
             preferred: None,
             known: VecDeque::new(),
             avoided: HashMap::new(),
+            waited: Duration::ZERO,
         }
     }
 
@@ -81,6 +85,7 @@ impl Consumer {
     /// [`QueueError::Unreachable`], [`QueueError::Redis`].
     pub async fn claim(&mut self, block: Duration) -> Result<Option<Claim>, QueueError> {
         let deadline = Instant::now() + block;
+        self.waited = Duration::ZERO;
         loop {
             let pools = self.pools().await?;
             let streams: Vec<String> = pools.iter().map(keys::redis_stream).collect();
@@ -103,8 +108,15 @@ impl Consumer {
             if left.is_zero() {
                 return Ok(None);
             }
+            let begun = Instant::now();
             self.wait(&streams, &last_ids, left.min(LOOK_AGAIN)).await?;
+            self.waited += begun.elapsed();
         }
+    }
+
+    /// For how long there was nothing to take during the last claim.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Leaves a pool to others for a while.
@@ -134,7 +146,7 @@ impl Consumer {
             call.key(keys::redis_stream(pool)).key(keys::redis_taken(pool));
         }
         call.arg(keys::REDIS_GROUP).arg(self.leases.consumer()).arg(self.lease_ms().await?);
-        call.arg(self.known.iter().map(String::as_str).collect::<Vec<_>>());
+        call.arg(keys::REDIS_DONE).arg(self.known.iter().map(String::as_str).collect::<Vec<_>>());
         self.link.script("claim a chunk", &call).await
     }
 
@@ -181,7 +193,7 @@ impl Consumer {
         taken: Taken,
         is_copy: bool,
     ) -> Result<Option<Claim>, QueueError> {
-        let (place, id, fields, deliveries, last_owner) = taken;
+        let (place, id, fields, deliveries, last_owner, done) = taken;
         let Some(pool) = place.checked_sub(1).and_then(|place| pools.get(place)) else {
             let problem = format!("message `{id}` of no known pool");
             return Err(QueueError::Record { url: self.link.url().to_owned(), problem });
@@ -206,11 +218,13 @@ impl Consumer {
             }
         };
         let is_spent = deliveries > max_deliveries;
-        let claim = Claim { id, pool: pool.clone(), task, deliveries, last_owner, is_spent, is_copy };
+        let may_be_stored = deliveries > 1 || done > 0;
+        let pool = pool.clone();
+        let claim = Claim { id, pool, task, deliveries, last_owner, is_spent, is_copy, may_be_stored };
         if deliveries <= max_deliveries + LAST_LOOKS {
             return Ok(Some(claim));
         }
-        tracing::warn!(%pool, id = claim.id, chunk = claim.task.chunk, "it kills whoever looks at it: buried");
+        tracing::warn!(pool = %claim.pool, id = claim.id, chunk = claim.task.chunk, "it kills whoever looks at it: buried");
         self.leases.give_up_spent(&claim).await?;
         Ok(None)
     }

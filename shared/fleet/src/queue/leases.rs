@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use redis::ScriptInvocation;
 
 use super::{
-    QueueSettings,
+    DeviceTime, QueueSettings,
     claim::{Burial, Claim},
     error::QueueError,
     link::Link,
@@ -96,6 +96,19 @@ impl Leases {
     /// # Errors
     /// [`QueueError::Unreachable`], [`QueueError::Redis`]; safe to repeat.
     pub async fn complete(&self, claim: &Claim, num_images: u64) -> Result<bool, QueueError> {
+        self.complete_timed(claim, num_images, DeviceTime::default()).await
+    }
+
+    /// Acknowledges as [`complete`](Self::complete) does, and tells what the device did for the chunk.
+    ///
+    /// # Errors
+    /// Those of [`complete`](Self::complete).
+    pub async fn complete_timed(
+        &self,
+        claim: &Claim,
+        num_images: u64,
+        device: DeviceTime,
+    ) -> Result<bool, QueueError> {
         let run = &claim.task.run;
         let mut call = scripts::COMPLETE.prepare_invoke();
         call.key(keys::redis_stream(&claim.pool)).key(keys::redis_run(run)).key(keys::redis_queued(run));
@@ -103,6 +116,7 @@ impl Leases {
         call.key(keys::redis_taken(&claim.pool)).key(keys::redis_copies(&claim.pool));
         call.key(keys::redis_times(run)).key(keys::redis_setbacks(run)).key(keys::redis_making(run));
         call.arg(keys::REDIS_GROUP).arg(&claim.id).arg(claim.task.chunk).arg(num_images).arg(&*self.consumer);
+        call.arg(device.busy.as_micros() as u64).arg(device.idle.as_micros() as u64);
         self.link.script("complete a chunk", &call).await
     }
 

@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use redis::cmd;
 
 pub use admin::Progress;
-pub use claim::Claim;
+pub use claim::{Claim, DeviceTime};
 pub use consumer::Consumer;
 pub use error::QueueError;
 pub use leases::{Declined, Failure, Leases, Verdict};

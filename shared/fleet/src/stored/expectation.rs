@@ -86,10 +86,10 @@ pub async fn load(
         .filter_map(|object| Some((keys::parse_expectation_key(&object.key)?, object.key)))
         .collect();
     let keys: Vec<String> = noted.iter().map(|(_, key)| key.clone()).collect();
-    let objects = fetch::all(store, &keys).await?;
-    let read = noted.into_iter().zip(objects);
-    let notes = read.filter_map(|((chunk, _), bytes)| {
-        let note: Note = serde_json::from_slice(&bytes).ok()?;
+    let found = fetch::all(store, &keys, |_, bytes| Ok(serde_json::from_slice(bytes).ok())).await?;
+    let read = noted.into_iter().zip(found);
+    let notes = read.filter_map(|((chunk, _), note): (_, Option<Note>)| {
+        let note = note?;
         (note.arithmetic() == arithmetic::of(engine)).then(|| (chunk, note.into_objects()))
     });
     Ok(notes.collect())

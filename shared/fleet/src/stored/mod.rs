@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError};
 
 pub use arithmetic::arithmetics;
 pub use error::StoredError;
-pub use fetch::chunks;
+pub use fetch::{Chunks, chunks};
 pub use receipts::{Receipts, load as receipts};
 pub use unread::UnreadError;
 

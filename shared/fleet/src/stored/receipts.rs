@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use crate::store::Store;
 use fidelis_contract::{
     ids::{Digest, RunId},
@@ -28,13 +30,14 @@ pub async fn load(store: &Store, run: &RunId) -> Result<Receipts, StoredError> {
         listed.iter().filter_map(|object| keys::parse_receipt_key(&object.key)).collect();
     chunks.sort_unstable();
     let keys: Vec<String> = chunks.into_iter().map(|chunk| keys::receipt(run, chunk)).collect();
-    let objects = fetch::all(store, &keys).await?;
-    let parsed = keys.into_iter().zip(objects).map(|(key, bytes)| {
-        let receipt = Receipt::from_json(&bytes).map_err(|source| StoredError::Receipt { key, source })?;
-        Ok(StoredReceipt { receipt, sha256: Digest::of(&bytes) })
-    });
-    let stored = parsed.collect::<Result<_, StoredError>>()?;
+    let stored = fetch::all(store, &keys, read).await?;
     Ok(Receipts { stored, sizes: listed.into_iter().map(|object| (object.key, object.num_bytes)).collect() })
+}
+
+fn read(key: &str, bytes: &Bytes) -> Result<StoredReceipt, StoredError> {
+    let receipt =
+        Receipt::from_json(bytes).map_err(|source| StoredError::Receipt { key: key.to_owned(), source })?;
+    Ok(StoredReceipt { receipt, sha256: Digest::of(bytes) })
 }
 
 impl Receipts {

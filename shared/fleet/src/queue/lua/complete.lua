@@ -1,5 +1,5 @@
 local stream, run, queued, done, dead_chunks, cancelled, taken, copies, times, setbacks, making = unpack(KEYS)
-local group, id, chunk, num_images, consumer = unpack(ARGV)
+local group, id, chunk, num_images, consumer, busy_us, idle_us = unpack(ARGV)
 -- Whoever holds the message: the store has the chunk, so it is done. A chunk counts once. One that was given up or
 -- cancelled meanwhile is done all the same (I10).
 local most_times = 101
@@ -23,5 +23,7 @@ if held + given_up == 0 then
 end
 if redis.call('EXISTS', run) == 1 and redis.call('SETBIT', done, chunk, 1) == 0 then
   redis.call('HINCRBY', run, 'done_images', num_images)
+  redis.call('HINCRBY', run, 'device_busy_us', busy_us)
+  redis.call('HINCRBY', run, 'device_idle_us', idle_us)
 end
 return held

@@ -2,7 +2,7 @@
 local group, consumer, lease_ms, times_prefix, run_prefix = unpack(ARGV)
 -- The tail of a run: nothing is left to claim, and one chunk is in somebody's hands for more than two leases and for
 -- more than twice the median of its run. Whoever is idle may make it too, one copy of a chunk at most.
--- Returns {place of the pool, id, fields, deliveries, owner}, or nothing.
+-- Returns {place of the pool, id, fields, deliveries, owner, 1: it may be stored}, or nothing.
 lease_ms = tonumber(lease_ms)
 local fewest_times, most_looked_at = 3, 100
 
@@ -39,7 +39,7 @@ for i = 1, #KEYS, 3 do
     if typical and now - since > 2 * typical then
       redis.call('HSET', copies, id, consumer)
       redis.call('HINCRBY', run_prefix .. run, 'copies', 1)
-      return {(i + 2) / 3, id, message[2], deliveries, owner}
+      return {(i + 2) / 3, id, message[2], deliveries, owner, 1}
     end
   end
 end
