@@ -228,7 +228,7 @@ impl<'a> Watch<'a> {
             run: self.run.id.clone(),
             numbers: training.last.clone(),
             num_snapshots: training.num_snapshots,
-            workers: seen.map_or(0, |seen| seen.making_chunks),
+            workers: seen.map_or(0, |seen| seen.making_workers),
             elapsed_s: self.begun.elapsed().as_secs_f64(),
         })
     }
