@@ -4,11 +4,17 @@ use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::frechet::FrechetError;
+use crate::linalg::{Panels, Wanted, Zeros, product, product_of_triangle};
 use crate::nearest::nearest;
 
-/// A of a covariance [dim, dim]: [dim, rank].
+/// A of a covariance [dim, dim].
 #[derive(Clone, Debug)]
-pub(super) struct Factor(pub(super) Mat<f64>);
+pub(super) struct Factor {
+    /// Aᵀ, [rank, dim].
+    transposed: Panels<f64>,
+    /// Whether A is a lower triangle.
+    is_triangle: bool,
+}
 
 /// A covariance in factors, and what had to be left out of it.
 #[derive(Clone, Debug)]
@@ -24,29 +30,52 @@ impl Factor {
     ///
     /// # Errors
     /// A sigma that is no covariance.
-    pub(super) fn of(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Factored, FrechetError> {
+    pub(super) fn find(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Factored, FrechetError> {
         let dim = sigma.nrows();
         let few = (1..=dim as u64).contains(&num_images);
         if !few && let Some(lower) = cholesky(sigma) {
-            return Ok(Factored { factor: Self(lower), clipped: None });
+            let factor = Self { is_triangle: true, ..Self::of(&lower) };
+            return Ok(Factored { factor, clipped: None });
         }
         let lower = pivoted(sigma, if few { num_images as usize - 1 } else { dim });
         if !is_whole(&lower, sigma) {
             return nearest(sigma);
         }
-        Ok(Factored { factor: Self(eigen(&lower)?), clipped: None })
+        Ok(Factored { factor: Self::of(&eigen(&lower)?), clipped: None })
     }
 
-    pub(super) fn matrix(&self) -> MatRef<'_, f64> {
-        self.0.as_ref()
+    /// Of A, [dim, rank].
+    pub(super) fn of(a: &Mat<f64>) -> Self {
+        Self { transposed: Panels::of(a.as_ref()).transposed(), is_triangle: false }
     }
 
     pub(super) fn rank(&self) -> usize {
-        self.0.ncols()
+        self.transposed.rows()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.0.ncols() == self.0.nrows()
+        self.rank() == self.transposed.columns()
+    }
+
+    /// Aᵀ sigma A, of which the lower triangle counts.
+    pub(super) fn congruence(&self, sigma: &Panels<f64>) -> Panels<f64> {
+        let (a, zeros) = self.left();
+        let wanted = if self.is_triangle { Wanted::Upper } else { Wanted::All };
+        let turned = product_of_triangle((a, zeros), sigma, wanted);
+        product_of_triangle((a, zeros), &turned, Wanted::Lower)
+    }
+
+    /// A v, of v as [columns, rank]: [dim, columns].
+    pub(super) fn times(&self, v: &Panels<f64>) -> Panels<f64> {
+        let a = self.transposed.transposed();
+        match self.is_triangle {
+            true => product_of_triangle((&a, Zeros::Above), v, Wanted::All),
+            false => product(&a, v, Wanted::All),
+        }
+    }
+
+    fn left(&self) -> (&Panels<f64>, Zeros) {
+        (&self.transposed, if self.is_triangle { Zeros::Below } else { Zeros::Nowhere })
     }
 }
 
@@ -123,4 +152,35 @@ fn eigen(lower: &Mat<f64>) -> Result<Mat<f64>, FrechetError> {
     let mut factor = Mat::zeros(dim, kept.len());
     matmul(factor.as_mut(), Accum::Replace, lower.as_ref(), directions.as_ref(), 1.0, Par::Seq);
     Ok(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(rows: usize, columns: usize, seed: usize) -> Mat<f64> {
+        Mat::from_fn(rows, columns, |i, j| ((i * 31 + j * 17 + seed * 7) % 101) as f64 / 50.0 - 1.0)
+    }
+
+    #[test]
+    fn zeros_of_a_triangle_are_left_out_and_nothing_else() {
+        let dim = 261;
+        let sigma = numbers(dim, dim, 3);
+        let sigma = Mat::from_fn(dim, dim, |i, j| sigma[(i.max(j), i.min(j))]);
+        let mut lower = numbers(dim, dim, 4);
+        (0..dim).for_each(|j| (0..j).for_each(|i| lower[(i, j)] = 0.0));
+        let v = numbers(dim, 9, 5);
+        for (a, is_triangle) in [(numbers(dim, dim, 4), false), (lower, true), (numbers(dim, 7, 5), false)] {
+            let factor = Factor { is_triangle, ..Factor::of(&a) };
+            let (found, expected) = (factor.congruence(&Panels::of(sigma.as_ref())), a.transpose() * &sigma * &a);
+            for (i, j) in (0..a.ncols()).flat_map(|j| (j..a.ncols()).map(move |i| (i, j))) {
+                assert!((found.get(i, j) - expected[(i, j)]).abs() < 1e-9, "{is_triangle} at {i},{j}");
+            }
+            let v = v.subrows(0, a.ncols());
+            let (found, expected) = (factor.times(&Panels::of(v.transpose())), &a * v);
+            for (i, j) in (0..dim).flat_map(|i| (0..9).map(move |j| (i, j))) {
+                assert!((found.get(i, j) - expected[(i, j)]).abs() < 1e-9, "{is_triangle} at {i},{j}");
+            }
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! Chunks of features into the moments of a whole run and of its seed blocks.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use faer::Mat;
 use rayon::prelude::*;
 
 use crate::MetricError;
-use crate::moments::{Moments, MomentsError};
+use crate::moments::{Moments, MomentsError, Rows};
 
 /// What the rows of a chunk are called in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,21 +55,12 @@ pub struct Fold {
     blocks: Vec<Option<Moments>>,
     num_rows: u64,
     next_row: u64,
-    /// Matrices of chunks that are merged, for the next ones: at 2,048 features each is 32 MiB.
-    spare: Vec<Mat<f64>>,
 }
 
-/// One chunk's moments, and those of the blocks it touches; `None`: it lies in that block whole.
-struct Measured {
-    whole: Moments,
-    pieces: Vec<(usize, Option<Moments>)>,
-}
-
-impl Measured {
-    fn of_block(&self, block: usize) -> Option<&Moments> {
-        let piece = self.pieces.iter().find(|(touched, _)| *touched == block);
-        piece.map(|(_, moments)| moments.as_ref().unwrap_or(&self.whole))
-    }
+/// One chunk's rows, and those of the blocks it touches; `None`: it lies in that block whole.
+struct Centred {
+    whole: Rows,
+    pieces: Vec<(usize, Option<Rows>)>,
 }
 
 impl Fold {
@@ -83,17 +74,16 @@ impl Fold {
             blocks: vec![None; num_blocks as usize],
             num_rows,
             next_row: 0,
-            spare: Vec::new(),
         }
     }
 
     /// How many chunks to hand over at once: enough to keep the cores busy and to go through the sums seldom, few enough to
-    /// hold in memory (each has moments of dim² float64).
+    /// hold in memory, twice in float64.
     pub fn wave() -> usize {
         (2 * rayon::current_num_threads()).clamp(1, 8)
     }
 
-    /// Adds chunks, which continue where the last ones ended. Measured in parallel, merged in order.
+    /// Adds chunks, which continue where the last ones ended: one after the other, on all cores.
     pub fn push<T: Copy + Into<f64> + Sync>(
         &mut self,
         chunks: &[FeatureChunk<T>],
@@ -107,27 +97,36 @@ impl Fold {
         if first > self.num_rows {
             return Err(MetricError::Rows { expected: self.num_rows, got: first });
         }
-        let mut spare = std::mem::take(&mut self.spare);
-        spare.resize_with(chunks.len(), Mat::new);
-        let measured: Vec<Measured> = (starts.par_iter().zip(chunks).zip(spare))
-            .map(|((&start, chunk), spare)| measure(&self.bounds, start, chunk, spare))
+        let centred: Vec<Centred> = (starts.par_iter().zip(chunks))
+            .map(|(&start, chunk)| centred(&self.bounds, start, chunk))
             .collect::<Result<_, _>>()?;
-        self.merge(&measured)?;
-        self.spare = measured.into_iter().map(|part| part.whole.into_scatter()).collect();
+        self.add(&centred)?;
         self.next_row = first;
         Ok(())
     }
 
-    fn merge(&mut self, measured: &[Measured]) -> Result<(), MetricError> {
-        let Some(first) = measured.first() else { return Ok(()) };
-        let expected = self.total.as_ref().unwrap_or(&first.whole).dim();
-        if let Some(other) = measured.iter().find(|part| part.whole.dim() != expected) {
-            return Err(MetricError::Width { expected, got: other.whole.dim() });
+    fn add(&mut self, chunks: &[Centred]) -> Result<(), MetricError> {
+        let Some(first) = chunks.first() else { return Ok(()) };
+        let dim = self.total.as_ref().map_or(first.whole.dim(), Moments::dim);
+        if let Some(other) = chunks.iter().find(|chunk| chunk.whole.dim() != dim) {
+            return Err(MetricError::Width { expected: dim, got: other.whole.dim() });
         }
-        for (block, sum) in self.blocks.iter_mut().enumerate() {
-            add(sum, &measured.iter().filter_map(|part| part.of_block(block)).collect::<Vec<_>>());
+        let mut sums = vec![self.total.get_or_insert_with(|| Moments::nothing(dim))];
+        let mut place = BTreeMap::new();
+        let touched: BTreeSet<usize> =
+            chunks.iter().flat_map(|chunk| &chunk.pieces).map(|(block, _)| *block).collect();
+        for (block, sum) in self.blocks.iter_mut().enumerate().filter(|(block, _)| touched.contains(block)) {
+            place.insert(block, sums.len());
+            sums.push(sum.get_or_insert_with(|| Moments::nothing(dim)));
         }
-        add(&mut self.total, &measured.iter().map(|part| &part.whole).collect::<Vec<_>>());
+        let mut parts: Vec<(&Rows, Vec<usize>)> = Vec::new();
+        for Centred { whole, pieces } in chunks {
+            let wholly = pieces.iter().filter(|(_, rows)| rows.is_none()).map(|(block, _)| place[block]);
+            parts.push((whole, std::iter::once(0).chain(wholly).collect()));
+            let some = pieces.iter().filter_map(|(block, rows)| Some((rows.as_ref()?, vec![place[block]])));
+            parts.extend(some);
+        }
+        Moments::add_rows(&mut sums, &parts);
         Ok(())
     }
 
@@ -142,21 +141,12 @@ impl Fold {
     }
 }
 
-fn add(sum: &mut Option<Moments>, parts: &[&Moments]) {
-    match sum {
-        Some(sum) => sum.merge_each(parts),
-        None => *sum = Moments::merged(parts.iter().copied()),
-    }
-}
-
-fn measure<T: Copy + Into<f64>>(
+fn centred<T: Copy + Into<f64>>(
     bounds: &[u64],
     start: u64,
     chunk: &FeatureChunk<T>,
-    spare: Mat<f64>,
-) -> Result<Measured, MetricError> {
-    let whole =
-        Moments::within(&chunk.values, chunk.dim, spare).map_err(|error| named(error, &chunk.names))?;
+) -> Result<Centred, MetricError> {
+    let whole = Rows::of(&chunk.values, chunk.dim).map_err(|error| named(error, &chunk.names))?;
     let rows = start..start + whole.count();
     let mut pieces = Vec::new();
     for (block, bound) in bounds.windows(2).enumerate() {
@@ -166,10 +156,10 @@ fn measure<T: Copy + Into<f64>>(
         } else if !shared.is_empty() {
             let local: Range<usize> = (shared.start - start) as usize..(shared.end - start) as usize;
             let values = &chunk.values[local.start * chunk.dim..local.end * chunk.dim];
-            pieces.push((block, Some(Moments::of(values, chunk.dim)?)));
+            pieces.push((block, Some(Rows::of(values, chunk.dim)?)));
         }
     }
-    Ok(Measured { whole, pieces })
+    Ok(Centred { whole, pieces })
 }
 
 /// Says which seeds overflowed: the first eight, and how many there are.

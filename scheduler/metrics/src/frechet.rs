@@ -1,10 +1,10 @@
 //! The Fréchet distance between two Gaussians, without a general matrix square root.
 
-use faer::{Mat, MatRef, Side};
+use faer::{MatRef, Side};
 use fidelis_formats::stats::Statistics;
 
 use crate::factor::{Factor, Factored};
-use crate::products::congruence;
+use crate::linalg::Panels;
 
 /// A distance, and what had to be done to get it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +71,7 @@ fidelis_contract::usage_errors!(FrechetError);
 #[derive(Clone, Debug)]
 pub struct Gaussian {
     mu: Vec<f64>,
-    sigma: Mat<f64>,
+    sigma: Panels<f64>,
     trace: f64,
     factor: Factor,
     clipped_mass: f64,
@@ -89,14 +89,17 @@ impl Gaussian {
         if !mu.iter().chain(sigma).all(|x| x.is_finite()) {
             return Err(FrechetError::NotGaussian("they hold an infinity or a NaN"));
         }
-        let sigma = MatRef::from_row_major_slice(sigma, dim, dim).to_owned();
-        let largest = (0..dim).fold(0.0_f64, |most, i| most.max(sigma[(i, i)]));
-        if (0..dim).any(|j| (0..j).any(|i| (sigma[(i, j)] - sigma[(j, i)]).abs() > 1e-6 * largest)) {
+        let largest = sigma.iter().step_by(dim + 1).fold(0.0_f64, |most, &variance| most.max(variance));
+        if !is_symmetric(sigma, dim, 1e-6 * largest) {
             return Err(FrechetError::NotGaussian("sigma is not symmetric"));
         }
-        let Factored { factor, clipped } = Factor::of(sigma.as_ref(), *num_images)?;
-        let (sigma, clipped_mass) = clipped.unwrap_or((sigma, 0.0));
-        let trace = (0..dim).map(|i| sigma[(i, i)]).sum();
+        let sigma = MatRef::from_column_major_slice(sigma, dim, dim);
+        let Factored { factor, clipped } = Factor::find(sigma, *num_images)?;
+        let (sigma, clipped_mass) = match clipped {
+            Some((sigma, mass)) => (Panels::of(sigma.as_ref()), mass),
+            None => (Panels::of(sigma), 0.0),
+        };
+        let trace = (0..dim).map(|i| sigma.get(i, i)).sum();
         Ok(Self { mu: mu.clone(), sigma, trace, factor, clipped_mass, num_images: *num_images })
     }
 
@@ -120,13 +123,22 @@ impl Gaussian {
         if self.dim() != reference.dim() {
             return Err(FrechetError::Dimensions { ours: self.dim(), theirs: reference.dim() });
         }
-        let mean_term: f64 = self.mu.iter().zip(&reference.mu).map(|(a, b)| (a - b) * (a - b)).sum();
         // Factoring the side of lower rank leaves no zero eigenvalues, whose rounding the root would magnify.
         let (factored, other) = match self.factor.rank() < reference.factor.rank() {
             true => (self, reference),
             false => (reference, self),
         };
-        let (root_trace, clipped_mass) = trace_of_root(&factored.factor, other.sigma.as_ref())?;
+        let root = trace_of_root(&factored.factor, &other.sigma)?;
+        self.distance_by(reference, root)
+    }
+
+    /// The distance by the trace of a root, and the mass that was clipped under it.
+    pub(super) fn distance_by(
+        &self,
+        reference: &Self,
+        (root_trace, clipped_mass): (f64, f64),
+    ) -> Result<Frechet, FrechetError> {
+        let mean_term: f64 = self.mu.iter().zip(&reference.mu).map(|(a, b)| (a - b) * (a - b)).sum();
         let value = mean_term + self.trace + reference.trace - 2.0 * root_trace;
         let trace = self.trace + reference.trace;
         if !value.is_finite() || value < -MAX_NEGATIVE * trace {
@@ -146,8 +158,8 @@ impl Gaussian {
         &self.mu
     }
 
-    pub(super) fn sigma(&self) -> MatRef<'_, f64> {
-        self.sigma.as_ref()
+    pub(super) fn sigma(&self) -> &Panels<f64> {
+        &self.sigma
     }
 
     pub(super) fn trace(&self) -> f64 {
@@ -160,11 +172,25 @@ impl Gaussian {
 }
 
 /// tr((A Aᵀ sigma)^½) from the eigenvalues of the symmetric Aᵀ sigma A, and the mass of those clipped at 0.
-fn trace_of_root(factor: &Factor, sigma: MatRef<'_, f64>) -> Result<(f64, f64), FrechetError> {
-    let product = congruence(factor.matrix(), sigma);
+fn trace_of_root(factor: &Factor, sigma: &Panels<f64>) -> Result<(f64, f64), FrechetError> {
+    let product = factor.congruence(sigma).to_mat();
     let eigenvalues =
         product.self_adjoint_eigenvalues(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
     let root_trace = eigenvalues.iter().map(|&l| l.max(0.0).sqrt()).sum();
     let clipped_mass = eigenvalues.iter().map(|&l| (-l).max(0.0)).sum();
     Ok((root_trace, clipped_mass))
+}
+
+/// Whether no value is farther than that from the one across the diagonal.
+fn is_symmetric(values: &[f64], dim: usize, tolerance: f64) -> bool {
+    /// Rows and columns that are looked at together: both blocks stay in the cache.
+    const BLOCK: usize = 32;
+    let blocks = |end: usize| (0..end).step_by(BLOCK).map(move |first| first..(first + BLOCK).min(end));
+    blocks(dim).all(|rows| {
+        blocks(rows.end).all(|columns| {
+            rows.clone().all(|i| {
+                columns.clone().all(|j| (values[i * dim + j] - values[j * dim + i]).abs() <= tolerance)
+            })
+        })
+    })
 }

@@ -1,10 +1,9 @@
 //! Inception Score (arXiv 1606.03498): exp(E KL(p(y|x) ‖ p(y))), of the class scores that Inception's last layer makes of
 //! its features, without that layer's bias. Mean over ten splits of the images, shuffled as torch-fidelity does.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
 use rayon::prelude::*;
 
+use crate::linalg::{Panels, Wanted, product_alone};
 use crate::random::RandomState;
 use crate::{FeatureSet, MetricError};
 
@@ -13,12 +12,9 @@ pub const NUM_SPLITS: usize = 10;
 /// Images whose scores are in memory at once, per thread.
 const BLOCK: usize = 256;
 
-/// Inception's last layer, `fc.weight` float64 [num_classes, dim] row-major.
+/// Inception's last layer, `fc.weight` float64 [num_classes, dim].
 #[derive(Clone, Debug, PartialEq)]
-pub struct LastLayer {
-    weight: Vec<f64>,
-    dim: usize,
-}
+pub struct LastLayer(Panels<f64>);
 
 impl LastLayer {
     /// The layer with these weights.
@@ -30,20 +26,13 @@ impl LastLayer {
         if !fits || weight.iter().any(|x| !x.is_finite()) {
             return Err(MetricError::LastLayer { len: weight.len(), dim });
         }
-        Ok(Self { weight, dim })
-    }
-
-    fn num_classes(&self) -> usize {
-        self.weight.len() / self.dim
+        Ok(Self(Panels::from_fn(weight.len() / dim, dim, |class, k| weight[class * dim + k])))
     }
 
     /// Scores of some rows: [num_classes, rows].
-    fn logits(&self, set: &FeatureSet, rows: &[u32]) -> Mat<f64> {
-        let features = Mat::from_fn(self.dim, rows.len(), |i, k| f64::from(set.row(rows[k] as usize)[i]));
-        let weight = MatRef::from_row_major_slice(&self.weight, self.num_classes(), self.dim);
-        let mut logits = Mat::zeros(self.num_classes(), rows.len());
-        matmul(logits.as_mut(), Accum::Replace, weight, features.as_ref(), 1.0, Par::Seq);
-        logits
+    fn logits(&self, set: &FeatureSet, rows: &[u32]) -> Panels<f64> {
+        let features = Panels::from_fn(rows.len(), set.dim(), |i, k| set.row(rows[i] as usize)[k].into());
+        product_alone(&self.0, &features, Wanted::All)
     }
 }
 
@@ -53,8 +42,8 @@ impl LastLayer {
 /// # Errors
 /// A last layer of another detector.
 pub fn inception_score(set: &FeatureSet, layer: &LastLayer, seed: u32) -> Result<(f64, f64), MetricError> {
-    if set.dim() != layer.dim {
-        return Err(MetricError::Width { expected: layer.dim, got: set.dim() });
+    if set.dim() != layer.0.columns() {
+        return Err(MetricError::Width { expected: layer.0.columns(), got: set.dim() });
     }
     let n = set.num_rows();
     let order = RandomState::new(seed).permutation(n as u32);
@@ -70,16 +59,16 @@ pub fn inception_score(set: &FeatureSet, layer: &LastLayer, seed: u32) -> Result
 
 /// exp of (1/n) Σ Σ p log p − Σ q log q, q the mean of the p.
 fn score(set: &FeatureSet, layer: &LastLayer, rows: &[u32]) -> f64 {
-    let mut mean = vec![0.0; layer.num_classes()];
+    let mut mean = vec![0.0; layer.0.rows()];
     let mut negative_entropy = 0.0;
     for part in rows.chunks(BLOCK) {
         let logits = layer.logits(set, part);
         for row in 0..part.len() {
-            let logits = logits.col_as_slice(row);
+            let logits: Vec<f64> = (0..mean.len()).map(|class| logits.get(class, row)).collect();
             let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let total: f64 = logits.iter().map(|logit| (logit - most).exp()).sum();
             let log_total = total.ln();
-            for (sum, logit) in mean.iter_mut().zip(logits) {
+            for (sum, logit) in mean.iter_mut().zip(&logits) {
                 let log_p = logit - most - log_total;
                 let p = log_p.exp();
                 *sum += p;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::MetricError;
-use crate::frechet::Gaussian;
+use crate::frechet::{Frechet, Gaussian};
 use crate::moments::Moments;
 use crate::tangent::{Tangent, Whole};
 
@@ -14,7 +14,47 @@ fn is_smooth(num_images: u64, dim: usize) -> bool {
     n >= 4.0 * dim && n >= 64.0 * dim.sqrt()
 }
 
-/// √((B−1)/B · Σ(dᵢ − d̄)²), dᵢ the distance to `reference` of all blocks but the i-th. `None` below two blocks.
+/// A distance, and what it would be without each of some blocks of images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Of all images.
+    pub distance: Frechet,
+    /// Of all but one block each; empty below two blocks.
+    pub without: Vec<f64>,
+}
+
+impl Estimate {
+    /// √((B−1)/B · Σ(dᵢ − d̄)²), dᵢ the distance of all blocks but the i-th. `None` below two blocks.
+    pub fn sd(&self) -> Option<f64> {
+        (self.without.len() > 1).then(|| spread(&self.without))
+    }
+}
+
+/// The distance to `reference` of `ours`, the Gaussian of a total, and of that without each of the blocks that it is made
+/// of. Both rest on one decomposition where there are enough images.
+///
+/// # Errors
+/// As [`without_each`].
+pub fn estimate(
+    ours: &Gaussian,
+    (total, blocks): (&Moments, &[Moments]),
+    reference: &Gaussian,
+) -> Result<Estimate, MetricError> {
+    if blocks.len() < 2 {
+        return Ok(Estimate { distance: ours.distance(reference)?, without: Vec::new() });
+    }
+    if is_smooth(total.count(), total.dim())
+        && let Some(tangent) = Tangent::new(ours, reference)?
+    {
+        let distance = tangent.distance(ours, reference)?;
+        return Ok(Estimate { distance, without: smoothly_without_each(&tangent, total, blocks) });
+    }
+    let (distance, without) =
+        rayon::join(|| ours.distance(reference), || exactly_without_each(blocks, reference));
+    Ok(Estimate { distance: distance?, without: without? })
+}
+
+/// The standard error of [`Estimate::sd`], of blocks alone.
 ///
 /// # Errors
 /// As [`without_each`].
@@ -35,11 +75,15 @@ pub fn without_each(blocks: &[Moments], reference: &Gaussian) -> Result<Vec<f64>
     if is_smooth(total.count(), total.dim()) {
         let ours = Gaussian::new(&total.statistics()?)?;
         if let Some(tangent) = Tangent::new(&ours, reference)? {
-            let whole = Whole::new(&tangent, &total);
-            return Ok(blocks.par_iter().map(|block| tangent.without(&whole, block)).collect());
+            return Ok(smoothly_without_each(&tangent, &total, blocks));
         }
     }
     exactly_without_each(blocks, reference)
+}
+
+fn smoothly_without_each(tangent: &Tangent, total: &Moments, blocks: &[Moments]) -> Vec<f64> {
+    let whole = Whole::new(tangent, total);
+    blocks.par_iter().map(|block| tangent.without(&whole, block)).collect()
 }
 
 /// As [`without_each`], with a whole distance for each block.

@@ -2,69 +2,46 @@
 
 use std::ops::Range;
 
-use faer::linalg::matmul::{matmul, triangular};
-use faer::{Accum, Mat, MatRef, Par};
-
 use crate::FeatureSet;
+use crate::linalg::{Panels, Wanted, product_alone};
 
-/// Some rows of features, float64 [num_rows, dim] row-major.
-pub(super) struct Rows {
-    values: Vec<f64>,
-    num_rows: usize,
-    dim: usize,
-}
+/// Some rows of features, [num_rows, dim].
+pub(super) struct Rows(Panels<f64>);
 
 impl Rows {
     pub(super) fn of(set: &FeatureSet, rows: &Range<usize>) -> Self {
-        let values = set.values()[rows.start * set.dim()..rows.end * set.dim()].iter().map(|&x| x.into());
-        Self { values: values.collect(), num_rows: rows.len(), dim: set.dim() }
+        Self(Panels::from_fn(rows.len(), set.dim(), |i, k| set.row(rows.start + i)[k].into()))
     }
 
     pub(super) fn gathered(set: &FeatureSet, rows: &[u32]) -> Self {
-        let values = rows.iter().flat_map(|&row| set.row(row as usize)).map(|&x| x.into());
-        Self { values: values.collect(), num_rows: rows.len(), dim: set.dim() }
+        Self(Panels::from_fn(rows.len(), set.dim(), |i, k| set.row(rows[i] as usize)[k].into()))
     }
 
     /// Σᵢⱼ k(xᵢ,yⱼ), y the other's rows.
     pub(super) fn sum_with(&self, other: &Self) -> f64 {
-        let mut products = Mat::zeros(self.num_rows, other.num_rows);
-        let (x, y) = (self.matrix(), other.matrix());
-        matmul(products.as_mut(), Accum::Replace, x, y.transpose(), 1.0, Par::Seq);
-        (0..other.num_rows).map(|column| self.kernel_sum(products.col_as_slice(column))).sum()
+        let products = product_alone(&self.0, &other.0, Wanted::All);
+        self.kernel_sum(&products, |_, _| true)
     }
 
     /// Σ_{i≠j} k(xᵢ,xⱼ), either order counted.
     pub(super) fn sum_of_pairs(&self) -> f64 {
-        use triangular::BlockStructure::{Rectangular, TriangularLower};
-        let mut products = Mat::zeros(self.num_rows, self.num_rows);
-        let (x, to) = (self.matrix(), products.as_mut());
-        let accum = Accum::Replace;
-        triangular::matmul(
-            to,
-            TriangularLower,
-            accum,
-            x,
-            Rectangular,
-            x.transpose(),
-            Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        let below = |column| self.kernel_sum(&products.col_as_slice(column)[column + 1..]);
-        2.0 * (0..self.num_rows).map(below).sum::<f64>()
+        let products = product_alone(&self.0, &self.0, Wanted::Lower);
+        2.0 * self.kernel_sum(&products, |i, j| i > j)
     }
 
-    /// Σ (p/D + 1)³.
-    fn kernel_sum(&self, products: &[f64]) -> f64 {
-        let share = 1.0 / self.dim as f64;
-        let kernel = |product: f64| {
-            let base = product * share + 1.0;
-            base * base * base
-        };
-        products.iter().map(|&product| kernel(product)).sum()
-    }
-
-    fn matrix(&self) -> MatRef<'_, f64> {
-        MatRef::from_row_major_slice(&self.values, self.num_rows, self.dim)
+    /// Σ (p/D + 1)³ over the pairs that count.
+    fn kernel_sum(&self, products: &Panels<f64>, counts: impl Fn(usize, usize) -> bool) -> f64 {
+        let share = 1.0 / self.0.columns() as f64;
+        let mut sums = [0.0; 8];
+        for panel in 0..products.count() {
+            let rows = 8 * panel..products.rows().min(8 * panel + 8);
+            for (j, pack) in products.panel(panel)[..products.columns()].iter().enumerate() {
+                for ((i, product), sum) in rows.clone().zip(pack).zip(&mut sums) {
+                    let base = product * share + 1.0;
+                    *sum += if counts(i, j) { base * base * base } else { 0.0 };
+                }
+            }
+        }
+        sums.iter().sum()
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn nearest(sigma: MatRef<'_, f64>) -> Result<Factored, FrechetError> 
     if !kept.is_empty() {
         matmul(whole.as_mut(), Accum::Replace, factor.as_ref(), factor.transpose(), 1.0, Par::Seq);
     }
-    Ok(Factored { factor: Factor(factor), clipped: Some((whole, mass)) })
+    Ok(Factored { factor: Factor::of(&factor), clipped: Some((whole, mass)) })
 }
 
 fn likely(least: f64, largest: f64) -> &'static str {

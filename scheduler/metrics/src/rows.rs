@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use faer::MatRef;
 use rayon::prelude::*;
 
 use crate::FeatureSet;
+use crate::linalg::Panels;
 
 /// Rows of a block: a block of 2,048 features is 8 MiB, the product of two is 4 MiB.
 pub(super) const BLOCK: usize = 1024;
@@ -73,12 +73,9 @@ impl<'a> Centred<'a> {
 
     /// Centres the rows of a block.
     pub(super) fn block(&self, rows: &Range<usize>) -> Block<'_> {
-        let dim = self.set.dim();
-        let mut values = Vec::with_capacity(rows.len() * dim);
-        for row in rows.clone() {
-            values.extend(self.set.row(row).iter().zip(&self.centre).map(|(x, centre)| x - centre));
-        }
-        Block { values, squares: &self.squares[rows.clone()], first: rows.start, dim }
+        let value = |i: usize, k: usize| self.set.row(rows.start + i)[k] - self.centre[k];
+        let values = Panels::from_fn(rows.len(), self.set.dim(), value);
+        Block { values, squares: &self.squares[rows.clone()], first: rows.start }
     }
 }
 
@@ -98,23 +95,13 @@ pub(super) fn centre_of(set: &FeatureSet) -> Vec<f32> {
     centre.into_iter().map(|sum| (sum / set.num_rows() as f64) as f32).collect()
 }
 
-/// Some rows x̃, float32 [num_rows, dim] row-major.
+/// Some rows x̃.
 #[derive(Debug)]
 pub(super) struct Block<'a> {
-    values: Vec<f32>,
+    /// [num_rows, dim].
+    pub(super) values: Panels<f32>,
     /// ‖x̃‖² of each.
     pub(super) squares: &'a [f64],
     /// Which row of the set its first is.
     pub(super) first: usize,
-    pub(super) dim: usize,
-}
-
-impl Block<'_> {
-    pub(super) fn num_rows(&self) -> usize {
-        self.squares.len()
-    }
-
-    pub(super) fn matrix(&self) -> MatRef<'_, f32> {
-        MatRef::from_row_major_slice(&self.values, self.num_rows(), self.dim)
-    }
 }

@@ -1,12 +1,11 @@
 //! The Fréchet distance's second-order expansion: what it would be for moments close to those it was computed for.
 
-use faer::linalg::matmul::{matmul, triangular};
-use faer::{Accum, Mat, Par, Side};
+use faer::Side;
 
 use crate::factor::noise_floor;
-use crate::frechet::{FrechetError, Gaussian};
+use crate::frechet::{Frechet, FrechetError, Gaussian};
+use crate::linalg::{Panels, Wanted, product, product_alone};
 use crate::moments::Moments;
-use crate::products::{congruence, product};
 
 /// With sigma₂ = A Aᵀ, M = Aᵀ sigma₁ A = V S² Vᵀ, B = A V S^(−½) and T = B Bᵀ (the linear map that carries the first
 /// Gaussian to the second), tr(M^½) changes with sigma₁ by ½ tr(T d sigma₁) − ¼ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ d sigma₁ B. As
@@ -19,9 +18,9 @@ pub(super) struct Tangent {
     /// tr(sigma₂) − tr(M^½).
     constant: f64,
     /// I − T, of which the lower triangle counts: [dim, dim].
-    slope: Mat<f64>,
-    /// B, [dim, rank]: of a term that is small, in single precision.
-    basis: Mat<f32>,
+    slope: Panels<f64>,
+    /// Bᵀ, [rank, dim]: of a term that is small, in single precision.
+    basis: Panels<f32>,
     /// sᵢ, ascending.
     roots: Vec<f64>,
 }
@@ -36,12 +35,11 @@ impl Tangent {
         if dim != theirs {
             return Err(FrechetError::Dimensions { ours: dim, theirs });
         }
-        let a = reference.factor().matrix();
-        let rank = a.ncols();
+        let rank = reference.factor().rank();
         if rank == 0 || !ours.factor().is_full() {
             return Ok(None);
         }
-        let inner = congruence(a, ours.sigma());
+        let inner = reference.factor().congruence(ours.sigma()).to_mat();
         let decomposed = inner.self_adjoint_eigen(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
         let (values, vectors) = (decomposed.S(), decomposed.U());
         // Ascending.
@@ -49,20 +47,27 @@ impl Tangent {
             return Ok(None);
         }
         // T = B Bᵀ, B = A V Λ^(−¼).
-        let mut b = product(a, vectors);
-        for k in 0..rank {
-            let scale = values[k].powf(-0.25);
-            b.col_as_slice_mut(k).iter_mut().for_each(|value| *value *= scale);
+        let mut b = reference.factor().times(&Panels::of(vectors.transpose()));
+        let stride = b.stride();
+        for packs in b.packs_mut().chunks_mut(stride) {
+            for (k, pack) in packs[..rank].iter_mut().enumerate() {
+                let scale = values[k].powf(-0.25);
+                pack.iter_mut().for_each(|value| *value *= scale);
+            }
         }
-        let mut slope = product(b.as_ref(), b.transpose());
-        for j in 0..dim {
-            slope.col_as_slice_mut(j).iter_mut().for_each(|value| *value = -*value);
-            slope[(j, j)] += 1.0;
-        }
+        let mut slope = product(&b, &b, Wanted::Lower);
+        slope.packs_mut().iter_mut().flatten().for_each(|value| *value = -*value);
+        (0..dim).for_each(|i| *slope.get_mut(i, i) += 1.0);
         let roots: Vec<f64> = (0..rank).map(|k| values[k].sqrt()).collect();
         let constant = reference.trace() - roots.iter().sum::<f64>();
-        let basis = Mat::from_fn(dim, rank, |i, k| b[(i, k)] as f32);
+        let basis = Panels::from_fn(rank, dim, |k, i| b.get(i, k) as f32);
         Ok(Some(Self { mu: reference.mu().to_vec(), constant, slope, basis, roots }))
+    }
+
+    /// The distance of `ours` to `reference`, those that it was made of.
+    pub(super) fn distance(&self, ours: &Gaussian, reference: &Gaussian) -> Result<Frechet, FrechetError> {
+        // No eigenvalue is near 0, so none is clipped.
+        ours.distance_by(reference, (self.roots.iter().sum(), 0.0))
     }
 
     /// The distance of all of `total` but one part of it, `part`.
@@ -79,50 +84,55 @@ impl Tangent {
     }
 
     /// ½ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ D B, of a symmetric D.
-    fn bent(&self, change: &Mat<f32>) -> f64 {
-        use triangular::BlockStructure::{Rectangular, TriangularLower};
-        let (dim, rank) = (self.basis.nrows(), self.basis.ncols());
-        let mut turned = Mat::<f32>::zeros(dim, rank);
-        matmul(turned.as_mut(), Accum::Replace, change.as_ref(), self.basis.as_ref(), 1.0, Par::Seq);
-        let mut e = Mat::<f32>::zeros(rank, rank);
-        let (to, b) = (e.as_mut(), self.basis.transpose());
-        triangular::matmul(
-            to,
-            TriangularLower,
-            Accum::Replace,
-            b,
-            Rectangular,
-            &turned,
-            Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        let columns = (0..rank).map(|j| {
-            let term = |i: usize| f64::from(e[(i, j)]).powi(2) / (self.roots[i] + self.roots[j]);
-            0.5 * term(j) + (j + 1..rank).map(term).sum::<f64>()
+    fn bent(&self, change: &Panels<f32>) -> f64 {
+        let turned = product_alone(&self.basis, change, Wanted::All);
+        let e = product_alone(&turned, &self.basis, Wanted::Lower);
+        let rows = (0..e.count()).map(|panel| {
+            let roots = &self.roots[panel * LANES..];
+            let mut sum = 0.0;
+            for (j, pack) in e.panel(panel)[..self.roots.len().min((panel + 1) * LANES)].iter().enumerate() {
+                for ((i, e), root) in (panel * LANES..).zip(pack).zip(roots).filter(|((i, _), _)| *i >= j) {
+                    let term = f64::from(*e).powi(2) / (root + self.roots[j]);
+                    sum += if i == j { 0.5 * term } else { term };
+                }
+            }
+            sum
         });
-        columns.sum()
+        rows.sum()
     }
 
     /// tr((I − T) S), of a symmetric S of which the lower triangle counts.
-    fn sloped(&self, scatter: &Mat<f64>) -> f64 {
-        let columns = (0..self.slope.ncols()).map(|j| {
-            let (slope, scatter) = (self.slope.col_as_slice(j), scatter.col_as_slice(j));
-            let below: f64 = slope[j + 1..].iter().zip(&scatter[j + 1..]).map(|(a, b)| a * b).sum();
-            slope[j] * scatter[j] + 2.0 * below
-        });
-        columns.sum()
+    fn sloped(&self, scatter: &Panels<f64>) -> f64 {
+        self.sum(|panel, j| scatter.panel(panel)[j])
     }
 
     /// vᵀ (I − T) v.
     fn sloped_outer(&self, v: &[f64]) -> f64 {
-        let columns = v.iter().enumerate().map(|(j, vj)| {
-            let along: f64 = self.slope.col_as_slice(j).iter().zip(v).map(|(a, b)| a * b).sum();
-            vj * along
-        });
-        columns.sum()
+        let row = |i: usize| v.get(i).copied().unwrap_or_default();
+        let along: Vec<[f64; 8]> =
+            (0..self.slope.count()).map(|panel| std::array::from_fn(|r| row(8 * panel + r))).collect();
+        self.sum(|panel, j| along[panel].map(|value| value * v[j]))
+    }
+
+    /// Σᵢⱼ (I − T)ᵢⱼ Sᵢⱼ, of S as packs of rows.
+    fn sum(&self, of: impl Fn(usize, usize) -> [f64; 8]) -> f64 {
+        let mut sums = [0.0; 8];
+        for panel in 0..self.slope.count() {
+            let first = 8 * panel;
+            for (j, slope) in self.slope.panel(panel)[..self.slope.columns().min(first + 8)].iter().enumerate() {
+                let values = slope.iter().zip(of(panel, j));
+                for ((i, sum), (slope, value)) in (first..).zip(&mut sums).zip(values) {
+                    let times = if i > j { 2.0 } else { f64::from(u8::from(i == j)) };
+                    *sum += times * slope * value;
+                }
+            }
+        }
+        sums.iter().sum()
     }
 }
+
+/// Numbers of a pack in single precision.
+const LANES: usize = 16;
 
 /// All images, and tr((I − T) S) of them.
 #[derive(Debug)]
@@ -137,20 +147,29 @@ impl<'a> Whole<'a> {
     }
 
     /// What leaving out a part, whose mean is `delta` from that of all, changes in sigma: [dim, dim].
-    fn change(&self, part: &Moments, delta: &[f64]) -> Mat<f32> {
+    fn change(&self, part: &Moments, delta: &[f64]) -> Panels<f32> {
         let (n, left_out) = (self.moments.count() as f64, part.count() as f64);
         let (kept, dim) = (n - left_out, delta.len());
-        let mut change = Mat::zeros(dim, dim);
-        for (j, &along) in delta.iter().enumerate() {
-            let all = &self.moments.scatter().col_as_slice(j)[j..];
-            let gone = &part.scatter().col_as_slice(j)[j..];
-            for (i, ((all, gone), across)) in (j..dim).zip(all.iter().zip(gone).zip(&delta[j..])) {
-                let rest = all - gone - n * left_out / kept * across * along;
-                let value = (rest / (kept - 1.0) - all / (n - 1.0)) as f32;
-                change[(i, j)] = value;
-                change[(j, i)] = value;
+        let (less, more) = (1.0 / (kept - 1.0), 1.0 / (n - 1.0));
+        let mut change = Panels::<f32>::zeros(dim, dim);
+        let stride = change.stride();
+        for (panel, packs) in change.packs_mut().chunks_mut(stride).enumerate() {
+            let first = panel * LANES;
+            for half in (0..LANES).step_by(8).filter(|half| first + half < dim) {
+                let source = (first + half) / 8;
+                let (all, gone) = (self.moments.scatter().panel(source), part.scatter().panel(source));
+                let across = &delta[first + half..dim.min(first + half + 8)];
+                for (j, pack) in packs[..dim.min(first + half + 8)].iter_mut().enumerate() {
+                    let along = n * left_out / kept * delta[j];
+                    let values = all[j].iter().zip(&gone[j]).zip(across);
+                    for (value, ((all, gone), across)) in pack[half..].iter_mut().zip(values) {
+                        let rest = all - gone - across * along;
+                        *value = (rest * less - all * more) as f32;
+                    }
+                }
             }
         }
+        change.mirror();
         change
     }
 }

@@ -7,23 +7,20 @@
 
 use std::ops::Range;
 
-use faer::linalg::matmul::matmul;
-use faer::prelude::*;
-use faer::{Accum, Mat, MatRef, Par};
-
-use crate::rows::{BLOCK, Block, UNIT};
+use crate::linalg::{Panels, Wanted, product_within};
+use crate::rows::{Block, UNIT};
 
 /// Memory for products, used again from tile to tile.
 #[derive(Debug)]
-pub(super) struct Products(Mat<f32>);
+pub(super) struct Products(Panels<f32>);
 
 /// Two blocks and their products.
 #[derive(Debug)]
 pub(super) struct Tile<'a> {
     rows: &'a Block<'a>,
     columns: &'a Block<'a>,
-    /// x̃ᵀỹ, [rows, columns], column-major.
-    products: MatRef<'a, f32>,
+    /// x̃ᵀỹ, [rows, columns].
+    products: &'a Panels<f32>,
 }
 
 /// A squared distance lies between these.
@@ -44,19 +41,18 @@ impl Bounds {
 const ROOM: f64 = f32::MIN_POSITIVE as f64 * 65_536.0;
 /// Squares up to here and products of two such rows are far from where float32 ends.
 const LARGEST: f64 = 1e36;
-/// Products that are looked at together, and passed over together where none of them matters.
-const TOGETHER: usize = 32;
+/// Products of a pack, which are passed over together where none of them matters.
+const TOGETHER: usize = 16;
 
 impl Products {
     pub(super) fn new() -> Self {
-        Self(Mat::zeros(BLOCK, BLOCK))
+        Self(Panels::zeros(0, 0))
     }
 
     /// Rows of one set times columns that are rows of another, of as many features and about the same centre.
     pub(super) fn of<'a>(&'a mut self, rows: &'a Block<'_>, columns: &'a Block<'_>) -> Tile<'a> {
-        let mut products = self.0.as_mut().submatrix_mut(0, 0, rows.num_rows(), columns.num_rows());
-        matmul(products.rb_mut(), Accum::Replace, rows.matrix(), columns.matrix().transpose(), 1.0, Par::Seq);
-        Tile { rows, columns, products: products.into_const() }
+        product_within(&rows.values, &columns.values, Wanted::All, &mut self.0);
+        Tile { rows, columns, products: &self.0 }
     }
 }
 
@@ -76,21 +72,21 @@ impl Tile<'_> {
         mut look: impl FnMut(usize, usize, Bounds),
     ) {
         let Self { rows, columns, products } = self;
-        let slack = Slack::of(rows.dim);
+        let slack = Slack::of(rows.values.columns());
         let is_safe = [rows, columns].iter().all(|of| of.squares.iter().all(|square| *square < LARGEST));
         let of_rows = slack.halves(rows, row_limits, is_safe);
         let of_columns = slack.halves(columns, column_limits, is_safe);
-        for (column, of_column) in of_columns.each().enumerate() {
-            let products = products.col(column).try_as_col_major().map_or(&[][..], |col| col.as_slice());
-            for first in (0..products.len()).step_by(TOGETHER) {
-                let group = first..(first + TOGETHER).min(products.len());
-                if are_far(&products[group.clone()], of_rows.part(group.clone()), of_column) {
+        for panel in 0..products.count() {
+            let group = panel * TOGETHER..products.rows().min((panel + 1) * TOGETHER);
+            let of_group = of_rows.part(group.clone());
+            for (column, of_column) in of_columns.each().enumerate() {
+                let products = &products.panel(panel)[column][..group.len()];
+                if are_far(products, of_group, of_column) {
                     continue;
                 }
-                for row in group {
-                    if !is_far(products[row], of_rows.of(row), of_column) {
-                        let bounds = slack.bounds(rows.squares[row], columns.squares[column], products[row]);
-                        look(row, column, bounds);
+                for (row, &product) in group.clone().zip(products) {
+                    if !is_far(product, of_rows.of(row), of_column) {
+                        look(row, column, slack.bounds(rows.squares[row], columns.squares[column], product));
                     }
                 }
             }

@@ -20,8 +20,10 @@ impl Estimate {
     /// Blocks that have none.
     pub fn of_distance(blocks: &[Moments], reference: &Gaussian) -> Result<Self, MetricError> {
         let total = Moments::merged(blocks).ok_or(MetricError::TooFew { n: 0, needed: 2 })?;
-        let value = Gaussian::new(&total.statistics()?)?.distance(reference)?.value;
-        Ok(Self { value, without: jackknife::without_each(blocks, reference)? })
+        let ours = Gaussian::new(&total.statistics()?)?;
+        let jackknife::Estimate { distance, without } =
+            jackknife::estimate(&ours, (&total, blocks), reference)?;
+        Ok(Self { value: distance.value, without })
     }
 
     /// Its standard error.

@@ -97,13 +97,18 @@ fn shown(
     let reference = request.reference(metric.id())?;
     let (first, second) = rayon::join(|| gaussian(&request.features, ours), || gaussian(reference, theirs));
     let (first, second) = (first?, second?);
-    let (distance, sd) =
-        rayon::join(|| first.distance(&second), || jackknife::standard_error(&ours.blocks, &second));
-    let distance = distance.map_err(EvaluateError::metric(request.features.path()))?;
-    if ours.blocks.is_empty() && !distance.rank_deficient && distance.sigma_clipped_mass == 0.0 {
+    let path = request.features.path();
+    let (distance, sd) = match &ours.folded {
+        Some(folded) => {
+            let estimate = jackknife::estimate(&first, (&folded.total, &folded.blocks), &second);
+            let estimate = estimate.map_err(EvaluateError::metric(path))?;
+            (estimate.distance, estimate.sd())
+        }
+        None => (first.distance(&second).map_err(EvaluateError::metric(path))?, None),
+    };
+    if sd.is_none() && !distance.rank_deficient && distance.sigma_clipped_mass == 0.0 {
         return Ok(distance.value.into());
     }
-    let sd = sd.map_err(EvaluateError::metric(request.features.path()))?;
     let id = registry::Metric::find(metric.id()).unwrap_or(registry::Metric::Fd);
     let measured = Measured::new(id, distance.value, ours.statistics.num_images).with_sd(sd);
     let measured =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fidelis_formats::stats::{self, Kind, Statistics};
-use fidelis_metrics::{FeatureChunk, FeatureSet, Fold, Folded, JACKKNIFE_BLOCKS, Moments};
+use fidelis_metrics::{FeatureChunk, FeatureSet, Fold, Folded, JACKKNIFE_BLOCKS};
 
 use super::EvaluateError;
 use crate::formats::FeatureFile;
@@ -33,11 +33,11 @@ pub struct StoredFeatures {
     pub features: FeatureSet,
 }
 
-/// Statistics, and where they are of features the moments of blocks of those.
+/// Statistics, and where they are of features the moments of those and of blocks of them.
 #[derive(Debug)]
 pub(super) struct Summary {
     pub(super) statistics: Statistics,
-    pub(super) blocks: Vec<Moments>,
+    pub(super) folded: Option<Folded>,
 }
 
 impl From<PathBuf> for Given {
@@ -69,7 +69,7 @@ impl Given {
         let (folded, detector) = match self {
             Self::File(path) if self.kind()? == Kind::None => fold(path, num_blocks)?,
             Self::File(path) => {
-                return Ok(Summary { statistics: decode(path, detector)?, blocks: Vec::new() });
+                return Ok(Summary { statistics: decode(path, detector)?, folded: None });
             }
             Self::Run(stored) => {
                 let folded =
@@ -78,7 +78,7 @@ impl Given {
             }
         };
         let statistics = folded.total.statistics().map_err(EvaluateError::metric(self.path()))?;
-        Ok(Summary { statistics: Statistics { detector, ..statistics }, blocks: folded.blocks })
+        Ok(Summary { statistics: Statistics { detector, ..statistics }, folded: Some(folded) })
     }
 
     /// Its features, all in memory, and whose they are where it says; `None` where it holds statistics.

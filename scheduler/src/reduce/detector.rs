@@ -68,13 +68,11 @@ pub(super) async fn measure(
         let known = |num_images: u64| Some(num_images).filter(|&n| n > 0);
         if let Some(reference) = &reference {
             result.reference = Some(Reference { num_images: known(reference.num_images) });
-            let reference = Gaussian::new(reference)?;
-            let ours = Gaussian::new(&statistics)?;
-            let (distance, sd) = rayon::join(
-                || ours.distance(&reference),
-                || jackknife::standard_error(&folded.blocks, &reference),
-            );
-            let (distance, sd) = (distance?, sd?);
+            let (reference, ours) =
+                rayon::join(|| Gaussian::new(reference), || Gaussian::new(&statistics));
+            let (reference, ours) = (reference?, ours?);
+            let estimate = jackknife::estimate(&ours, (&folded.total, &folded.blocks), &reference)?;
+            let (distance, sd) = (estimate.distance, estimate.sd());
             result.rank_deficient |= distance.rank_deficient;
             let method = Method::Frechet {
                 blocks: if sd.is_some() { folded.blocks.len() as u64 } else { 0 },

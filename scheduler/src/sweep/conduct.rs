@@ -262,10 +262,7 @@ impl Sweeping<'_, '_> {
 
 /// The distance of all images, to the bit that of the run's own result; and of all but one block of seeds each.
 fn estimate(folded: &Folded, reference: &Gaussian) -> Result<Estimate, MetricError> {
-    let value = Gaussian::new(&folded.total.statistics()?)?.distance(reference)?.value;
-    let without = match folded.blocks.len() {
-        0 | 1 => Vec::new(),
-        _ => jackknife::without_each(&folded.blocks, reference)?,
-    };
-    Ok(Estimate { value, without })
+    let ours = Gaussian::new(&folded.total.statistics()?)?;
+    let estimate = jackknife::estimate(&ours, (&folded.total, &folded.blocks), reference)?;
+    Ok(Estimate { value: estimate.distance.value, without: estimate.without })
 }
