@@ -47,7 +47,8 @@ impl<T: Number> Panels<T> {
         let mut turned = Self::zeros(self.columns, self.rows);
         let (from, to) = (self.stride(), turned.stride());
         for (panel, packs) in turned.packs.chunks_mut(to.max(1)).enumerate() {
-            for (source, packs) in packs.chunks_mut(T::WIDTH).enumerate() {
+            // A panel may have more packs than the source has panels.
+            for (source, packs) in packs.chunks_mut(T::WIDTH).enumerate().take(self.count()) {
                 let block = &self.packs[source * from + panel * T::WIDTH..][..T::WIDTH];
                 for (row, pack) in packs.iter_mut().enumerate() {
                     pack.as_mut().iter_mut().zip(block).for_each(|(value, pack)| *value = pack.as_ref()[row]);
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn numbers_stand_where_they_should() {
-        for (rows, columns) in [(1, 1), (8, 8), (13, 5), (17, 33)] {
+        for (rows, columns) in [(1, 1), (8, 8), (13, 5), (17, 33), (512, 9), (9, 512)] {
             let number = |i: usize, j: usize| (100 * i + j) as f64;
             let matrix = Mat::from_fn(rows, columns, number);
             let panels = Panels::of(matrix.as_ref());
