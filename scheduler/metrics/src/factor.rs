@@ -172,7 +172,8 @@ mod tests {
         let v = numbers(dim, 9, 5);
         for (a, is_triangle) in [(numbers(dim, dim, 4), false), (lower, true), (numbers(dim, 7, 5), false)] {
             let factor = Factor { is_triangle, ..Factor::of(&a) };
-            let (found, expected) = (factor.congruence(&Panels::of(sigma.as_ref())), a.transpose() * &sigma * &a);
+            let (found, expected) =
+                (factor.congruence(&Panels::of(sigma.as_ref())), a.transpose() * &sigma * &a);
             for (i, j) in (0..a.ncols()).flat_map(|j| (j..a.ncols()).map(move |i| (i, j))) {
                 assert!((found.get(i, j) - expected[(i, j)]).abs() < 1e-9, "{is_triangle} at {i},{j}");
             }

@@ -224,7 +224,9 @@ impl Step {
         let first = panel * WIDTH;
         let mut across = [0.0; WIDTH];
         across.iter_mut().zip(&self.delta[first..]).for_each(|(to, d)| *to = *d);
-        for ((sums, added), d) in packs.iter_mut().zip(added).zip(&self.delta[..self.delta.len().min(first + WIDTH)]) {
+        for ((sums, added), d) in
+            packs.iter_mut().zip(added).zip(&self.delta[..self.delta.len().min(first + WIDTH)])
+        {
             let scale = self.weight * d;
             for ((sum, b), d) in sums.iter_mut().zip(added).zip(&across) {
                 *sum += b + d * scale;

@@ -119,7 +119,9 @@ impl Tangent {
         let mut sums = [0.0; 8];
         for panel in 0..self.slope.count() {
             let first = 8 * panel;
-            for (j, slope) in self.slope.panel(panel)[..self.slope.columns().min(first + 8)].iter().enumerate() {
+            for (j, slope) in
+                self.slope.panel(panel)[..self.slope.columns().min(first + 8)].iter().enumerate()
+            {
                 let values = slope.iter().zip(of(panel, j));
                 for ((i, sum), (slope, value)) in (first..).zip(&mut sums).zip(values) {
                     let times = if i > j { 2.0 } else { f64::from(u8::from(i == j)) };

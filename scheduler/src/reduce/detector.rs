@@ -68,8 +68,7 @@ pub(super) async fn measure(
         let known = |num_images: u64| Some(num_images).filter(|&n| n > 0);
         if let Some(reference) = &reference {
             result.reference = Some(Reference { num_images: known(reference.num_images) });
-            let (reference, ours) =
-                rayon::join(|| Gaussian::new(reference), || Gaussian::new(&statistics));
+            let (reference, ours) = rayon::join(|| Gaussian::new(reference), || Gaussian::new(&statistics));
             let (reference, ours) = (reference?, ours?);
             let estimate = jackknife::estimate(&ours, (&folded.total, &folded.blocks), &reference)?;
             let (distance, sd) = (estimate.distance, estimate.sd());

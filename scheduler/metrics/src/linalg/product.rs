@@ -111,7 +111,8 @@ fn rows_of<S: Simd, T: Number>(simd: S, factors: Factors<T>, to: &mut Rows<T>) {
     let depth = factors.a.columns();
     for k in (0..depth).step_by(DEPTH) {
         for q in (0..factors.b.count()).step_by(BLOCK) {
-            let block = Block { depth: k..(k + DEPTH).min(depth), right: q..(q + BLOCK).min(factors.b.count()) };
+            let block =
+                Block { depth: k..(k + DEPTH).min(depth), right: q..(q + BLOCK).min(factors.b.count()) };
             for first in (0..panels).step_by(together) {
                 match panels.min(first + together) - first {
                     3 => strip::<S, T, 3>(simd, (factors, &block), to, first),
@@ -313,7 +314,10 @@ mod tests {
             ] {
                 let found = product_of_triangle((a, zeros), &b, wanted);
                 for (i, j) in (0..dim).flat_map(|i| (0..dim).map(move |j| (i, j))) {
-                    assert!(!is_wanted(i, j) || found.get(i, j) == chain!(a, b, i, j), "{wanted:?} at {i},{j}");
+                    assert!(
+                        !is_wanted(i, j) || found.get(i, j) == chain!(a, b, i, j),
+                        "{wanted:?} at {i},{j}"
+                    );
                 }
             }
         }

@@ -44,7 +44,9 @@ pub(crate) fn add(sums: &mut [&mut Panels<f64>], parts: &[Part<'_>]) {
             groups[group].sums.push(packs);
         }
     }
-    groups.into_par_iter().for_each(|mut group| dispatch!(level(), simd => group_of(simd, &mut group, parts)));
+    groups
+        .into_par_iter()
+        .for_each(|mut group| dispatch!(level(), simd => group_of(simd, &mut group, parts)));
 }
 
 /// Some panels of every sum.
