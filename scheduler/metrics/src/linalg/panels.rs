@@ -20,11 +20,10 @@ impl<T: Number> Panels<T> {
         zeros
     }
 
-    /// Nothing but zeros, of another shape, in the same memory.
-    pub(crate) fn clear(&mut self, rows: usize, columns: usize) {
+    /// Makes room for another matrix, of whatever numbers, in the same memory.
+    pub(crate) fn reshape(&mut self, rows: usize, columns: usize) {
         (self.rows, self.columns) = (rows, columns);
         let size = self.count() * self.stride();
-        self.packs.clear();
         self.packs.resize(size, T::ZEROS);
     }
 
