@@ -7,7 +7,7 @@ use fearless_simd::{Level, dispatch, prelude::*};
 use rayon::prelude::*;
 
 use super::number::{Number, level};
-use super::panels::Panels;
+use super::panels::{Panels, View};
 
 /// Groups of rows for each core, which they get one after another.
 const GROUPS: usize = 6;
@@ -50,7 +50,8 @@ pub(crate) fn product_of_triangle<T: Number>(
     wanted: Wanted,
 ) -> Panels<T> {
     let mut product = Panels::zeros(a.rows(), b.rows());
-    Factors { a, zeros, b, wanted }.put_into(&mut product, (level(), true));
+    let factors = Factors { a: a.part(0, 0), zeros, b: b.part(0, 0), wanted };
+    factors.put_into(Target::new(&mut product), (level(), true));
     product
 }
 
@@ -69,31 +70,53 @@ pub(crate) fn product_within<T: Number>(
     product: &mut Panels<T>,
 ) {
     product.reshape(a.rows(), b.rows());
-    Factors { a, zeros: Zeros::Nowhere, b, wanted }.put_into(product, (level(), false));
+    let factors = Factors { a: a.part(0, 0), zeros: Zeros::Nowhere, b: b.part(0, 0), wanted };
+    factors.put_into(Target::new(product), (level(), false));
+}
+
+/// Where a product goes: into a matrix, from a panel and a column on.
+pub(crate) struct Target<'a, T: Number> {
+    pub(crate) product: &'a mut Panels<T>,
+    pub(crate) panel: usize,
+    pub(crate) column: usize,
+    /// Whether it is added to what is there: that is then the start of every chain.
+    pub(crate) adds: bool,
+}
+
+impl<'a, T: Number> Target<'a, T> {
+    fn new(product: &'a mut Panels<T>) -> Self {
+        Self { product, panel: 0, column: 0, adds: false }
+    }
+
+    /// Puts a bᵀ there, on all cores.
+    pub(crate) fn put(self, a: View<'_, T>, b: View<'_, T>, wanted: Wanted) {
+        Factors { a, zeros: Zeros::Nowhere, b, wanted }.put_into(self, (level(), true));
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Factors<'a, T: Number> {
-    a: &'a Panels<T>,
+    a: View<'a, T>,
     zeros: Zeros,
-    b: &'a Panels<T>,
+    b: View<'a, T>,
     wanted: Wanted,
 }
 
 impl<T: Number> Factors<'_, T> {
     /// # Panics
     /// When the two have different numbers of columns.
-    fn put_into(self, product: &mut Panels<T>, (level, on_all_cores): (Level, bool)) {
+    fn put_into(self, to: Target<'_, T>, (level, on_all_cores): (Level, bool)) {
         assert_eq!(self.a.columns(), self.b.columns(), "factors of different depths");
+        let Target { product, panel, column, adds } = to;
         let stride = product.stride();
         // The larger a group, the more often the caches have what is multiplied: no bit depends on it.
         let groups = if on_all_cores { GROUPS * rayon::current_num_threads() } else { 1 };
-        let size = product.count().div_ceil(groups).next_multiple_of(STRIP).max(STRIP);
+        let size = self.a.count().div_ceil(groups).next_multiple_of(STRIP).max(STRIP);
         let group = |(group, packs): (usize, &mut [T::Pack])| {
-            let mut to = Rows { first: group * size, packs, stride };
+            let mut to = Rows { first: group * size, packs, stride, column, adds };
             dispatch!(level, simd => rows_of(simd, self, &mut to));
         };
-        let packs = product.packs_mut();
+        let packs = &mut product.packs_mut()[panel * stride..][..self.a.count() * stride];
         if on_all_cores {
             packs.par_chunks_mut((size * stride).max(1)).enumerate().for_each(group);
         } else {
@@ -107,6 +130,9 @@ struct Rows<'a, T: Number> {
     first: usize,
     packs: &'a mut [T::Pack],
     stride: usize,
+    /// Where the first column is.
+    column: usize,
+    adds: bool,
 }
 
 #[inline(always)]
@@ -162,7 +188,7 @@ fn strip<S: Simd, T: Number, const P: usize>(
         Zeros::Above => (0, (row + P) * T::WIDTH),
     };
     let depth = block.depth.start.max(begin)..block.depth.end.min(end);
-    let is_first = depth.start == begin;
+    let is_first = !to.adds && depth.start == begin;
     if depth.is_empty() {
         return;
     }
@@ -178,7 +204,7 @@ fn strip<S: Simd, T: Number, const P: usize>(
     let packs = &mut to.packs[first * to.stride..(first + P) * to.stride];
     for q in right {
         let columns = &b.panel(q)[depth.clone()];
-        let mut to = Tile { packs: &mut packs[q * T::WIDTH..], stride: to.stride, is_first };
+        let mut to = Tile { packs: &mut packs[to.column + q * T::WIDTH..], stride: to.stride, is_first };
         if is_wide::<S>() {
             add::<S, T, 8, P, 0>(simd, columns, rows, &mut to);
             if T::WIDTH == 16 {
@@ -302,8 +328,10 @@ mod tests {
             for level in levels() {
                 let (zeros, wanted) = (Zeros::Nowhere, Wanted::All);
                 let (mut wide, mut narrow) = (Panels::zeros(rows, others), Panels::zeros(rows, others));
-                Factors { a: &a, zeros, b: &b, wanted }.put_into(&mut wide, (level, true));
-                Factors { a: &c, zeros, b: &d, wanted }.put_into(&mut narrow, (level, false));
+                Factors { a: a.part(0, 0), zeros, b: b.part(0, 0), wanted }
+                    .put_into(Target::new(&mut wide), (level, true));
+                Factors { a: c.part(0, 0), zeros, b: d.part(0, 0), wanted }
+                    .put_into(Target::new(&mut narrow), (level, false));
                 for (i, j) in (0..rows).flat_map(|i| (0..others).map(move |j| (i, j))) {
                     assert_eq!(wide.get(i, j), chain!(a, b, i, j), "{level:?} {rows}x{others} at {i},{j}");
                     assert_eq!(narrow.get(i, j), chain!(c, d, i, j), "{level:?} {rows}x{others} at {i},{j}");
