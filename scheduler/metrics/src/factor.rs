@@ -4,14 +4,14 @@ use faer::linalg::matmul::{matmul, triangular};
 use faer::{Accum, Mat, MatRef, Par, Side};
 
 use crate::frechet::FrechetError;
-use crate::linalg::{Panels, Wanted, Zeros, product, product_of_triangle};
+use crate::linalg::{self, Panels, Wanted, Zeros, product, product_of_triangle};
 use crate::nearest::nearest;
 
 /// A of a covariance [dim, dim].
 #[derive(Clone, Debug)]
 pub(super) struct Factor {
-    /// Aᵀ, [rank, dim].
-    transposed: Panels<f64>,
+    /// [dim, rank].
+    a: Panels<f64>,
     /// Whether A is a lower triangle.
     is_triangle: bool,
 }
@@ -30,52 +30,50 @@ impl Factor {
     ///
     /// # Errors
     /// A sigma that is no covariance.
-    pub(super) fn find(sigma: MatRef<'_, f64>, num_images: u64) -> Result<Factored, FrechetError> {
-        let dim = sigma.nrows();
+    pub(super) fn find(sigma: &Panels<f64>, num_images: u64) -> Result<Factored, FrechetError> {
+        let dim = sigma.rows();
         let few = (1..=dim as u64).contains(&num_images);
         if !few && let Some(lower) = cholesky(sigma) {
-            let factor = Self { is_triangle: true, ..Self::of(&lower) };
-            return Ok(Factored { factor, clipped: None });
+            return Ok(Factored { factor: Self { a: lower, is_triangle: true }, clipped: None });
         }
-        let lower = pivoted(sigma, if few { num_images as usize - 1 } else { dim });
-        if !is_whole(&lower, sigma) {
-            return nearest(sigma);
+        let sigma = sigma.to_mat();
+        let lower = pivoted(sigma.as_ref(), if few { num_images as usize - 1 } else { dim });
+        if !is_whole(&lower, sigma.as_ref()) {
+            return nearest(sigma.as_ref());
         }
         Ok(Factored { factor: Self::of(&eigen(&lower)?), clipped: None })
     }
 
     /// Of A, [dim, rank].
     pub(super) fn of(a: &Mat<f64>) -> Self {
-        Self { transposed: Panels::of(a.as_ref()).transposed(), is_triangle: false }
+        Self { a: Panels::of(a.as_ref()), is_triangle: false }
     }
 
     pub(super) fn rank(&self) -> usize {
-        self.transposed.rows()
+        self.a.columns()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.rank() == self.transposed.columns()
+        self.rank() == self.a.rows()
     }
 
     /// Aᵀ sigma A, of which the lower triangle counts.
     pub(super) fn congruence(&self, sigma: &Panels<f64>) -> Panels<f64> {
-        let (a, zeros) = self.left();
-        let wanted = if self.is_triangle { Wanted::Upper } else { Wanted::All };
-        let turned = product_of_triangle((a, zeros), sigma, wanted);
-        product_of_triangle((a, zeros), &turned, Wanted::Lower)
+        let transposed = self.a.transposed();
+        let (zeros, wanted) = match self.is_triangle {
+            true => (Zeros::Below, Wanted::Upper),
+            false => (Zeros::Nowhere, Wanted::All),
+        };
+        let turned = product_of_triangle((&transposed, zeros), sigma, wanted);
+        product_of_triangle((&transposed, zeros), &turned, Wanted::Lower)
     }
 
     /// A v, of v as [columns, rank]: [dim, columns].
     pub(super) fn times(&self, v: &Panels<f64>) -> Panels<f64> {
-        let a = self.transposed.transposed();
         match self.is_triangle {
-            true => product_of_triangle((&a, Zeros::Above), v, Wanted::All),
-            false => product(&a, v, Wanted::All),
+            true => product_of_triangle((&self.a, Zeros::Above), v, Wanted::All),
+            false => product(&self.a, v, Wanted::All),
         }
-    }
-
-    fn left(&self) -> (&Panels<f64>, Zeros) {
-        (&self.transposed, if self.is_triangle { Zeros::Below } else { Zeros::Nowhere })
     }
 }
 
@@ -85,11 +83,11 @@ pub(super) fn noise_floor(dim: usize, largest: f64) -> f64 {
 }
 
 /// `None` where a pivot is no more than rounding noise.
-fn cholesky(sigma: MatRef<'_, f64>) -> Option<Mat<f64>> {
-    let lower = sigma.llt(Side::Lower).ok()?.L().to_owned();
-    let pivots = (0..lower.nrows()).map(|i| lower[(i, i)] * lower[(i, i)]);
+fn cholesky(sigma: &Panels<f64>) -> Option<Panels<f64>> {
+    let lower = linalg::cholesky(sigma)?;
+    let pivots = (0..lower.rows()).map(|i| lower.get(i, i).powi(2));
     let (least, most) = pivots.fold((f64::INFINITY, 0.0_f64), |(lo, hi), p| (lo.min(p), hi.max(p)));
-    (least > noise_floor(lower.nrows(), most)).then_some(lower)
+    (least > noise_floor(lower.rows(), most)).then_some(lower)
 }
 
 /// L of sigma = L Lᵀ, [dim, rank], by Cholesky with the largest pivot first, until `max_rank` or until only noise is

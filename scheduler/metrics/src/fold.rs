@@ -55,6 +55,8 @@ pub struct Fold {
     blocks: Vec<Option<Moments>>,
     num_rows: u64,
     next_row: u64,
+    /// Memory of chunks that were added, for the next ones.
+    spare: Vec<Rows>,
 }
 
 /// One chunk's rows, and those of the blocks it touches; `None`: it lies in that block whole.
@@ -74,6 +76,7 @@ impl Fold {
             blocks: vec![None; num_blocks as usize],
             num_rows,
             next_row: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -97,10 +100,13 @@ impl Fold {
         if first > self.num_rows {
             return Err(MetricError::Rows { expected: self.num_rows, got: first });
         }
-        let centred: Vec<Centred> = (starts.par_iter().zip(chunks))
-            .map(|(&start, chunk)| centred(&self.bounds, start, chunk))
+        let mut spare = std::mem::take(&mut self.spare);
+        spare.resize_with(chunks.len(), Rows::none);
+        let centred: Vec<Centred> = (starts.par_iter().zip(chunks).zip(spare))
+            .map(|((&start, chunk), spare)| centred(&self.bounds, start, chunk, spare))
             .collect::<Result<_, _>>()?;
         self.add(&centred)?;
+        self.spare = centred.into_iter().map(|chunk| chunk.whole).collect();
         self.next_row = first;
         Ok(())
     }
@@ -145,8 +151,9 @@ fn centred<T: Copy + Into<f64>>(
     bounds: &[u64],
     start: u64,
     chunk: &FeatureChunk<T>,
+    spare: Rows,
 ) -> Result<Centred, MetricError> {
-    let whole = Rows::of(&chunk.values, chunk.dim).map_err(|error| named(error, &chunk.names))?;
+    let whole = spare.filled(&chunk.values, chunk.dim).map_err(|error| named(error, &chunk.names))?;
     let rows = start..start + whole.count();
     let mut pieces = Vec::new();
     for (block, bound) in bounds.windows(2).enumerate() {
@@ -156,7 +163,7 @@ fn centred<T: Copy + Into<f64>>(
         } else if !shared.is_empty() {
             let local: Range<usize> = (shared.start - start) as usize..(shared.end - start) as usize;
             let values = &chunk.values[local.start * chunk.dim..local.end * chunk.dim];
-            pieces.push((block, Some(Rows::of(values, chunk.dim)?)));
+            pieces.push((block, Some(Rows::none().filled(values, chunk.dim)?)));
         }
     }
     Ok(Centred { whole, pieces })

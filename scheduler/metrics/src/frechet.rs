@@ -1,10 +1,10 @@
 //! The Fréchet distance between two Gaussians, without a general matrix square root.
 
-use faer::{MatRef, Side};
+use faer::MatRef;
 use fidelis_formats::stats::Statistics;
 
 use crate::factor::{Factor, Factored};
-use crate::linalg::Panels;
+use crate::linalg::{Panels, eigenvalues};
 
 /// A distance, and what had to be done to get it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,11 +93,11 @@ impl Gaussian {
         if !is_symmetric(sigma, dim, 1e-6 * largest) {
             return Err(FrechetError::NotGaussian("sigma is not symmetric"));
         }
-        let sigma = MatRef::from_column_major_slice(sigma, dim, dim);
-        let Factored { factor, clipped } = Factor::find(sigma, *num_images)?;
+        let sigma = Panels::of(MatRef::from_column_major_slice(sigma, dim, dim));
+        let Factored { factor, clipped } = Factor::find(&sigma, *num_images)?;
         let (sigma, clipped_mass) = match clipped {
-            Some((sigma, mass)) => (Panels::of(sigma.as_ref()), mass),
-            None => (Panels::of(sigma), 0.0),
+            Some((nearest, mass)) => (Panels::of(nearest.as_ref()), mass),
+            None => (sigma, 0.0),
         };
         let trace = (0..dim).map(|i| sigma.get(i, i)).sum();
         Ok(Self { mu: mu.clone(), sigma, trace, factor, clipped_mass, num_images: *num_images })
@@ -173,9 +173,7 @@ impl Gaussian {
 
 /// tr((A Aᵀ sigma)^½) from the eigenvalues of the symmetric Aᵀ sigma A, and the mass of those clipped at 0.
 fn trace_of_root(factor: &Factor, sigma: &Panels<f64>) -> Result<(f64, f64), FrechetError> {
-    let product = factor.congruence(sigma).to_mat();
-    let eigenvalues =
-        product.self_adjoint_eigenvalues(Side::Lower).map_err(|_| FrechetError::NoConvergence)?;
+    let eigenvalues = eigenvalues(factor.congruence(sigma)).ok_or(FrechetError::NoConvergence)?;
     let root_trace = eigenvalues.iter().map(|&l| l.max(0.0).sqrt()).sum();
     let clipped_mass = eigenvalues.iter().map(|&l| (-l).max(0.0)).sum();
     Ok((root_trace, clipped_mass))

@@ -1,11 +1,13 @@
 //! The standard error of a distance, by leaving out one contiguous block of seeds at a time.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::MetricError;
 use crate::frechet::{Frechet, Gaussian};
 use crate::moments::Moments;
-use crate::tangent::{Tangent, Whole};
+use crate::tangent::{Scratch, Tangent, Whole};
 
 /// Whether what leaving out a block changes is small enough for a second-order expansion: with 4 D images and 64 √D, the
 /// error bar is that of exact distances to 1 % of itself.
@@ -83,7 +85,16 @@ pub fn without_each(blocks: &[Moments], reference: &Gaussian) -> Result<Vec<f64>
 
 fn smoothly_without_each(tangent: &Tangent, total: &Moments, blocks: &[Moments]) -> Vec<f64> {
     let whole = Whole::new(tangent, total);
-    blocks.par_iter().map(|block| tangent.without(&whole, block)).collect()
+    let spare: Mutex<Vec<Scratch>> = Mutex::default();
+    let of_spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+    let without = |block: &Moments| {
+        let known = of_spare().pop();
+        let mut scratch = known.unwrap_or_else(Scratch::new);
+        let distance = tangent.without(&whole, block, &mut scratch);
+        of_spare().push(scratch);
+        distance
+    };
+    blocks.par_iter().map(without).collect()
 }
 
 /// As [`without_each`], with a whole distance for each block.

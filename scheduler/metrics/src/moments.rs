@@ -44,7 +44,7 @@ impl Moments {
     /// Moments of `values`, float32 or float64 [n, dim] row-major, n ≥ 1.
     pub fn of<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Result<Self, MomentsError> {
         let mut moments = Self::nothing(dim);
-        Self::add_rows(&mut [&mut moments], &[(&Rows::of(values, dim)?, vec![0])]);
+        Self::add_rows(&mut [&mut moments], &[(&Rows::none().filled(values, dim)?, vec![0])]);
         Ok(moments)
     }
 
@@ -163,7 +163,7 @@ impl Moments {
 const WIDTH: usize = 8;
 
 /// Rows about their mean.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rows {
     mean: Vec<f64>,
     /// [dim, rows].
@@ -171,8 +171,14 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Of `values`, float32 or float64 [n, dim] row-major, n ≥ 1. Runs on the calling thread alone.
-    pub(super) fn of<T: Copy + Into<f64>>(values: &[T], dim: usize) -> Result<Self, MomentsError> {
+    pub(super) fn none() -> Self {
+        Self { mean: Vec::new(), centred: Panels::zeros(0, 0) }
+    }
+
+    /// Of `values`, float32 or float64 [n, dim] row-major, n ≥ 1, in the memory of rows that nobody needs any more: pages
+    /// that the system has given already. Runs on the calling thread alone.
+    pub(super) fn filled<T: Copy + Into<f64>>(self, values: &[T], dim: usize) -> Result<Self, MomentsError> {
+        let Self { mut mean, mut centred } = self;
         if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
             return Err(MomentsError::Shape { len: values.len(), dim });
         }
@@ -181,12 +187,15 @@ impl Rows {
             return Err(MomentsError::NonFinite { rows });
         }
         let count = values.len() / dim;
-        let mut mean = vec![0.0; dim];
+        mean.clear();
+        mean.resize(dim, 0.0);
         for row in values.chunks_exact(dim) {
             mean.iter_mut().zip(row).for_each(|(sum, &f)| *sum += f.into());
         }
         mean.iter_mut().for_each(|sum| *sum /= count as f64);
-        let mut centred = Panels::<f64>::zeros(dim, count);
+        if (centred.rows(), centred.columns()) != (dim, count) {
+            centred = Panels::zeros(dim, count);
+        }
         let stride = centred.stride();
         // A few panels at a time, which are a few cache lines of each row.
         for (group, panels) in centred.packs_mut().chunks_mut(stride * WIDTH).enumerate() {

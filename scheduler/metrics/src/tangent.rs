@@ -4,7 +4,7 @@ use faer::Side;
 
 use crate::factor::noise_floor;
 use crate::frechet::{Frechet, FrechetError, Gaussian};
-use crate::linalg::{Panels, Wanted, product, product_alone};
+use crate::linalg::{Panels, Wanted, product, product_within};
 use crate::moments::Moments;
 
 /// With sigma₂ = A Aᵀ, M = Aᵀ sigma₁ A = V S² Vᵀ, B = A V S^(−½) and T = B Bᵀ (the linear map that carries the first
@@ -71,7 +71,7 @@ impl Tangent {
     }
 
     /// The distance of all of `total` but one part of it, `part`.
-    pub(super) fn without(&self, total: &Whole<'_>, part: &Moments) -> f64 {
+    pub(super) fn without(&self, total: &Whole<'_>, part: &Moments, scratch: &mut Scratch) -> f64 {
         let (n, left_out) = (total.moments.count() as f64, part.count() as f64);
         let kept = n - left_out;
         // Chan's rule backwards: S − S_b − (n n_b / n') δδᵀ, δ = mean_b − mean.
@@ -80,13 +80,15 @@ impl Tangent {
             total.sloped - self.sloped(part.scatter()) - n * left_out / kept * self.sloped_outer(&delta);
         let mean = total.moments.mean().iter().zip(&delta).map(|(all, d)| all - d * left_out / kept);
         let mean_term: f64 = mean.zip(&self.mu).map(|(ours, theirs)| (ours - theirs).powi(2)).sum();
-        mean_term + sloped / (kept - 1.0) + self.constant + self.bent(&total.change(part, &delta))
+        total.change(part, &delta, &mut scratch.change);
+        mean_term + sloped / (kept - 1.0) + self.constant + self.bent(scratch)
     }
 
-    /// ½ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ D B, of a symmetric D.
-    fn bent(&self, change: &Panels<f32>) -> f64 {
-        let turned = product_alone(&self.basis, change, Wanted::All);
-        let e = product_alone(&turned, &self.basis, Wanted::Lower);
+    /// ½ Σᵢⱼ Eᵢⱼ²/(sᵢ + sⱼ), E = Bᵀ D B, of the symmetric D that is the change.
+    fn bent(&self, scratch: &mut Scratch) -> f64 {
+        let Scratch { change, turned, e } = scratch;
+        product_within(&self.basis, change, Wanted::All, turned);
+        product_within(turned, &self.basis, Wanted::Lower, e);
         let rows = (0..e.count()).map(|panel| {
             let roots = &self.roots[panel * LANES..];
             let mut sum = 0.0;
@@ -133,6 +135,21 @@ impl Tangent {
     }
 }
 
+/// Memory for what a block changes, used again from block to block.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    change: Panels<f32>,
+    turned: Panels<f32>,
+    e: Panels<f32>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        let nothing = || Panels::zeros(0, 0);
+        Self { change: nothing(), turned: nothing(), e: nothing() }
+    }
+}
+
 /// Numbers of a pack in single precision.
 const LANES: usize = 16;
 
@@ -149,11 +166,13 @@ impl<'a> Whole<'a> {
     }
 
     /// What leaving out a part, whose mean is `delta` from that of all, changes in sigma: [dim, dim].
-    fn change(&self, part: &Moments, delta: &[f64]) -> Panels<f32> {
+    fn change(&self, part: &Moments, delta: &[f64], change: &mut Panels<f32>) {
         let (n, left_out) = (self.moments.count() as f64, part.count() as f64);
         let (kept, dim) = (n - left_out, delta.len());
         let (less, more) = (1.0 / (kept - 1.0), 1.0 / (n - 1.0));
-        let mut change = Panels::<f32>::zeros(dim, dim);
+        if change.rows() != dim {
+            *change = Panels::zeros(dim, dim);
+        }
         let stride = change.stride();
         for (panel, packs) in change.packs_mut().chunks_mut(stride).enumerate() {
             let first = panel * LANES;
@@ -172,6 +191,5 @@ impl<'a> Whole<'a> {
             }
         }
         change.mirror();
-        change
     }
 }

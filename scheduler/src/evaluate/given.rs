@@ -120,14 +120,17 @@ fn fold(path: &Path, num_blocks: u64) -> Result<(Folded, Option<String>), Evalua
     let mut file = FeatureFile::open(path).map_err(EvaluateError::file(path))?;
     let mut fold = Fold::new(file.num_rows(), num_blocks);
     let mut starts = (0..file.num_rows()).step_by(CHUNK_ROWS as usize);
-    let mut read = || -> Result<Vec<_>, _> {
-        let wave = starts.by_ref().take(Fold::wave()).map(|first| file.rows(first, CHUNK_ROWS));
+    let mut spare: Vec<Vec<f64>> = Vec::new();
+    let mut read = |spare: &mut Vec<Vec<f64>>| -> Result<Vec<FeatureChunk<f64>>, _> {
+        let mut rows = |first| file.rows_within(first, CHUNK_ROWS, spare.pop().unwrap_or_default());
+        let wave = starts.by_ref().take(Fold::wave()).map(&mut rows);
         wave.collect::<Result<_, _>>().map_err(EvaluateError::file(path))
     };
-    let mut wave = read()?;
+    let mut wave = read(&mut spare)?;
     while !wave.is_empty() {
-        let (folded, next) = rayon::join(|| fold.push(&wave), &mut read);
+        let (folded, next) = rayon::join(|| fold.push(&wave), || read(&mut spare));
         folded.map_err(EvaluateError::metric(path))?;
+        spare.extend(wave.into_iter().map(|chunk| chunk.values));
         wave = next?;
     }
     let folded = fold.finish().map_err(EvaluateError::metric(path))?;

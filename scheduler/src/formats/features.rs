@@ -39,7 +39,17 @@ impl FeatureFile {
 
     /// The `count` rows from row `first` on, fewer at the end.
     pub fn rows(&mut self, first: u64, count: u64) -> Result<FeatureChunk<f64>, FormatError> {
-        let (values, dim) = (self.0.rows(first, count)?, self.0.dim());
+        self.rows_within(first, count, Vec::new())
+    }
+
+    /// The same in memory that nobody needs any more.
+    pub fn rows_within(
+        &mut self,
+        first: u64,
+        count: u64,
+        values: Vec<f64>,
+    ) -> Result<FeatureChunk<f64>, FormatError> {
+        let (values, dim) = (self.0.rows_within(first, count, values)?, self.0.dim());
         let rows = first as usize..first as usize + values.len() / dim;
         let names = match self.0.seeds().and_then(|seeds| seeds.get(rows)) {
             Some(seeds) => RowNames::Seeds(seeds.to_vec()),

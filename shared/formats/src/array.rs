@@ -44,16 +44,26 @@ impl Dtype {
 impl Dtype {
     /// Elements of a floating-point type as float64, which holds all of them exactly; `None` for the others.
     pub fn floats(self, bytes: &[u8]) -> Option<Vec<f64>> {
-        Some(match self {
-            Self::F16 => bytes.as_chunks().0.iter().map(|&b| half(u16::from_le_bytes(b))).collect(),
+        self.floats_within(bytes, Vec::new())
+    }
+
+    /// The same in memory that nobody needs any more.
+    pub(crate) fn floats_within(self, bytes: &[u8], mut values: Vec<f64>) -> Option<Vec<f64>> {
+        values.clear();
+        match self {
+            Self::F16 => values.extend(bytes.as_chunks().0.iter().map(|&b| half(u16::from_le_bytes(b)))),
             Self::BF16 => {
-                let widened = |&b: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16).into();
-                bytes.as_chunks().0.iter().map(widened).collect()
+                let widened =
+                    |&b: &[u8; 2]| f64::from(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16));
+                values.extend(bytes.as_chunks().0.iter().map(widened));
             }
-            Self::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b).into()).collect(),
-            Self::F64 => bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+            Self::F32 => {
+                values.extend(bytes.as_chunks().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))));
+            }
+            Self::F64 => values.extend(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b))),
             _ => return None,
-        })
+        }
+        Some(values)
     }
 }
 

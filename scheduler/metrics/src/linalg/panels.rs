@@ -13,6 +13,30 @@ pub(crate) struct Panels<T: Number> {
     packs: Vec<T::Pack>,
 }
 
+/// Some panels, and of each some columns.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a, T: Number> {
+    packs: &'a [T::Pack],
+    stride: usize,
+    count: usize,
+    columns: usize,
+}
+
+impl<'a, T: Number> View<'a, T> {
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How many panels there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn panel(&self, panel: usize) -> &'a [T::Pack] {
+        &self.packs[panel * self.stride..][..self.columns]
+    }
+}
+
 impl<T: Number> Panels<T> {
     pub(crate) fn zeros(rows: usize, columns: usize) -> Self {
         let mut zeros = Self { rows, columns, packs: Vec::new() };
@@ -20,11 +44,10 @@ impl<T: Number> Panels<T> {
         zeros
     }
 
-    /// Nothing but zeros, of another shape, in the same memory.
-    pub(crate) fn clear(&mut self, rows: usize, columns: usize) {
+    /// Makes room for another matrix, of whatever numbers, in the same memory.
+    pub(crate) fn reshape(&mut self, rows: usize, columns: usize) {
         (self.rows, self.columns) = (rows, columns);
         let size = self.count() * self.stride();
-        self.packs.clear();
         self.packs.resize(size, T::ZEROS);
     }
 
@@ -99,6 +122,18 @@ impl<T: Number> Panels<T> {
 
     pub(crate) fn panel(&self, panel: usize) -> &[T::Pack] {
         &self.packs[panel * self.stride()..][..self.stride()]
+    }
+
+    /// From a panel and a column on.
+    pub(crate) fn part(&self, panel: usize, column: usize) -> View<'_, T> {
+        let stride = self.stride();
+        let begin = (panel * stride + column).min(self.packs.len());
+        View {
+            packs: &self.packs[begin..],
+            stride,
+            count: self.count() - panel,
+            columns: self.columns - column,
+        }
     }
 
     pub(crate) fn packs_mut(&mut self) -> &mut [T::Pack] {

@@ -7,14 +7,16 @@ use fearless_simd::{Level, dispatch, prelude::*};
 use rayon::prelude::*;
 
 use super::number::{Number, level};
-use super::panels::Panels;
+use super::panels::{Panels, View};
 
-/// Panels of rows that are computed together.
-const GROUP: usize = 12;
+/// Groups of rows for each core, which they get one after another.
+const GROUPS: usize = 6;
+/// Panels of rows that registers hold the sums of at once, at the most.
+const STRIP: usize = 3;
 /// Panels of the right-hand side that stay in the second cache meanwhile.
 const BLOCK: usize = 16;
 /// Columns whose products are summed up before the next ones: what is read stays in the caches.
-const DEPTH: usize = 192;
+const DEPTH: usize = 256;
 
 /// Which values of a product are wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,7 +50,8 @@ pub(crate) fn product_of_triangle<T: Number>(
     wanted: Wanted,
 ) -> Panels<T> {
     let mut product = Panels::zeros(a.rows(), b.rows());
-    Factors { a, zeros, b, wanted }.add_to(&mut product, (level(), true));
+    let factors = Factors { a: a.part(0, 0), zeros, b: b.part(0, 0), wanted };
+    factors.put_into(Target::new(&mut product), (level(), true));
     product
 }
 
@@ -66,33 +69,58 @@ pub(crate) fn product_within<T: Number>(
     wanted: Wanted,
     product: &mut Panels<T>,
 ) {
-    product.clear(a.rows(), b.rows());
-    Factors { a, zeros: Zeros::Nowhere, b, wanted }.add_to(product, (level(), false));
+    product.reshape(a.rows(), b.rows());
+    let factors = Factors { a: a.part(0, 0), zeros: Zeros::Nowhere, b: b.part(0, 0), wanted };
+    factors.put_into(Target::new(product), (level(), false));
+}
+
+/// Where a product goes: into a matrix, from a panel and a column on.
+pub(crate) struct Target<'a, T: Number> {
+    pub(crate) product: &'a mut Panels<T>,
+    pub(crate) panel: usize,
+    pub(crate) column: usize,
+    /// Whether it is added to what is there: that is then the start of every chain.
+    pub(crate) adds: bool,
+}
+
+impl<'a, T: Number> Target<'a, T> {
+    fn new(product: &'a mut Panels<T>) -> Self {
+        Self { product, panel: 0, column: 0, adds: false }
+    }
+
+    /// Puts a bᵀ there, on all cores.
+    pub(crate) fn put(self, a: View<'_, T>, b: View<'_, T>, wanted: Wanted) {
+        Factors { a, zeros: Zeros::Nowhere, b, wanted }.put_into(self, (level(), true));
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Factors<'a, T: Number> {
-    a: &'a Panels<T>,
+    a: View<'a, T>,
     zeros: Zeros,
-    b: &'a Panels<T>,
+    b: View<'a, T>,
     wanted: Wanted,
 }
 
 impl<T: Number> Factors<'_, T> {
     /// # Panics
     /// When the two have different numbers of columns.
-    fn add_to(self, product: &mut Panels<T>, (level, on_all_cores): (Level, bool)) {
+    fn put_into(self, to: Target<'_, T>, (level, on_all_cores): (Level, bool)) {
         assert_eq!(self.a.columns(), self.b.columns(), "factors of different depths");
+        let Target { product, panel, column, adds } = to;
         let stride = product.stride();
+        // The larger a group, the more often the caches have what is multiplied: no bit depends on it.
+        let groups = if on_all_cores { GROUPS * rayon::current_num_threads() } else { 1 };
+        let size = self.a.count().div_ceil(groups).next_multiple_of(STRIP).max(STRIP);
         let group = |(group, packs): (usize, &mut [T::Pack])| {
-            let mut to = Rows { first: group * GROUP, packs, stride };
+            let mut to = Rows { first: group * size, packs, stride, column, adds };
             dispatch!(level, simd => rows_of(simd, self, &mut to));
         };
-        let size = (GROUP * stride).max(1);
+        let packs = &mut product.packs_mut()[panel * stride..][..self.a.count() * stride];
         if on_all_cores {
-            product.packs_mut().par_chunks_mut(size).enumerate().for_each(group);
+            packs.par_chunks_mut((size * stride).max(1)).enumerate().for_each(group);
         } else {
-            product.packs_mut().chunks_mut(size).enumerate().for_each(group);
+            packs.chunks_mut((size * stride).max(1)).enumerate().for_each(group);
         }
     }
 }
@@ -102,6 +130,9 @@ struct Rows<'a, T: Number> {
     first: usize,
     packs: &'a mut [T::Pack],
     stride: usize,
+    /// Where the first column is.
+    column: usize,
+    adds: bool,
 }
 
 #[inline(always)]
@@ -133,7 +164,7 @@ struct Block {
 /// Panels of rows that registers hold the sums of, eight or four columns at a time.
 #[inline(always)]
 pub(super) fn strip_of<S: Simd>(_: S) -> usize {
-    if is_wide::<S>() { 3 } else { 1 }
+    if is_wide::<S>() { STRIP } else { 1 }
 }
 
 /// Whether a pack is one register, of which there are 32.
@@ -151,11 +182,13 @@ fn strip<S: Simd, T: Number, const P: usize>(
 ) {
     let Factors { a, zeros, b, wanted } = factors;
     let row = to.first + first;
-    let depth = match zeros {
-        Zeros::Nowhere => block.depth.clone(),
-        Zeros::Below => block.depth.start.max(row * T::WIDTH)..block.depth.end,
-        Zeros::Above => block.depth.start..block.depth.end.min((row + P) * T::WIDTH),
+    let (begin, end) = match zeros {
+        Zeros::Nowhere => (0, usize::MAX),
+        Zeros::Below => (row * T::WIDTH, usize::MAX),
+        Zeros::Above => (0, (row + P) * T::WIDTH),
     };
+    let depth = block.depth.start.max(begin)..block.depth.end.min(end);
+    let is_first = !to.adds && depth.start == begin;
     if depth.is_empty() {
         return;
     }
@@ -171,7 +204,7 @@ fn strip<S: Simd, T: Number, const P: usize>(
     let packs = &mut to.packs[first * to.stride..(first + P) * to.stride];
     for q in right {
         let columns = &b.panel(q)[depth.clone()];
-        let mut to = (&mut packs[q * T::WIDTH..], to.stride);
+        let mut to = Tile { packs: &mut packs[to.column + q * T::WIDTH..], stride: to.stride, is_first };
         if is_wide::<S>() {
             add::<S, T, 8, P, 0>(simd, columns, rows, &mut to);
             if T::WIDTH == 16 {
@@ -191,6 +224,14 @@ fn strip<S: Simd, T: Number, const P: usize>(
 /// Sums of `C` columns by `P` panels.
 pub(super) type Sums<S, T, const C: usize, const P: usize> = [[<T as Number>::Vector<S>; P]; C];
 
+/// Some panels, of which one pack of columns each is computed.
+struct Tile<'a, T: Number> {
+    packs: &'a mut [T::Pack],
+    stride: usize,
+    /// Whether nothing is there yet.
+    is_first: bool,
+}
+
 /// Goes on with the chains of `C` columns of a pack, from its `FIRST` on.
 #[allow(clippy::needless_range_loop, reason = "the compiler keeps in registers what constants index")]
 #[inline(always)]
@@ -198,21 +239,23 @@ fn add<S: Simd, T: Number, const C: usize, const P: usize, const FIRST: usize>(
     simd: S,
     columns: &[T::Pack],
     rows: [&[T::Pack]; P],
-    (packs, stride): &mut (&mut [T::Pack], usize),
+    to: &mut Tile<'_, T>,
 ) {
     simd.vectorize(
         #[inline(always)]
         || {
             let mut sums = zeros::<S, T, C, P>(simd);
-            for c in 0..C {
-                for p in 0..P {
-                    sums[c][p] = T::Vector::load_array_ref(simd, &packs[p * *stride + FIRST + c]);
+            if !to.is_first {
+                for c in 0..C {
+                    for p in 0..P {
+                        sums[c][p] = T::Vector::load_array_ref(simd, &to.packs[p * to.stride + FIRST + c]);
+                    }
                 }
             }
             let sums = chains::<S, T, C, P, FIRST>(simd, columns, rows, sums);
             for c in 0..C {
                 for p in 0..P {
-                    packs[p * *stride + FIRST + c] = sums[c][p].to_array();
+                    to.packs[p * to.stride + FIRST + c] = sums[c][p].to_array();
                 }
             }
         },
@@ -285,8 +328,10 @@ mod tests {
             for level in levels() {
                 let (zeros, wanted) = (Zeros::Nowhere, Wanted::All);
                 let (mut wide, mut narrow) = (Panels::zeros(rows, others), Panels::zeros(rows, others));
-                Factors { a: &a, zeros, b: &b, wanted }.add_to(&mut wide, (level, true));
-                Factors { a: &c, zeros, b: &d, wanted }.add_to(&mut narrow, (level, false));
+                Factors { a: a.part(0, 0), zeros, b: b.part(0, 0), wanted }
+                    .put_into(Target::new(&mut wide), (level, true));
+                Factors { a: c.part(0, 0), zeros, b: d.part(0, 0), wanted }
+                    .put_into(Target::new(&mut narrow), (level, false));
                 for (i, j) in (0..rows).flat_map(|i| (0..others).map(move |j| (i, j))) {
                     assert_eq!(wide.get(i, j), chain!(a, b, i, j), "{level:?} {rows}x{others} at {i},{j}");
                     assert_eq!(narrow.get(i, j), chain!(c, d, i, j), "{level:?} {rows}x{others} at {i},{j}");

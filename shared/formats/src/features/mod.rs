@@ -41,7 +41,7 @@ pub struct FeatureFile {
 #[derive(Debug)]
 enum Values {
     /// Row by row, from this byte of the file on.
-    File { file: File, offset: u64 },
+    File { file: File, offset: u64, buffer: Vec<u8> },
     /// All of them, row by row or, as Fortran has it, column by column.
     Memory { bytes: Vec<u8>, fortran: bool },
 }
@@ -93,19 +93,27 @@ impl FeatureFile {
     /// # Errors
     /// The file cannot be read any more.
     pub fn rows(&mut self, first: u64, count: u64) -> Result<Vec<f64>, FormatError> {
+        self.rows_within(first, count, Vec::new())
+    }
+
+    /// As [`FeatureFile::rows`], in memory that nobody needs any more: pages that the system has given already.
+    ///
+    /// # Errors
+    /// As [`FeatureFile::rows`].
+    pub fn rows_within(&mut self, first: u64, count: u64, values: Vec<f64>) -> Result<Vec<f64>, FormatError> {
         let first = first.min(self.num_rows);
         let count = count.min(self.num_rows - first) as usize;
         let (dim, size) = (self.dim, self.dtype.size());
         let bytes = match &mut self.values {
-            Values::File { file, offset } => {
-                let mut bytes = vec![0; count * dim * size];
+            Values::File { file, offset, buffer } => {
+                buffer.resize(count * dim * size, 0);
                 file.seek(SeekFrom::Start(*offset + first * (dim * size) as u64))?;
-                file.read_exact(&mut bytes)?;
-                bytes
+                file.read_exact(buffer)?;
+                &buffer[..]
             }
             Values::Memory { bytes, fortran: false } => {
                 let first = first as usize * dim * size;
-                bytes[first..first + count * dim * size].to_vec()
+                &bytes[first..first + count * dim * size]
             }
             Values::Memory { bytes, fortran: true } => {
                 let mut rows = Vec::with_capacity(count * dim * size);
@@ -113,10 +121,10 @@ impl FeatureFile {
                     let at = (column * self.num_rows as usize + row) * size;
                     rows.extend_from_slice(&bytes[at..at + size]);
                 }
-                rows
+                return Ok(self.dtype.floats_within(&rows, values).unwrap_or_default());
             }
         };
-        Ok(self.dtype.floats(&bytes).unwrap_or_default())
+        Ok(self.dtype.floats_within(bytes, values).unwrap_or_default())
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn open_npy(mut file: File) -> Result<FeatureFile, FormatError> {
         shape.in_memory(&mut file)?
     } else {
         shape.check_len(file.metadata()?.len().saturating_sub(offset))?;
-        Values::File { file, offset }
+        Values::File { file, offset, buffer: Vec::new() }
     };
     Ok(shape.with(values))
 }
@@ -123,7 +123,7 @@ fn values_of(
     let offset = file.stream_position()?;
     let end = start.saturating_add(size).min(file.metadata()?.len());
     shape.check_len(end.saturating_sub(offset))?;
-    Ok((shape, Values::File { file, offset }))
+    Ok((shape, Values::File { file, offset, buffer: Vec::new() }))
 }
 
 /// The entry with the features: the one of that name, or the only one.

@@ -31,7 +31,15 @@ pub(super) fn open(mut file: File) -> Result<FeatureFile, FormatError> {
     let named = metadata.metadata().as_ref().and_then(|named| named.get(DETECTOR_KEY));
     let detector = named.and_then(|name| detector_name(name));
     let dtype = dtype.ok_or_else(|| damaged("its numbers are no floats"))?;
-    Ok(FeatureFile { values: Values::File { file, offset }, dtype, num_rows, dim, seeds, labels, detector })
+    Ok(FeatureFile {
+        values: Values::File { file, offset, buffer: Vec::new() },
+        dtype,
+        num_rows,
+        dim,
+        seeds,
+        labels,
+        detector,
+    })
 }
 
 /// The header, and where the data after it begins.
