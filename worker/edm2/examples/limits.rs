@@ -18,8 +18,18 @@ const BYTES: usize = 1 << 29;
 
 fn main() {
     let level = Level::new();
-    let f32_flops = rate(2 * 16 * CHAINS * ROUNDS, || dispatch!(level, simd => chains_of_f32(simd)));
-    let f64_flops = rate(2 * 8 * CHAINS * ROUNDS, || dispatch!(level, simd => chains_of_f64(simd)));
+    let f32_flops = rate(2 * 16 * CHAINS * ROUNDS, || {
+        dispatch!(level, simd => {
+            let of = |value| f32x16::splat(simd, black_box(value));
+            chains(simd, of(0.5), of(1.0));
+        })
+    });
+    let f64_flops = rate(2 * 8 * CHAINS * ROUNDS, || {
+        dispatch!(level, simd => {
+            let of = |value| f64x8::splat(simd, black_box(value));
+            chains(simd, of(0.5), of(1.0));
+        })
+    });
     let memory = vec![1_u64; BYTES / size_of::<u64>()];
     let bytes = rate(BYTES, || {
         black_box(memory.iter().fold(0, |sum, x| sum ^ x));
@@ -37,29 +47,12 @@ fn rate(work: usize, run: impl Fn()) -> f64 {
     work as f64 / seconds.fold(f64::INFINITY, f64::min)
 }
 
+/// Every chain is `y` at first and x·chain + y again and again.
 #[inline(always)]
-fn chains_of_f32<S: Simd>(simd: S) {
+fn chains<S: Simd, V: SimdFloat<S>>(simd: S, x: V, y: V) {
     simd.vectorize(
         #[inline(always)]
         || {
-            let (x, y) = (f32x16::splat(simd, black_box(0.5)), f32x16::splat(simd, black_box(1.0)));
-            let mut chains = [y; CHAINS];
-            for _ in 0..ROUNDS {
-                for chain in &mut chains {
-                    *chain = chain.mul_add(x, y);
-                }
-            }
-            black_box(chains.map(|chain| chain.to_array()));
-        },
-    );
-}
-
-#[inline(always)]
-fn chains_of_f64<S: Simd>(simd: S) {
-    simd.vectorize(
-        #[inline(always)]
-        || {
-            let (x, y) = (f64x8::splat(simd, black_box(0.5)), f64x8::splat(simd, black_box(1.0)));
             let mut chains = [y; CHAINS];
             for _ in 0..ROUNDS {
                 for chain in &mut chains {

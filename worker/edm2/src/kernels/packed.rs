@@ -7,7 +7,7 @@ use fearless_simd::{prelude::*, u32x16};
 
 use super::conv::{BLOCK, Kernel};
 use super::product::Rhs;
-use super::simd::{Pack, Vector, WIDTH, load, packs_of};
+use super::simd::{Pack, Vector, WIDTH, load, packs_of, splat};
 
 /// One row of two neighbouring panels in bfloat16: the first's values in the lower halves.
 pub type Pair = [u32; WIDTH];
@@ -202,16 +202,20 @@ impl Planes {
     }
 }
 
-/// Panels as the products read them, `P` at once.
-pub trait Columns<const P: usize>: Copy {
+/// Rows of panels, side by side.
+pub trait Rows: Copy {
     fn depth(self) -> usize;
     /// All of one length, which shows the compiler that no row lies outside.
     fn cut(self, depth: usize) -> Self;
+}
+
+/// Panels as the products read them, `P` at once.
+pub trait Columns<const P: usize>: Rows {
     fn row<S: Simd>(self, simd: S, k: usize) -> [Vector<S>; P];
 }
 
 /// Panels in float32.
-impl<const P: usize> Columns<P> for [&[Pack]; P] {
+impl<const P: usize> Rows for [&[Pack]; P] {
     #[inline(always)]
     fn depth(self) -> usize {
         self[0].len()
@@ -225,10 +229,12 @@ impl<const P: usize> Columns<P> for [&[Pack]; P] {
         }
         panels
     }
+}
 
+impl<const P: usize> Columns<P> for [&[Pack]; P] {
     #[inline(always)]
     fn row<S: Simd>(self, simd: S, k: usize) -> [Vector<S>; P] {
-        let mut row = [super::simd::splat(simd, 0.0); P];
+        let mut row = [splat(simd, 0.0); P];
         for p in 0..P {
             row[p] = load(simd, &self[p][k]);
         }
@@ -236,11 +242,11 @@ impl<const P: usize> Columns<P> for [&[Pack]; P] {
     }
 }
 
-/// Two panels in bfloat16.
+/// Two panels in bfloat16, of which the first (0) or the second (1) is read where it is not both.
 #[derive(Clone, Copy)]
-pub struct Both<'a>(pub &'a [Pair]);
+pub struct Joined<'a, const ONE: usize>(pub &'a [Pair]);
 
-impl Columns<2> for Both<'_> {
+impl<const ONE: usize> Rows for Joined<'_, ONE> {
     #[inline(always)]
     fn depth(self) -> usize {
         self.0.len()
@@ -249,31 +255,19 @@ impl Columns<2> for Both<'_> {
     #[inline(always)]
     fn cut(self, depth: usize) -> Self {
         Self(&self.0[..depth])
-    }
-
-    #[inline(always)]
-    fn row<S: Simd>(self, simd: S, k: usize) -> [Vector<S>; 2] {
-        split(simd, &self.0[k])
     }
 }
 
-/// One of the two.
-#[derive(Clone, Copy)]
-pub struct One<'a, const HIGH: bool>(pub &'a [Pair]);
-
-impl<const HIGH: bool> Columns<1> for One<'_, HIGH> {
-    #[inline(always)]
-    fn depth(self) -> usize {
-        self.0.len()
-    }
-
-    #[inline(always)]
-    fn cut(self, depth: usize) -> Self {
-        Self(&self.0[..depth])
-    }
-
+impl<const ONE: usize> Columns<1> for Joined<'_, ONE> {
     #[inline(always)]
     fn row<S: Simd>(self, simd: S, k: usize) -> [Vector<S>; 1] {
-        [split(simd, &self.0[k])[usize::from(HIGH)]]
+        [split(simd, &self.0[k])[ONE]]
+    }
+}
+
+impl Columns<2> for Joined<'_, 0> {
+    #[inline(always)]
+    fn row<S: Simd>(self, simd: S, k: usize) -> [Vector<S>; 2] {
+        split(simd, &self.0[k])
     }
 }

@@ -2,7 +2,7 @@
 
 use fearless_simd::prelude::*;
 
-use super::packed::{Both, Columns, One, Packs};
+use super::packed::{Columns, Joined, Packs};
 use super::simd::{Pack, Vector, WIDTH, load, splat};
 
 /// Panels that lie in a larger buffer.
@@ -51,11 +51,11 @@ pub fn product<S: Simd>(simd: S, lhs: Lhs, rhs: Rhs, out: &mut Out) {
             for (i, pair) in pairs.chunks(depth).enumerate() {
                 let two = 2 * i + 1 < rhs.panels;
                 if wide && two {
-                    panels_of(simd, lhs, Both(pair), (&mut *out, 2 * i));
+                    panels_of::<S, _, 2>(simd, lhs, Joined::<0>(pair), (&mut *out, 2 * i));
                 } else {
-                    panels_of(simd, lhs, One::<false>(pair), (&mut *out, 2 * i));
+                    panels_of::<S, _, 1>(simd, lhs, Joined::<0>(pair), (&mut *out, 2 * i));
                     if two {
-                        panels_of(simd, lhs, One::<true>(pair), (&mut *out, 2 * i + 1));
+                        panels_of::<S, _, 1>(simd, lhs, Joined::<1>(pair), (&mut *out, 2 * i + 1));
                     }
                 }
             }
