@@ -11,7 +11,7 @@ use common::place::Place;
 use common::{fixture, golden, quiet, tensors};
 use fidelis_contract::spec::NoiseMode;
 use fidelis_edm2::checkpoint::Checkpoint;
-use fidelis_edm2::net::Precond;
+use fidelis_edm2::net::{Precision, Precond};
 use fidelis_edm2::noise::{Classes, Draws};
 use tch::Kind;
 
@@ -19,6 +19,15 @@ use tch::Kind;
 fn forward() {
     let _guard = quiet();
     agree(&golden::nets::forward(Place::of_test(), &NETS));
+}
+
+/// float16 is libtorch's and lies channels-last; bf16 keeps the weights at half their size on a CPU.
+#[test]
+fn forward_in_half_precision() {
+    let _guard = quiet();
+    for precision in [Precision::Fp16, Precision::Bf16] {
+        agree(&golden::nets::forward(Place { precision, ..Place::of_test() }, &NETS));
+    }
 }
 
 /// What is between the two is the rounding of the gains: float32 gains of the same values have none.

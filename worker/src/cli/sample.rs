@@ -260,7 +260,10 @@ fn option(field: &str) -> String {
         Some(("sampler", "num_steps")) => "steps".to_owned(),
         Some(("sampler", name)) => name.replace('_', "-"),
         Some((table, name)) => format!("{}-{name}", table.trim_end_matches("_damage")).replace('_', "-"),
-        None => field.replace('_', "-"),
+        None => match field.strip_suffix("_damage") {
+            Some(net) => format!("{net}-dropout`, `--{net}-input-noise"),
+            None => field.replace('_', "-"),
+        },
     }
 }
 
