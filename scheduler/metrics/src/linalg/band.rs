@@ -86,11 +86,13 @@ impl Factored {
         let gram = product_alone(&turned, &turned, Wanted::All);
         let mut t = [[0.0; BAND]; BAND];
         for j in 0..BAND {
-            for i in 0..j {
+            let mut column = [0.0; BAND];
+            for (i, value) in column[..j].iter_mut().enumerate() {
                 let sum: f64 = (i..j).map(|k| t[k][i] * gram.get(k, j)).sum();
-                t[j][i] = -taus[j] * sum;
+                *value = -taus[j] * sum;
             }
-            t[j][j] = taus[j];
+            column[j] = taus[j];
+            t[j] = column;
         }
         Self { v, t, triangle }
     }

@@ -1,6 +1,8 @@
 //! Eigenvalues of a symmetric matrix: to a band ([`super::band`]), to three diagonals ([`super::chase`]), and by the
 //! root-free QL iteration of Pal, Walker and Kahan. The same bits for any number of threads.
 
+use std::cmp::Ordering;
+
 use super::band::to_band;
 use super::chase::to_tridiagonal;
 use super::panels::Panels;
@@ -50,7 +52,11 @@ fn of_tridiagonal(mut diagonal: Vec<f64>, below: &[f64]) -> Option<Vec<f64>> {
 /// The first place from `first` on below which there is nothing, `last` at the latest; made 0 there.
 fn split(d: &[f64], squares: &mut [f64], first: usize, last: usize) -> usize {
     const NEGLIGIBLE: f64 = (f64::EPSILON / 2.0) * (f64::EPSILON / 2.0);
-    let is_nothing = |i: &usize| !(squares[*i] > NEGLIGIBLE * (d[*i] * d[i + 1]).abs());
+    // What is no number is nothing, too: so the iteration ends.
+    let is_nothing = |i: &usize| {
+        let beside = NEGLIGIBLE * (d[*i] * d[i + 1]).abs();
+        squares[*i].partial_cmp(&beside) != Some(Ordering::Greater)
+    };
     let found = (first..last).find(is_nothing).unwrap_or(last);
     squares[found] = 0.0;
     found
